@@ -1,0 +1,1 @@
+"""One small file for each framework; none is imported before its framework is in use."""

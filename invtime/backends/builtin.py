@@ -1,0 +1,35 @@
+"""Announces the built-in backends; imports none of their frameworks."""
+
+from __future__ import annotations
+
+from invtime.hookspecs import BackendInfo, hookimpl
+
+
+@hookimpl
+def invtime_backends() -> list[BackendInfo]:
+    return [
+        BackendInfo(
+            "numpy",
+            ("numpy",),
+            "invtime.backends.numpy:NumpyBackend",
+            "python -m pip install numpy",
+        ),
+        BackendInfo(
+            "torch",
+            ("torch",),
+            "invtime.backends.torch:TorchBackend",
+            'python -m pip install "invtime[torch]"',
+        ),
+        BackendInfo(
+            "jax",
+            ("jax", "jaxlib"),
+            "invtime.backends.jax:JaxBackend",
+            'python -m pip install "invtime[jax]"',
+        ),
+        BackendInfo(
+            "tensorflow",
+            ("tensorflow",),
+            "invtime.backends.tensorflow:TensorflowBackend",
+            'python -m pip install "invtime[tensorflow]"',
+        ),
+    ]

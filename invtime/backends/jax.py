@@ -1,0 +1,119 @@
+"""JAX: eager, jit, vmap, grad, scan, sharded; binary64 inside whether x64 is on or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from invtime.backends.base import Backend, Kernel
+from invtime.errors import PlacementError, StepTypeError
+from invtime.exact import ExactForm, evaluate
+
+
+@final
+class JaxBackend(Backend):
+    name = "jax"
+
+    def __init__(self) -> None:
+        # One cached inner jit: no chain of eager ops, no implicit transfer, one compilation
+        # for each form, dtype and shape.
+        self._compiled = jax.jit(
+            lambda form, x, dtype: evaluate(form, self, x, dtype), static_argnums=(0, 2)
+        )
+
+    def coerce(self, step: Any, device: Any) -> Any:
+        with jax.enable_x64(True):  # outside, asarray(2**40) is silently 0
+            if isinstance(step, jax.Array):
+                x = step
+            else:
+                try:
+                    x = jnp.asarray(np.asarray(step))
+                except (TypeError, ValueError, OverflowError):
+                    raise StepTypeError.refusing(
+                        f"{step!r} of type {type(step).__name__}"
+                    ) from None
+            integer = jnp.issubdtype(x.dtype, jnp.integer)
+            if not (integer or jnp.issubdtype(x.dtype, jnp.floating)):
+                raise StepTypeError.refusing(f"an array of dtype {x.dtype}")
+            return x if device is None else jax.device_put(x, device)
+
+    def constant(self, value: float, dtype: str, like: Any, device: Any) -> Any:
+        with jax.enable_x64(True):
+            host = np.float64(value)
+            if dtype != "float64":
+                host = host.astype(np.float32).astype(jnp.dtype(dtype))
+            return jax.device_put(host, device)
+
+    def default_dtype(self) -> str:
+        return "float64" if jax.config.jax_enable_x64 else "float32"
+
+    def device(self, device: Any) -> Any:
+        if device is None or isinstance(device, jax.Device | jax.sharding.Sharding):
+            return device
+        kind, _, index = str(device).partition(":")
+        try:
+            return jax.devices(kind)[int(index or 0)]
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise PlacementError(
+                f"device {device!r} does not exist for backend 'jax'; there are "
+                f"{self.devices()}; pass one of these, a jax.Device or a Sharding"
+            ) from error
+
+    def integer_range(self, x: Any) -> tuple[int, int] | None:
+        if jnp.issubdtype(x.dtype, jnp.floating):
+            return None
+        limits = jnp.iinfo(x.dtype)
+        return int(limits.min), int(limits.max)
+
+    def widest(self, x: Any) -> Any:
+        return lax.convert_element_type(x, jnp.float64)
+
+    def index(self, x: Any) -> Any:
+        return lax.convert_element_type(x, jnp.int64)
+
+    def where(self, mask: Any, a: Any, b: Any) -> Any:
+        return jnp.where(mask, a, b)
+
+    def divide(self, a: Any, b: Any) -> Any:
+        return a / b
+
+    def quotient(self, n: Any, divisor: int) -> Any:
+        return lax.div(n, lax.full_like(n, divisor))
+
+    def floor(self, x: Any) -> Any:
+        return lax.floor(x)
+
+    def head(self, x: Any) -> Any:
+        bits = lax.bitcast_convert_type(x, jnp.int64) & -(2**27)
+        return lax.bitcast_convert_type(bits, jnp.float64)
+
+    def detach(self, x: Any) -> Any:
+        return lax.stop_gradient(x)
+
+    def choose(self, mask: Any, exact: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
+        return lax.cond(mask.all(), exact, otherwise)
+
+    def round_to(self, x: Any, dtype: str) -> Any:
+        if dtype == "float64":
+            return x
+        return lax.convert_element_type(lax.convert_element_type(x, jnp.float32), jnp.dtype(dtype))
+
+    def evaluate(self, form: ExactForm, x: Any, dtype: str) -> Any:
+        """The shared formula, in a jit of its own."""
+        with jax.enable_x64(True):
+            return self._compiled(form, x, dtype)
+
+    def devices(self) -> list[str]:
+        kinds = dict.fromkeys(("cpu", jax.default_backend()))
+        return [f"{kind}:{device.id}" for kind in kinds for device in jax.devices(kind)]
+
+    def modes(self) -> Mapping[str, Callable[[Kernel], Kernel]]:
+        return {"eager": lambda function: function, "jit": jax.jit, "vmap": jax.vmap}
+
+    def to_numpy(self, x: Any) -> Any:
+        return np.asarray(x)

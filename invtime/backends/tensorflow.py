@@ -1,0 +1,121 @@
+"""TensorFlow 2: eager, `tf.function` with and without XLA, and `tf.compat.v1` graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, final
+
+import numpy as np
+import tensorflow as tf
+
+from invtime.backends.base import Backend, Kernel
+from invtime.errors import PlacementError, StepTypeError
+
+
+@final
+class TensorflowBackend(Backend):
+    name = "tensorflow"
+
+    def coerce(self, step: Any, device: Any) -> Any:
+        try:
+            with tf.device(device):
+                if not tf.is_tensor(step):
+                    step = np.asarray(step)
+                x = tf.identity(step) if device else tf.convert_to_tensor(step)
+        except (TypeError, ValueError):
+            raise StepTypeError.refusing(f"{step!r} of type {type(step).__name__}") from None
+        if not (x.dtype.is_integer or x.dtype.is_floating):
+            raise StepTypeError.refusing(f"a tensor of dtype {x.dtype.name}")
+        return x
+
+    def constant(self, value: float, dtype: str, like: Any, device: Any) -> Any:
+        with tf.device(device):
+            return self.round_to(tf.constant(value, tf.float64), dtype)
+
+    def default_dtype(self) -> str:
+        return "float32"
+
+    def device(self, device: Any) -> Any:
+        if device is None:
+            return None
+        try:
+            wanted = tf.DeviceSpec.from_string(str(device))
+        except ValueError:
+            wanted = None
+        for found in tf.config.list_logical_devices():
+            spec = tf.DeviceSpec.from_string(found.name)
+            if wanted and (spec.device_type, spec.device_index) == (
+                wanted.device_type,
+                wanted.device_index or 0,
+            ):
+                return str(device)
+        raise PlacementError(
+            f"device {device!r} does not exist for backend 'tensorflow'; "
+            f"there are {self.devices()}; pass one of these"
+        )
+
+    def integer_range(self, x: Any) -> tuple[int, int] | None:
+        return None if x.dtype.is_floating else (x.dtype.min, x.dtype.max)
+
+    def widest(self, x: Any) -> Any:
+        return tf.cast(x, tf.float64)
+
+    def index(self, x: Any) -> Any:
+        return tf.cast(x, tf.int64)
+
+    def where(self, mask: Any, a: Any, b: Any) -> Any:
+        dtype = a.dtype if tf.is_tensor(a) else b.dtype
+        return tf.where(mask, tf.cast(a, dtype), tf.cast(b, dtype))
+
+    def divide(self, a: Any, b: Any) -> Any:
+        return a / b
+
+    def quotient(self, n: Any, divisor: int) -> Any:
+        return tf.truncatediv(n, tf.constant(divisor, n.dtype))
+
+    def clamp(self, n: Any) -> Any:
+        return tf.maximum(n, tf.constant(0, n.dtype))
+
+    def floor(self, x: Any) -> Any:
+        return tf.floor(x)
+
+    def head(self, x: Any) -> Any:
+        bits = tf.bitwise.bitwise_and(tf.bitcast(x, tf.int64), tf.constant(-(2**27), tf.int64))
+        return tf.bitcast(bits, tf.float64)
+
+    def detach(self, x: Any) -> Any:
+        return tf.stop_gradient(x)
+
+    def choose(self, mask: Any, exact: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
+        everywhere = tf.reduce_all(mask)
+        if not tf.executing_eagerly():
+            return tf.cond(everywhere, exact, otherwise)
+        if _on_host(everywhere):
+            return exact() if everywhere else otherwise()
+        return tf.where(mask, exact(), otherwise())
+
+    def round_to(self, x: Any, dtype: str) -> Any:
+        return x if dtype == "float64" else tf.cast(tf.cast(x, tf.float32), dtype)
+
+    def host_step(self, x: Any) -> int | None:
+        if x.shape.rank == 0 and x.dtype.is_integer and tf.executing_eagerly() and _on_host(x):
+            return int(x)
+        return None
+
+    def devices(self) -> list[str]:
+        names = (device.name for device in tf.config.list_logical_devices())
+        return [name.removeprefix("/device:").join(("/", "")) for name in names]
+
+    def modes(self) -> Mapping[str, Callable[[Kernel], Kernel]]:
+        return {
+            "eager": lambda function: function,
+            "function": tf.function,
+            "xla": lambda function: tf.function(function, jit_compile=True),
+        }
+
+    def to_numpy(self, x: Any) -> Any:
+        return x.numpy()
+
+
+def _on_host(x: Any) -> bool:
+    return bool("device:CPU" in x.device)

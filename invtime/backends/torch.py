@@ -1,0 +1,149 @@
+"""PyTorch: eager, `torch.compile`, `torch.export`, `torch.func`, on any device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, final
+
+import torch
+
+from invtime.backends.base import Backend, Kernel
+from invtime.errors import PlacementError, StepTypeError
+from invtime.exact import ExactForm
+
+# Devices whose tensors cannot be float64.
+NARROW_DEVICES = {"mps"}
+
+
+@final
+class TorchBackend(Backend):
+    name = "torch"
+
+    def coerce(self, step: Any, device: Any) -> Any:
+        if isinstance(step, torch.Tensor):
+            x = step if device is None else step.to(device)
+        else:
+            try:
+                x = torch.as_tensor(step, device=device)
+            except (TypeError, ValueError, RuntimeError):
+                raise StepTypeError.refusing(f"{step!r} of type {type(step).__name__}") from None
+        if x.dtype == torch.bool or x.dtype.is_complex:
+            raise StepTypeError.refusing(f"a tensor of dtype {x.dtype}")
+        return x
+
+    def constant(self, value: float, dtype: str, like: Any, device: Any) -> Any:
+        device = like.device if device is None and like is not None else device
+        return torch.tensor(value, dtype=getattr(torch, dtype), device=device)
+
+    def default_dtype(self) -> str:
+        return str(torch.get_default_dtype()).removeprefix("torch.")
+
+    def device(self, device: Any) -> Any:
+        if device is None:
+            return None
+        try:
+            found = torch.device(device)
+            torch.empty((), device=found)
+        except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+            raise PlacementError(
+                f"device {device!r} does not exist for backend 'torch' ({_first_line(error)}); "
+                f"there are {self.devices()} and 'meta'; pass one of these"
+            ) from error
+        return found
+
+    def integer_range(self, x: Any) -> tuple[int, int] | None:
+        if x.dtype.is_floating_point:
+            return None
+        limits = torch.iinfo(x.dtype)
+        return limits.min, limits.max
+
+    def precision(self, x: Any) -> int:
+        return 24 if x.device.type in NARROW_DEVICES else 53
+
+    def widest(self, x: Any) -> Any:
+        return x.to(torch.float64 if self.precision(x) == 53 else torch.float32)
+
+    def index(self, x: Any) -> Any:
+        return x.to(torch.int64)
+
+    def where(self, mask: Any, a: Any, b: Any) -> Any:
+        return torch.where(mask, a, b)
+
+    def divide(self, a: Any, b: Any) -> Any:
+        # A Python number over a tensor is a reciprocal and a product in torch.
+        return torch.div(a if isinstance(a, torch.Tensor) else b.new_full((), a), b)
+
+    def quotient(self, n: Any, divisor: int) -> Any:
+        return torch.div(n, divisor, rounding_mode="trunc")
+
+    def clamp(self, n: Any) -> Any:
+        return torch.clamp_min(n, 0)
+
+    def floor(self, x: Any) -> Any:
+        return torch.floor(x)
+
+    def head(self, x: Any) -> Any:
+        if self.precision(x) == 53:
+            return (x.view(torch.int64) & -(2**27)).view(torch.float64)
+        return (x.view(torch.int32) & -(2**12)).view(torch.float32)
+
+    def detach(self, x: Any) -> Any:
+        return x.detach()
+
+    def choose(self, mask: Any, exact: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
+        if torch.compiler.is_dynamo_compiling():
+            if mask.device.type == "cpu":
+                return torch.cond(mask.all(), exact, otherwise)
+        elif _concrete(mask):
+            return exact() if bool(mask.all()) else otherwise()
+        return torch.where(mask, exact(), otherwise())
+
+    def round_to(self, x: Any, dtype: str) -> Any:
+        if dtype == "float64":
+            return x.to(torch.float64)
+        x = x.to(torch.float32)
+        return x if dtype == "float32" else x.to(getattr(torch, dtype))
+
+    def host_step(self, x: Any) -> int | None:
+        if x.dim() or torch.compiler.is_compiling() or x.dtype.is_floating_point:
+            return None
+        return int(x) if _concrete(x) else None
+
+    def devices(self) -> list[str]:
+        found = ["cpu"]
+        for kind in ("cuda", "xpu", "mps"):
+            module = getattr(torch, kind, None)
+            if module is not None and module.is_available():
+                found += [f"{kind}:{i}" for i in range(module.device_count())]
+        return found
+
+    def modes(self) -> Mapping[str, Callable[[Kernel], Kernel]]:
+        return {
+            "eager": lambda function: function,
+            "compile": lambda function: torch.compile(function, fullgraph=True),
+            "vmap": torch.func.vmap,
+        }
+
+    def to_numpy(self, x: Any) -> Any:
+        x = x.detach().cpu()
+        return (x.to(torch.float32) if x.dtype == torch.bfloat16 else x).numpy()
+
+
+def _concrete(x: Any) -> bool:
+    """Whether x is plain data in host memory, watched by no transform or dispatch mode."""
+    return (
+        type(x) in (torch.Tensor, torch.nn.Parameter)
+        and x.device.type == "cpu"
+        and not torch._C._functorch.is_functorch_wrapped_tensor(x)
+        and not torch._C._len_torch_dispatch_stack()
+        and torch._C._get_tracing_state() is None
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+# Dynamo bakes the integers of a form into the graph and guards on equality: as attributes
+# of an ordinary object they would become symbolic, and those beyond 64 bits are not traceable.
+torch.utils._pytree.register_constant(ExactForm)

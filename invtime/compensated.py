@@ -1,0 +1,242 @@
+"""The double-word form, for what does not fit: long decimals, and steps past the bound.
+
+    lr = L / (1 + k * n)    with L, k exact fractions and k * n one or two such products
+
+The denominator is summed as an unevaluated pair of floats, and the quotient is mended
+by its exact residual. Dekker's and Veltkamp's tricks break when a compiler contracts
+`a * b - p` into one rounding, so nothing here depends on that: the only products whose
+rounding would matter are of pieces short enough to be exact (21 by 32 bits, 26 by 27),
+split on the host, by integer shifts or by masks. Fusing an exact product changes nothing.
+
+Bound, with u = 2**-53: the pieces of k leave out 2**-105; each of at most 11 additions
+leaves an error of at most u in `low`, whose own sum is off by less than 11 * 11 * u**2 =
+2**-99; the residual and the last division add less than 2**-102. So the value before its
+one rounding is within 2**-98 of the true one, relatively. The sums run from the smallest
+piece upward, which in practice keeps it within 2**-102.
+
+Sources: Dekker, A floating-point technique for extending the available precision (1971);
+Knuth, TAOCP 2, 4.2.2 (the branch-free sum); Joldes, Muller, Popescu, Tight and rigorous
+error bounds for basic building blocks of double-word arithmetic (2017).
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from invtime.exact import CHUNK_BITS, ExactForm, chunks, signed64, stage_index, stage_remainder
+
+if TYPE_CHECKING:
+    from invtime.backends.base import Backend
+
+# precision of the words -> (bits of a constant's piece, number of pieces)
+PIECES = {53: (21, 5), 24: (12, 4)}
+# precision of the words -> the exponent of their largest power of two
+LARGEST = {53: 1023, 24: 127}
+
+Term = tuple[tuple[float, ...], list[Any]]
+
+
+class Words:
+    """The constants of one form, cut into words of one precision and scaled together.
+
+    lr = (L' / (one + k' * n)) * 2**exponent, where k' < 1/4 so that no finite step overflows.
+    """
+
+    def __init__(self, form: ExactForm, precision: int) -> None:
+        self.precision = precision
+        self.bits, self.count = PIECES[precision]
+        # per step: R / S, as C / B or, for a staircase, as (C / B) * (Q / P)
+        numerator, denominator = form.C, form.B
+        if form.staircase:
+            numerator, denominator = numerator * form.Q, denominator * form.P
+        largest = max(_exponent(numerator, denominator), _exponent(form.C, form.B))
+        self.scale = max(0, largest + 2)
+        self.one = _power(-self.scale)
+        self.per_step = self.cut(numerator, denominator << self.scale)
+        self.per_stage = self.cut(form.C, form.B << self.scale)
+        self.exponent = -self.scale
+        if precision == 53:  # 1e-60 * 2**-402 is far from the edge of binary64
+            self.initial = self.pair(form.A, form.B << self.scale)
+            self.exponent = 0
+        elif form.A:  # binary32 is not that wide: keep the significand, scale at the end
+            top = _exponent(form.A, form.B)
+            self.exponent += top
+            self.initial = self.pair(form.A << max(0, -top), form.B << max(0, top))
+        else:
+            self.initial = (0.0, 0.0)
+        # At step 0 the scaled `one` may underflow in binary32; the value there is L.
+        self.start: float | None = None
+        if precision == 24:
+            start = self._round(form.A, form.B)
+            self.start = start if start < 2.0**128 else inf
+
+    def cut(self, numerator: int, denominator: int) -> tuple[float, ...]:
+        """The leading `count` pieces of a fraction, `bits` bits each, largest first."""
+        if not numerator:
+            return ()
+        shift = self.bits * self.count - _exponent(numerator, denominator)
+        scaled = (numerator << max(0, shift)) // (denominator << max(0, -shift))
+        pieces = []
+        for i in reversed(range(self.count)):
+            piece, scaled = divmod(scaled, 1 << (self.bits * i))
+            pieces.append(float(piece) * _power(self.bits * i - shift))
+        return tuple(piece for piece in pieces if piece)
+
+    def pair(self, numerator: int, denominator: int) -> tuple[float, float]:
+        """A fraction as a high and a low word."""
+        high, low = self._round(numerator, denominator), 0.0
+        if high:
+            n, d = high.as_integer_ratio()
+            low = self._round(numerator * d - n * denominator, denominator * d)
+        return high, low
+
+    def _round(self, numerator: int, denominator: int) -> float:
+        if self.precision == 53:
+            return numerator / denominator
+        from invtime.rounding import nearest
+
+        return nearest(numerator, denominator, self.precision)
+
+
+def at_integers(form: ExactForm, backend: Backend, n: Any, highest: int) -> Any:
+    """The value at integers 0 <= n <= highest, in the widest float of the backend."""
+    words = Words(form, backend.precision(n))
+    width = CHUNK_BITS[words.precision]
+
+    def parts(x: Any) -> list[Any]:
+        pieces = chunks(backend, x, highest, width)
+        return [_times_power(backend.widest(c), i * width) for i, c in enumerate(pieces)]
+
+    if not form.staircase:
+        terms = [(words.per_step, parts(n))]
+    elif form.Q == 1:
+        terms = [(words.per_stage, parts(stage_index(form, backend, n, highest)))]
+    else:
+        # t = n * (Q // P) + e, and t may pass 2**63 where n and e cannot.
+        e = stage_remainder(form, backend, n, highest)
+        jump = words.cut(form.C * (form.Q // form.P), form.B << words.scale)
+        terms = [(jump, parts(backend.index(n))), (words.per_stage, parts(e))]
+    value = _quotient(backend, words, terms, backend.widest(n))
+    if words.start is not None:
+        value = backend.where(n == 0, words.start, value)
+    return value
+
+
+def at_floats(form: ExactForm, backend: Backend, n: Any) -> Any:
+    """The value at floats n >= 0, NaN and infinity among them."""
+    words = Words(form, backend.precision(n))
+    if not form.staircase:
+        terms = [(words.per_step, _split(backend, n))]
+    else:
+        # From 2**6 stages per unit in the last place on, a stage is too narrow to tell.
+        edge = min(form.P / form.Q * 2.0 ** (words.precision + 6), 2.0**LARGEST[words.precision])
+        small = n < edge
+        floor, carry = _stage_of_floats(form, backend, words, backend.where(small, n, 0.0))
+        terms = [
+            (words.per_step, _split(backend, backend.where(small, 0.0, n))),
+            (words.per_stage, [*_split(backend, floor), carry]),
+        ]
+    value = _quotient(backend, words, terms, n)
+    if words.start is not None:
+        value = backend.where(n == 0, words.start, value)
+    return backend.where(n == inf, 0.0 if form.C else form.A / form.B, value)
+
+
+def _stage_of_floats(
+    form: ExactForm, backend: Backend, words: Words, n: Any
+) -> tuple[Any, Any]:
+    """floor(n * Q / P) as a pair (f, c): f a float, c a small correction to it.
+
+    Exact where n is whole or P / Q is an integer; otherwise it may differ only where n * Q / P
+    lies within 2**-90 (2**-32 with binary32 words), relatively, of an integer.
+    """
+    p, q = form.P, form.Q
+    if q == 1:  # halve n and P together, exactly, and drop the fraction of n
+        twos = (p & -p).bit_length() - 1
+        p >>= twos
+        n = backend.floor(_times_power(n, -twos))
+    high, low = _sum(backend, None, [(words.cut(q, p), _split(backend, n))])
+    floor = backend.floor(high)
+    nudge = high * _power(16 - 2 * words.precision)  # beyond the error of (high, low)
+    carry = backend.floor((high - floor) + (low + nudge))
+    if p <= 10**17:  # so that the remainder n * q - t * p fits in int64 after wrapping
+        turn = backend.floor(_times_power(n, -64) + 0.5)
+        wrapped = backend.index(n - _times_power(turn, 64))
+        t = backend.index(floor) + backend.index(carry)
+        remainder = wrapped * signed64(q) - t * p
+        mend = backend.widest(remainder >= p) - backend.widest(remainder < 0)
+        carry = carry + backend.where(backend.floor(n) == n, mend, 0.0)
+    return floor, carry
+
+
+def differentiable(form: ExactForm, backend: Backend, n: Any) -> Any:
+    """A plain float formula that has the derivative of the schedule, of any order."""
+    if form.staircase or not form.C:
+        return backend.where(n < 1, n, 0.0) * 0.0
+    words = Words(form, backend.precision(n))
+    denominator = n * sum(words.per_step) + words.one
+    return _scale(backend.divide(words.initial[0], denominator), words.exponent)
+
+
+def _quotient(backend: Backend, words: Words, terms: list[Term], like: Any) -> Any:
+    """(L' / (one + sum of the terms)) * 2**exponent, `like` giving the shape."""
+    high, low = _sum(backend, words.one, terms, like)
+    l_high, l_low = words.initial
+    quotient = backend.divide(l_high, high)
+    q1, q0 = _split(backend, quotient)
+    d1, d0 = _split(backend, high)
+    residual = (((l_high - q1 * d1) - q1 * d0) - q0 * d1) - q0 * d0
+    residual = residual + (l_low - quotient * low)
+    return _scale(quotient + backend.divide(residual, high), words.exponent)
+
+
+def _sum(
+    backend: Backend, one: float | None, terms: list[Term], like: Any = None
+) -> tuple[Any, Any]:
+    """one + the sum of all piece * part, as (high, low), smallest products first."""
+    products = [
+        piece * part
+        for pieces, parts in terms
+        for piece in reversed(pieces)
+        for part in parts
+    ]
+    if one is not None:
+        products.append(like * 0.0 + one if not products else one)
+    high, low = products[0], 0.0
+    for product in products[1:]:
+        total = high + product
+        back = total - high
+        low = low + ((high - (total - back)) + (product - back))
+        high = total
+    total = high + low
+    return total, low - (total - high)
+
+
+def _split(backend: Backend, x: Any) -> list[Any]:
+    """x as its leading 26 (of 53) or 12 (of 24) bits and the rest, exactly."""
+    head = backend.head(x)
+    return [head, x - head]
+
+
+def _exponent(numerator: int, denominator: int) -> int:
+    """The e for which 2**(e - 1) <= numerator / denominator < 2**(e + 1)."""
+    return numerator.bit_length() - denominator.bit_length() if numerator else -(10**4)
+
+
+def _power(exponent: int) -> float:
+    return 2.0**exponent if exponent > -1075 else 0.0
+
+
+def _times_power(x: Any, exponent: int) -> Any:
+    return x * _power(exponent) if exponent else x
+
+
+def _scale(x: Any, exponent: int) -> Any:
+    """x * 2**exponent in steps that binary32 holds; past 2**300 it is 0 or infinity anyway."""
+    exponent = max(-300, min(300, exponent))
+    while exponent:
+        step = max(-100, min(100, exponent))
+        x = x * _power(step)
+        exponent -= step
+    return x

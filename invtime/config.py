@@ -1,0 +1,164 @@
+"""The config as JSON: text, JSON Schema (2020-12), and the envelope that Keras writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from invtime.dtypes import DTYPES
+from invtime.errors import ConfigError
+
+NUMBERS = ("initial_learning_rate", "decay_steps", "decay_rate")
+KEYS = (*NUMBERS, "staircase", "name", "dtype")
+ENVELOPE = ("module", "class_name", "config", "registered_name")
+
+
+def check_keys(config: Any) -> None:
+    """Raise a ConfigError for a config that is no mapping, or has a wrong set of keys."""
+    if not isinstance(config, Mapping):
+        raise ConfigError(
+            f"the config is {config!r} of type {type(config).__name__}; it must be a dict or "
+            f"a JSON object with the keys {', '.join(NUMBERS)}"
+        )
+    for key in config:
+        if key not in KEYS:
+            raise ConfigError(
+                f"the config has the unknown key {key!r} with value {config[key]!r}; "
+                f"accepted are {', '.join(KEYS)}; remove it"
+            )
+    for key in NUMBERS:
+        if key not in config:
+            raise ConfigError(f"the config {dict(config)!r} lacks the key {key!r}; add it")
+    if "dtype" in config and config["dtype"] not in DTYPES:
+        raise ConfigError(
+            f"dtype is {config['dtype']!r}; accepted are {', '.join(DTYPES)}; "
+            "use one of these, or leave the key out for the framework's default"
+        )
+
+
+def config_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of `get_config()`: accepts what `from_config` accepts.
+
+    It speaks of JSON numbers, which are read as binary64.
+    """
+    magnitude = {"minimum": 1e-60, "maximum": 1e60}
+
+    def number(description: str, zero: bool) -> dict[str, Any]:
+        allowed = {"anyOf": [{"const": 0}, magnitude]} if zero else magnitude
+        return {"type": "number", "description": description, **allowed}
+
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "InverseTimeDecay",
+        "description": "lr(n) = L / (1 + R * n / S), or with floor(n / S) for a staircase.",
+        "type": "object",
+        "properties": {
+            "initial_learning_rate": number("L, the rate at step 0.", zero=True),
+            "decay_steps": number("S, the steps in which n / S grows by one.", zero=False),
+            "decay_rate": number("R, what each n / S adds to the denominator.", zero=True),
+            "staircase": {"type": "boolean", "default": False},
+            "name": {"type": ["string", "null"], "default": "InverseTimeDecay"},
+            "dtype": {
+                "enum": list(DTYPES),
+                "description": "The result dtype, where a tensor's dtype pinned it.",
+            },
+        },
+        "required": list(NUMBERS),
+        "additionalProperties": False,
+    }
+
+
+def dumps(config: dict[str, Any], envelope: str | None) -> str:
+    """The config as JSON text, bare or in Keras's envelope."""
+    import json
+
+    if envelope not in (None, "keras"):
+        raise ConfigError(
+            f"envelope is {envelope!r}; accepted are None (the bare config) and 'keras'; "
+            "pass one of these"
+        )
+    if envelope == "keras":
+        if "dtype" in config:
+            raise ConfigError(
+                f"dtype is {config['dtype']!r}, and Keras's InverseTimeDecay takes no such key; "
+                "build the schedule from plain numbers to write Keras's envelope"
+            )
+        config = {
+            "module": "keras.optimizers.schedules",
+            "class_name": "InverseTimeDecay",
+            "config": config,
+            "registered_name": None,
+        }
+    return json.dumps(config)
+
+
+def loads(text: str | bytes) -> Any:
+    """The config in a JSON text, taken out of Keras's envelope where it is in one."""
+    import json
+
+    if not isinstance(text, str | bytes | bytearray):
+        raise ConfigError(
+            f"the JSON is {text!r} of type {type(text).__name__}; pass the text itself as str or "
+            "bytes, or use from_config for a dict"
+        )
+    try:
+        config = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_int=_read_int,
+        )
+    except ConfigError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"the text is not JSON ({error}); mend it at that place") from error
+    if isinstance(config, dict) and ("class_name" in config or "config" in config):
+        return _open_envelope(config)
+    return config
+
+
+def _open_envelope(envelope: dict[str, Any]) -> Any:
+    """The inner config. The names in the envelope are compared, never imported."""
+    for key in envelope:
+        if key not in (*ENVELOPE, "build_config"):
+            raise ConfigError(
+                f"the Keras envelope has the unknown key {key!r} with value {envelope[key]!r}; "
+                f"accepted are {', '.join(ENVELOPE)}; remove it"
+            )
+    for key in ("class_name", "config"):
+        if key not in envelope:
+            raise ConfigError(f"the Keras envelope lacks the key {key!r}; add it")
+    found = envelope["class_name"]
+    if found != "InverseTimeDecay":
+        raise ConfigError(
+            f"class_name is {found!r}; only the envelope of 'InverseTimeDecay' can be read; "
+            "pass the JSON of that schedule"
+        )
+    module = envelope.get("module")
+    if module is not None and not str(module).startswith(("keras", "tf_keras", "tensorflow")):
+        raise ConfigError(
+            f"module is {module!r}; only Keras's own InverseTimeDecay can be read; pass the "
+            "schedule's own config, without the envelope"
+        )
+    return envelope["config"]
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ConfigError(
+                f"the JSON has the key {key!r} twice, with {found[key]!r} and {value!r}; keep one"
+            )
+        found[key] = value
+    return found
+
+
+def _no_constant(token: str) -> float:
+    raise ConfigError(f"the JSON has the token {token}, which is not a JSON number; use a number")
+
+
+def _read_int(token: str) -> int | float:
+    """A JSON integer, read as binary64 first: what it means must not depend on the reader."""
+    number = float(token)
+    return int(number) if abs(number) <= 1e60 else number
