@@ -8,11 +8,12 @@ by its exact residual. Dekker's and Veltkamp's tricks break when a compiler cont
 rounding would matter are of pieces short enough to be exact (21 by 32 bits, 26 by 27),
 split on the host, by integer shifts or by masks. Fusing an exact product changes nothing.
 
-Bound, with u = 2**-53: the pieces of k leave out 2**-105; each of at most 11 additions
-leaves an error of at most u in `low`, whose own sum is off by less than 11 * 11 * u**2 =
-2**-99; the residual and the last division add less than 2**-102. So the value before its
-one rounding is within 2**-98 of the true one, relatively. The sums run from the smallest
-piece upward, which in practice keeps it within 2**-102.
+Bound, relative to the denominator, with u = 2**-53: the pieces of k leave out 2**-115, and
+the products of the last piece round at 2**-115. Each of the m <= 8 additions (16 for a
+staircase of fractional decay_steps) moves at most u into `low`, exactly, so |low| <= m * u,
+and summing `low` rounds by at most m * m / 2 * u**2: 2**-101 (2**-99). The residual, its
+product with `low` and the last division add less than 2**-102. So the value before its
+one rounding is within 2**-98 of the true one.
 
 Sources: Dekker, A floating-point technique for extending the available precision (1971);
 Knuth, TAOCP 2, 4.2.2 (the branch-free sum); Joldes, Muller, Popescu, Tight and rigorous
@@ -21,6 +22,7 @@ error bounds for basic building blocks of double-word arithmetic (2017).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +31,9 @@ from invtime.exact import CHUNK_BITS, ExactForm, chunks, signed64, stage_index, 
 if TYPE_CHECKING:
     from invtime.backends.base import Backend
 
-# precision of the words -> (bits of a constant's piece, number of pieces)
-PIECES = {53: (21, 5), 24: (12, 4)}
+# precision of the words -> (bits of a constant's short pieces, their number); one word of the
+# full precision follows, small enough that the rounding of its products does not matter
+PIECES = {53: (21, 3), 24: (12, 2)}
 # precision of the words -> the exponent of their largest power of two
 LARGEST = {53: 1023, 24: 127}
 
@@ -45,7 +48,6 @@ class Words:
 
     def __init__(self, form: ExactForm, precision: int) -> None:
         self.precision = precision
-        self.bits, self.count = PIECES[precision]
         # per step: R / S, as C / B or, for a staircase, as (C / B) * (Q / P)
         numerator, denominator = form.C, form.B
         if form.staircase:
@@ -55,6 +57,7 @@ class Words:
         self.one = _power(-self.scale)
         self.per_step = self.cut(numerator, denominator << self.scale)
         self.per_stage = self.cut(form.C, form.B << self.scale)
+        self.per_jump = self.cut(form.C * (form.Q // form.P), form.B << self.scale)
         self.exponent = -self.scale
         if precision == 53:  # 1e-60 * 2**-402 is far from the edge of binary64
             self.initial = self.pair(form.A, form.B << self.scale)
@@ -72,15 +75,19 @@ class Words:
             self.start = start if start < 2.0**128 else inf
 
     def cut(self, numerator: int, denominator: int) -> tuple[float, ...]:
-        """The leading `count` pieces of a fraction, `bits` bits each, largest first."""
+        """The leading pieces of a fraction, largest first, each within the one before."""
         if not numerator:
             return ()
-        shift = self.bits * self.count - _exponent(numerator, denominator)
+        bits, count = PIECES[self.precision]
+        width = bits * count + self.precision
+        shift = width - _exponent(numerator, denominator)
         scaled = (numerator << max(0, shift)) // (denominator << max(0, -shift))
         pieces = []
-        for i in reversed(range(self.count)):
-            piece, scaled = divmod(scaled, 1 << (self.bits * i))
-            pieces.append(float(piece) * _power(self.bits * i - shift))
+        for i in reversed(range(count)):
+            below = self.precision + bits * i
+            piece, scaled = divmod(scaled, 1 << below)
+            pieces.append(float(piece) * _power(below - shift))
+        pieces.append(float(scaled) * _power(-shift))
         return tuple(piece for piece in pieces if piece)
 
     def pair(self, numerator: int, denominator: int) -> tuple[float, float]:
@@ -99,9 +106,12 @@ class Words:
         return nearest(numerator, denominator, self.precision)
 
 
+cached_words = lru_cache(maxsize=256)(Words)
+
+
 def at_integers(form: ExactForm, backend: Backend, n: Any, highest: int) -> Any:
     """The value at integers 0 <= n <= highest, in the widest float of the backend."""
-    words = Words(form, backend.precision(n))
+    words = backend.words(form, backend.precision(n))
     width = CHUNK_BITS[words.precision]
 
     def parts(x: Any) -> list[Any]:
@@ -115,8 +125,7 @@ def at_integers(form: ExactForm, backend: Backend, n: Any, highest: int) -> Any:
     else:
         # t = n * (Q // P) + e, and t may pass 2**63 where n and e cannot.
         e = stage_remainder(form, backend, n, highest)
-        jump = words.cut(form.C * (form.Q // form.P), form.B << words.scale)
-        terms = [(jump, parts(backend.index(n))), (words.per_stage, parts(e))]
+        terms = [(words.per_jump, parts(backend.index(n))), (words.per_stage, parts(e))]
     value = _quotient(backend, words, terms, backend.widest(n))
     if words.start is not None:
         value = backend.where(n == 0, words.start, value)
@@ -125,7 +134,7 @@ def at_integers(form: ExactForm, backend: Backend, n: Any, highest: int) -> Any:
 
 def at_floats(form: ExactForm, backend: Backend, n: Any) -> Any:
     """The value at floats n >= 0, NaN and infinity among them."""
-    words = Words(form, backend.precision(n))
+    words = backend.words(form, backend.precision(n))
     if not form.staircase:
         terms = [(words.per_step, _split(backend, n))]
     else:
@@ -174,7 +183,7 @@ def differentiable(form: ExactForm, backend: Backend, n: Any) -> Any:
     """A plain float formula that has the derivative of the schedule, of any order."""
     if form.staircase or not form.C:
         return backend.where(n < 1, n, 0.0) * 0.0
-    words = Words(form, backend.precision(n))
+    words = backend.words(form, backend.precision(n))
     denominator = n * sum(words.per_step) + words.one
     return _scale(backend.divide(words.initial[0], denominator), words.exponent)
 
@@ -194,21 +203,24 @@ def _quotient(backend: Backend, words: Words, terms: list[Term], like: Any) -> A
 def _sum(
     backend: Backend, one: float | None, terms: list[Term], like: Any = None
 ) -> tuple[Any, Any]:
-    """one + the sum of all piece * part, as (high, low), smallest products first."""
-    products = [
-        piece * part
-        for pieces, parts in terms
-        for piece in reversed(pieces)
-        for part in parts
-    ]
+    """one + the sum of all piece * part, as (high, low)."""
+    leading = [pieces[0] * part for pieces, parts in terms if pieces for part in parts]
     if one is not None:
-        products.append(like * 0.0 + one if not products else one)
-    high, low = products[0], 0.0
-    for product in products[1:]:
+        leading.append(one if leading else like * 0.0 + one)
+    high, low = leading[0], 0.0
+    for product in leading[1:]:  # of any order of magnitude
         total = high + product
         back = total - high
         low = low + ((high - (total - back)) + (product - back))
         high = total
+    # Each of the rest is 2**-20 of a leading one or less, so it is below `high`.
+    for pieces, parts in terms:
+        for piece in pieces[1:]:
+            for part in parts:
+                product = piece * part
+                total = high + product
+                low = low + (product - (total - high))
+                high = total
     total = high + low
     return total, low - (total - high)
 

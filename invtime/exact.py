@@ -90,17 +90,17 @@ class ExactForm:
     def last_exact_step(self, precision: int) -> int:
         """The last integer step whose A and B + C * t fit in `precision` bits.
 
-        -1 where there is none; 2**63 where every int64 step fits.
+        -1 where there is none; 2**63 - 1 where every int64 step fits.
         """
         largest = 2**precision
         if largest < self.A or largest < self.B:
             return -1
         if not self.C:
-            return 2**63
+            return 2**63 - 1
         last = (largest - self.B) // self.C
         if self.staircase:  # the last n whose stage is still `last`
             last = ((last + 1) * self.P - 1) // self.Q
-        return int(min(last, 2**63))
+        return min(last, 2**63 - 1)
 
     def __eq__(self, other: object) -> bool:
         return self._key == other._key if isinstance(other, ExactForm) else NotImplemented

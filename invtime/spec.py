@@ -170,9 +170,9 @@ class InverseTimeDecay:
             if step <= 0:
                 return self._a / self._b
             if "torch" in sys.modules and sys.modules["torch"].compiler.is_compiling():
-                raise StepTypeError(
-                    f"inside torch.compile a Python int step is exact only up to {self._last} for "
-                    f"{self!r}; pass the step as an int64 tensor"
+                raise StepTypeError(  # plain text: Dynamo cannot format a symbolic int
+                    "a Python int step inside torch.compile would not be exact this far out; "
+                    "pass the step as an int64 tensor"
                 )
             if self._p:
                 return self._a / (self._b + self._c * (step * self._q // self._p))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from invtime import exact
+from invtime.compensated import Words, cached_words
 from invtime.errors import PlacementError
 from invtime.exact import ExactForm
 
@@ -129,6 +130,10 @@ class Backend(ABC):
         Only for a concrete integer scalar in host memory, outside of every trace.
         """
         return None
+
+    def words(self, form: ExactForm, precision: int) -> Words:
+        """The constants of the double-word form, cut once for each form."""
+        return cached_words(form, precision)
 
     def evaluate(self, form: ExactForm, x: Any, dtype: str) -> Any:
         """The schedule at x: the one override point, which must give the same bits."""

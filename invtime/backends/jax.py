@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, final
 
 import jax
@@ -14,12 +15,16 @@ from invtime.backends.base import Backend, Kernel
 from invtime.errors import PlacementError, StepTypeError
 from invtime.exact import ExactForm, evaluate
 
+# A TPU takes float64 and computes something narrower.
+NARROW_PLATFORMS = {"tpu"}
+
 
 @final
 class JaxBackend(Backend):
     name = "jax"
 
-    def __init__(self) -> None:
+    def __init__(self, precision: int = 53) -> None:
+        self._precision = precision
         # One cached inner jit: no chain of eager ops, no implicit transfer, one compilation
         # for each form, dtype and shape.
         self._compiled = jax.jit(
@@ -27,6 +32,9 @@ class JaxBackend(Backend):
         )
 
     def coerce(self, step: Any, device: Any) -> Any:
+        if isinstance(step, jax.core.Tracer):
+            # A weakly typed one may hold a Python float, which would widen in the scope below.
+            step = lax.convert_element_type(step, step.dtype)
         with jax.enable_x64(True):  # outside, asarray(2**40) is silently 0
             if isinstance(step, jax.Array):
                 x = step
@@ -70,8 +78,11 @@ class JaxBackend(Backend):
         limits = jnp.iinfo(x.dtype)
         return int(limits.min), int(limits.max)
 
+    def precision(self, x: Any) -> int:
+        return self._precision
+
     def widest(self, x: Any) -> Any:
-        return lax.convert_element_type(x, jnp.float64)
+        return lax.convert_element_type(x, jnp.float64 if self._precision == 53 else jnp.float32)
 
     def index(self, x: Any) -> Any:
         return lax.convert_element_type(x, jnp.int64)
@@ -89,8 +100,8 @@ class JaxBackend(Backend):
         return lax.floor(x)
 
     def head(self, x: Any) -> Any:
-        bits = lax.bitcast_convert_type(x, jnp.int64) & -(2**27)
-        return lax.bitcast_convert_type(bits, jnp.float64)
+        integer, mask = (jnp.int64, -(2**27)) if self._precision == 53 else (jnp.int32, -(2**12))
+        return lax.bitcast_convert_type(lax.bitcast_convert_type(x, integer) & mask, x.dtype)
 
     def detach(self, x: Any) -> Any:
         return lax.stop_gradient(x)
@@ -100,13 +111,21 @@ class JaxBackend(Backend):
 
     def round_to(self, x: Any, dtype: str) -> Any:
         if dtype == "float64":
+            if self._precision == 24:
+                raise PlacementError("a TPU has no binary64 of its own; pass dtype='float32'")
             return x
         return lax.convert_element_type(lax.convert_element_type(x, jnp.float32), jnp.dtype(dtype))
 
     def evaluate(self, form: ExactForm, x: Any, dtype: str) -> Any:
         """The shared formula, in a jit of its own."""
+        backend = self._narrow() if _platform(x) in NARROW_PLATFORMS else self
         with jax.enable_x64(True):
-            return self._compiled(form, x, dtype)
+            return backend._compiled(form, x, dtype)
+
+    @cache  # noqa: B019  # one backend a process
+    def _narrow(self) -> JaxBackend:
+        """The same backend with binary32 as its widest float."""
+        return JaxBackend(precision=24)
 
     def devices(self) -> list[str]:
         kinds = dict.fromkeys(("cpu", jax.default_backend()))
@@ -117,3 +136,10 @@ class JaxBackend(Backend):
 
     def to_numpy(self, x: Any) -> Any:
         return np.asarray(x)
+
+
+def _platform(x: Any) -> str:
+    """Where x is, or for a tracer where it will most likely be."""
+    if isinstance(x, jax.core.Tracer):
+        return str(jax.default_backend())
+    return str(next(iter(x.devices())).platform)

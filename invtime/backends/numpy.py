@@ -9,9 +9,11 @@ import numpy as np
 
 from invtime.backends.base import Backend
 from invtime.errors import PlacementError, StepTypeError
-from invtime.exact import ExactForm, evaluate
+from invtime.exact import ExactForm, evaluate, stage_index
 
-BLOCK = 8192  # elements: 64 KiB a temporary, about eight alive at a time
+# Elements at a time: in place, and with the many temporaries of the double-word form, which
+# should all stay in the first-level cache.
+BLOCK, SHORT_BLOCK = 16384, 2048
 
 
 @final
@@ -40,8 +42,8 @@ class NumpyBackend(Backend):
     def integer_range(self, x: Any) -> tuple[int, int] | None:
         if x.dtype.kind not in "iu":
             return None
-        limits = np.iinfo(x.dtype)
-        return int(limits.min), int(limits.max)
+        # The range of the block itself: most steps are short, whatever their dtype.
+        return int(x.min()), int(x.max())
 
     def widest(self, x: Any) -> Any:
         return x.astype(np.float64)
@@ -79,22 +81,53 @@ class NumpyBackend(Backend):
         return int(x) if x.ndim == 0 and x.dtype.kind in "iu" else None
 
     def evaluate(self, form: ExactForm, x: Any, dtype: str) -> Any:
-        """The shared formula, over blocks; long doubles one by one on the host."""
-        with np.errstate(all="ignore"):  # overflow to infinity and NaN steps are meant
-            if x.dtype.itemsize > 8:
-                values = np.array([form.at(n) for n in x.flat], np.float64).reshape(x.shape)
-                return self.round_to(values, dtype) if x.ndim else self.round_to(values, dtype)[()]
-            out = np.empty_like(x, dtype=_numpy_dtype(dtype), subok=False)
-            native = x.dtype.newbyteorder("=")
-            if x.flags.c_contiguous and native == x.dtype:
-                steps, results = x.reshape(-1), out.reshape(-1)
-                for start in range(0, steps.size, BLOCK):
-                    block = steps[start : start + BLOCK]
-                    results[start : start + BLOCK] = evaluate(form, self, block, dtype)
-            else:
-                for index in np.ndindex(x.shape[:-1]) if x.ndim else ((),):
-                    out[index] = evaluate(form, self, np.atleast_1d(x[index]).astype(native), dtype)
+        """The whole array in blocks: in place where the exact form holds, else as shared."""
+        out = np.empty_like(x, dtype=_numpy_dtype(dtype), subok=False)
+        if x.dtype.itemsize > 8:  # long doubles mean their exact value: one by one on the host
+            values = np.array([form.at(n) for n in x.flat], np.float64).reshape(x.shape)
+            out[...] = self.round_to(values, dtype)
+        else:
+            self._fill(out, form, x, dtype)
         return out if isinstance(x, np.ndarray) else out[()]
+
+    def _fill(self, out: Any, form: ExactForm, x: Any, dtype: str) -> None:
+        blocks = np.nditer(
+            [x, out],
+            ["external_loop", "buffered", "zerosize_ok"],
+            [["readonly"], ["writeonly"]],
+            op_dtypes=[x.dtype.newbyteorder("="), out.dtype],
+            buffersize=BLOCK,
+        )
+        scratch = np.empty(BLOCK)
+        with blocks, np.errstate(all="ignore"):  # overflow to infinity and NaN steps are meant
+            for steps, results in blocks:
+                wide = results if dtype == "float64" else scratch[: steps.size]
+                if not self._divide_in_place(form, steps, wide):
+                    for start in range(0, steps.size, SHORT_BLOCK):
+                        part = slice(start, start + SHORT_BLOCK)
+                        wide[part] = evaluate(form, self, steps[part], "float64")
+                if wide is not results:
+                    results[...] = self.round_to(wide, dtype)
+
+    def _divide_in_place(self, form: ExactForm, steps: Any, wide: Any) -> bool:
+        """A / (B + C * t) written to `wide`; False where it would not be exact."""
+        last = form.last_exact_step(53)
+        if form.staircase and form.Q != 1:  # takes temporaries: in short blocks
+            return False
+        if steps.dtype.kind == "f":
+            whole = not form.staircase and (np.floor(steps, out=wide) == steps).all()
+            if not (whole and 0 <= steps.min() and steps.max() <= last):
+                return False
+        elif steps.view(steps.dtype.str.replace("i", "u")).max() > last:  # negative ones too
+            return False
+        else:
+            highest = int(np.iinfo(steps.dtype).max)
+            wide[...] = stage_index(form, self, steps, highest) if form.staircase else steps
+        if form.C != 1:
+            wide *= form.C
+        wide += form.B
+        np.divide(form.A, wide, out=wide)
+        return True
 
     def devices(self) -> list[str]:
         return ["cpu"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any, final
 
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from invtime.backends.base import Backend, Kernel
 from invtime.errors import PlacementError, StepTypeError
+from invtime.exact import ExactForm
 
 
 @final
@@ -18,7 +20,7 @@ class TensorflowBackend(Backend):
 
     def coerce(self, step: Any, device: Any) -> Any:
         try:
-            with tf.device(device):
+            with _on(device):
                 if not tf.is_tensor(step):
                     step = np.asarray(step)
                 x = tf.identity(step) if device else tf.convert_to_tensor(step)
@@ -29,7 +31,7 @@ class TensorflowBackend(Backend):
         return x
 
     def constant(self, value: float, dtype: str, like: Any, device: Any) -> Any:
-        with tf.device(device):
+        with _on(device or like.device):
             return self.round_to(tf.constant(value, tf.float64), dtype)
 
     def default_dtype(self) -> str:
@@ -102,6 +104,11 @@ class TensorflowBackend(Backend):
             return int(x)
         return None
 
+    def evaluate(self, form: ExactForm, x: Any, dtype: str) -> Any:
+        """The shared formula, on the device of the step: eager TensorFlow would use the first."""
+        with _on(x.device):
+            return super().evaluate(form, x, dtype)
+
     def devices(self) -> list[str]:
         names = (device.name for device in tf.config.list_logical_devices())
         return [name.removeprefix("/device:").join(("/", "")) for name in names]
@@ -115,6 +122,11 @@ class TensorflowBackend(Backend):
 
     def to_numpy(self, x: Any) -> Any:
         return x.numpy()
+
+
+def _on(device: str | None) -> Any:
+    """The scope of a device; none at all for None or "", which `tf.device` takes for a reset."""
+    return tf.device(device) if device else nullcontext()
 
 
 def _on_host(x: Any) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any, final
 
 import torch
 
 from invtime.backends.base import Backend, Kernel
+from invtime.compensated import Words
 from invtime.errors import PlacementError, StepTypeError
 from invtime.exact import ExactForm
 
@@ -92,7 +94,7 @@ class TorchBackend(Backend):
 
     def choose(self, mask: Any, exact: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
         if torch.compiler.is_dynamo_compiling():
-            if mask.device.type == "cpu":
+            if mask.device.type == "cpu" and not _transformed():
                 return torch.cond(mask.all(), exact, otherwise)
         elif _concrete(mask):
             return exact() if bool(mask.all()) else otherwise()
@@ -100,7 +102,12 @@ class TorchBackend(Backend):
 
     def round_to(self, x: Any, dtype: str) -> Any:
         if dtype == "float64":
-            return x.to(torch.float64)
+            if self.precision(x) == 24:
+                raise PlacementError(
+                    f"device '{x.device}' has no binary64; pass dtype='float32', or a step "
+                    "on another device"
+                )
+            return x
         x = x.to(torch.float32)
         return x if dtype == "float32" else x.to(getattr(torch, dtype))
 
@@ -108,6 +115,17 @@ class TorchBackend(Backend):
         if x.dim() or torch.compiler.is_compiling() or x.dtype.is_floating_point:
             return None
         return int(x) if _concrete(x) else None
+
+    def words(self, form: ExactForm, precision: int) -> Words:
+        """Cut anew while Dynamo traces, which cannot look into a cache."""
+        compiling = torch.compiler.is_compiling()
+        return Words(form, precision) if compiling else super().words(form, precision)
+
+    def evaluate(self, form: ExactForm, x: Any, dtype: str) -> Any:
+        """The shared formula, with the integers of the form constant under Dynamo."""
+        if torch.compiler.is_compiling():
+            form = _held(form)
+        return super().evaluate(form, x, dtype)
 
     def devices(self) -> list[str]:
         found = ["cpu"]
@@ -129,6 +147,18 @@ class TorchBackend(Backend):
         return (x.to(torch.float32) if x.dtype == torch.bfloat16 else x).numpy()
 
 
+def _held(form: ExactForm) -> ExactForm:
+    """A copy of the form, which Dynamo takes as a constant, guarding the form's identity.
+
+    As attributes of a guarded object its integers would become symbolic once they vary from
+    one schedule to the next, and those beyond 64 bits cannot be.
+    """
+    return copy(form)
+
+
+_held._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
 def _concrete(x: Any) -> bool:
     """Whether x is plain data in host memory, watched by no transform or dispatch mode."""
     return (
@@ -140,10 +170,15 @@ def _concrete(x: Any) -> bool:
     )
 
 
+def _transformed() -> bool:
+    """Whether `torch.func.grad`, `vmap` or the like is active; `torch.cond` fails under grad."""
+    return bool(torch._C._functorch.maybe_current_level() is not None)
+
+
+# Dynamo cannot trace the question, so it asks while tracing; its guards include the answer.
+_transformed._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
-
-# Dynamo bakes the integers of a form into the graph and guards on equality: as attributes
-# of an ordinary object they would become symbolic, and those beyond 64 bits are not traceable.
-torch.utils._pytree.register_constant(ExactForm)
