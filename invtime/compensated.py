@@ -55,6 +55,7 @@ class Words:
         largest = max(_exponent(numerator, denominator), _exponent(form.C, form.B))
         self.scale = max(0, largest + 2)
         self.one = _power(-self.scale)
+        self.start: float | None = None
         self.per_step = self.cut(numerator, denominator << self.scale)
         self.per_stage = self.cut(form.C, form.B << self.scale)
         self.per_jump = self.cut(form.C * (form.Q // form.P), form.B << self.scale)
@@ -68,10 +69,10 @@ class Words:
             self.initial = self.pair(form.A << max(0, -top), form.B << max(0, top))
         else:
             self.initial = (0.0, 0.0)
-        # At step 0 the scaled `one` may underflow in binary32; the value there is L.
-        self.start: float | None = None
-        if precision == 24:
-            start = self._round(form.A, form.B)
+        if precision == 24 and self.scale > 100:
+            # Binary32 cannot hold `one` beside k', where from the first stage on it is
+            # negligible; before, where the denominator is then 0, the value is L.
+            self.one, start = 0.0, self._round(form.A, form.B)
             self.start = start if start < 2.0**128 else inf
 
     def cut(self, numerator: int, denominator: int) -> tuple[float, ...]:
@@ -80,7 +81,7 @@ class Words:
             return ()
         bits, count = PIECES[self.precision]
         width = bits * count + self.precision
-        shift = width - _exponent(numerator, denominator)
+        shift = width - 1 - _exponent(numerator, denominator)
         scaled = (numerator << max(0, shift)) // (denominator << max(0, -shift))
         pieces = []
         for i in reversed(range(count)):
@@ -126,10 +127,7 @@ def at_integers(form: ExactForm, backend: Backend, n: Any, highest: int) -> Any:
         # t = n * (Q // P) + e, and t may pass 2**63 where n and e cannot.
         e = stage_remainder(form, backend, n, highest)
         terms = [(words.per_jump, parts(backend.index(n))), (words.per_stage, parts(e))]
-    value = _quotient(backend, words, terms, backend.widest(n))
-    if words.start is not None:
-        value = backend.where(n == 0, words.start, value)
-    return value
+    return _quotient(backend, words, terms, backend.widest(n))
 
 
 def at_floats(form: ExactForm, backend: Backend, n: Any) -> Any:
@@ -147,8 +145,6 @@ def at_floats(form: ExactForm, backend: Backend, n: Any) -> Any:
             (words.per_stage, [*_split(backend, floor), carry]),
         ]
     value = _quotient(backend, words, terms, n)
-    if words.start is not None:
-        value = backend.where(n == 0, words.start, value)
     return backend.where(n == inf, 0.0 if form.C else form.A / form.B, value)
 
 
@@ -181,9 +177,9 @@ def _stage_of_floats(
 
 def differentiable(form: ExactForm, backend: Backend, n: Any) -> Any:
     """A plain float formula that has the derivative of the schedule, of any order."""
-    if form.staircase or not form.C:
-        return backend.where(n < 1, n, 0.0) * 0.0
     words = backend.words(form, backend.precision(n))
+    if form.staircase or not form.C or words.start is not None:  # the last: past binary32's range
+        return backend.where(n < 1, n, 0.0) * 0.0
     denominator = n * sum(words.per_step) + words.one
     return _scale(backend.divide(words.initial[0], denominator), words.exponent)
 
@@ -197,7 +193,8 @@ def _quotient(backend: Backend, words: Words, terms: list[Term], like: Any) -> A
     d1, d0 = _split(backend, high)
     residual = (((l_high - q1 * d1) - q1 * d0) - q0 * d1) - q0 * d0
     residual = residual + (l_low - quotient * low)
-    return _scale(quotient + backend.divide(residual, high), words.exponent)
+    value = _scale(quotient + backend.divide(residual, high), words.exponent)
+    return value if words.start is None else backend.where(high == 0, words.start, value)
 
 
 def _sum(

@@ -57,6 +57,8 @@ def _scalar(key: str, value: Any) -> tuple[int | float, str | None]:
             f"{key} has dtype {dtype}; accepted are the integer dtypes and "
             f"{', '.join(FORMATS)}; convert it to float64 yourself if the rounding is meant"
         )
+    if hasattr(value, "detach"):  # torch warns where a tensor that requires grad is read
+        value = value.detach()
     try:
         number = int(value) if integer else float(value)
     except Exception as error:  # each framework has its own error for a tensor without a value

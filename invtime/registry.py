@@ -106,7 +106,7 @@ backend_name_for._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 def load(name: str) -> Backend:
     """The backend of this name, its framework imported."""
-    found: Backend | None = getattr(_loaded, name, None)
+    found: Backend | None = getattr(_loaded, name, None) if isinstance(name, str) else None
     return _load(name) if found is None else found
 
 

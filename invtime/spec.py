@@ -250,7 +250,8 @@ class InverseTimeDecay:
     def __setattr__(self, key: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is frozen; build a new one to change {key!r}")
 
-    __delattr__ = __setattr__  # type: ignore[assignment]
+    def __delattr__(self, key: str) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} is frozen; {key!r} cannot be deleted")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return InverseTimeDecay.from_config, (self.get_config(),)

@@ -32,8 +32,8 @@ class JaxBackend(Backend):
         )
 
     def coerce(self, step: Any, device: Any) -> Any:
-        if isinstance(step, jax.core.Tracer):
-            # A weakly typed one may hold a Python float, which would widen in the scope below.
+        if isinstance(step, jax.core.Tracer) and step.aval.weak_type:
+            # It may hold a Python float, which would widen in the scope below.
             step = lax.convert_element_type(step, step.dtype)
         with jax.enable_x64(True):  # outside, asarray(2**40) is silently 0
             if isinstance(step, jax.Array):

@@ -24,7 +24,8 @@ class NumpyBackend(Backend):
     def coerce(self, step: Any, device: Any) -> Any:
         x = step if isinstance(step, np.ndarray | np.generic) else np.asarray(step)
         kind = x.dtype.kind
-        if kind not in "iuf" and not (kind == "V" and x.dtype.name in ("bfloat16", "float8")):
+        # ml_dtypes registers bfloat16 and its like as kind V.
+        if kind not in "iuf" and not x.dtype.name.startswith(("bfloat16", "float8")):
             raise StepTypeError.refusing(f"NumPy data of dtype {x.dtype}")
         return x
 
@@ -114,14 +115,15 @@ class NumpyBackend(Backend):
         last = form.last_exact_step(53)
         if form.staircase and form.Q != 1:  # takes temporaries: in short blocks
             return False
-        if steps.dtype.kind == "f":
+        if steps.dtype.kind not in "iu":
             whole = not form.staircase and (np.floor(steps, out=wide) == steps).all()
             if not (whole and 0 <= steps.min() and steps.max() <= last):
                 return False
-        elif steps.view(steps.dtype.str.replace("i", "u")).max() > last:  # negative ones too
-            return False
         else:
             highest = int(np.iinfo(steps.dtype).max)
+            unsigned = steps.view(steps.dtype.str.replace("i", "u"))  # negative ones come last
+            if unsigned.max() > min(last, highest):
+                return False
             wide[...] = stage_index(form, self, steps, highest) if form.staircase else steps
         if form.C != 1:
             wide *= form.C

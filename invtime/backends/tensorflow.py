@@ -66,8 +66,8 @@ class TensorflowBackend(Backend):
         return tf.cast(x, tf.int64)
 
     def where(self, mask: Any, a: Any, b: Any) -> Any:
-        dtype = a.dtype if tf.is_tensor(a) else b.dtype
-        return tf.where(mask, tf.cast(a, dtype), tf.cast(b, dtype))
+        dtype = a.dtype if tf.is_tensor(a) else b.dtype  # a bare 0.3 would pass through float32
+        return tf.where(mask, tf.convert_to_tensor(a, dtype), tf.convert_to_tensor(b, dtype))
 
     def divide(self, a: Any, b: Any) -> Any:
         return a / b

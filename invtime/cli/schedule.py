@@ -1,0 +1,85 @@
+"""The options that say which schedule is meant, shared by the commands."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from invtime.errors import ConfigError
+from invtime.spec import InverseTimeDecay
+
+PANEL = "Schedule: its parameters, or --config"
+
+InitialLearningRate = Annotated[
+    str | None,
+    typer.Option(metavar="NUMBER", help="L, the rate at step 0.", rich_help_panel=PANEL),
+]
+DecaySteps = Annotated[
+    str | None,
+    typer.Option(metavar="NUMBER", help="S, the steps of one decay_rate.", rich_help_panel=PANEL),
+]
+DecayRate = Annotated[
+    str | None,
+    typer.Option(metavar="NUMBER", help="R, 0 or more.", rich_help_panel=PANEL),
+]
+Staircase = Annotated[
+    bool,
+    typer.Option("--staircase", help="Drop only at multiples of S.", rich_help_panel=PANEL),
+]
+Config = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="A config in JSON, bare or in Keras's envelope; - reads stdin.",
+        rich_help_panel=PANEL,
+    ),
+]
+
+
+def build(
+    initial_learning_rate: str | None,
+    decay_steps: str | None,
+    decay_rate: str | None,
+    staircase: bool,
+    config: str | None,
+) -> InverseTimeDecay:
+    """The schedule of the options.
+
+    Raises:
+        ConfigError: a parameter is missing or not accepted, --config came with parameters,
+            or its text is not a config.
+        OSError, UnicodeDecodeError: the file cannot be read.
+    """
+    numbers = {
+        "--initial-learning-rate": initial_learning_rate,
+        "--decay-steps": decay_steps,
+        "--decay-rate": decay_rate,
+    }
+    given = [option for option, text in numbers.items() if text is not None]
+    given += ["--staircase"] if staircase else []
+    if config is not None:
+        if given:
+            raise ConfigError(f"--config was given with {', '.join(given)}; leave one of them out")
+        return InverseTimeDecay.from_json(_read(config))
+    missing = [option for option in numbers if option not in given]
+    if missing:
+        raise ConfigError(f"no schedule without {', '.join(missing)}; pass that, or --config FILE")
+    rate, steps, decay = map(read_number, numbers.values())
+    return InverseTimeDecay(rate, steps, decay, staircase)
+
+
+def read_number(text: str | None) -> Any:
+    """A number as it was written: an int, else a float, else the text for others to refuse."""
+    for kind in (int, float):
+        try:
+            return kind(text)  # type: ignore[arg-type]
+        except ValueError:
+            pass
+    return text
+
+
+def _read(config: str) -> bytes:
+    return sys.stdin.buffer.read() if config == "-" else Path(config).read_bytes()

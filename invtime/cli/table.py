@@ -1,0 +1,107 @@
+"""`invtime table`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import StrEnum
+from math import isfinite
+from typing import Annotated
+
+import typer
+
+from invtime.cli import schedule as options
+from invtime.cli.output import bad_input, emit
+from invtime.dtypes import dtype_name
+from invtime.errors import StepTypeError
+
+Row = tuple[int | float, float]
+
+
+class Layout(StrEnum):
+    """How the table is written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def table(
+    initial_learning_rate: options.InitialLearningRate = None,
+    decay_steps: options.DecaySteps = None,
+    decay_rate: options.DecayRate = None,
+    staircase: options.Staircase = False,
+    config: options.Config = None,
+    start: Annotated[int, typer.Option(help="The first step.")] = 0,
+    stop: Annotated[int | None, typer.Option(help="The steps end before this one.")] = None,
+    step: Annotated[int, typer.Option(min=1, help="From one step to the next.")] = 1,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="The steps themselves, as in 0,1000,2500.5."),
+    ] = None,
+    dtype: Annotated[
+        str, typer.Option(help="Round to float64, float32, float16 or bfloat16.")
+    ] = "float64",
+    layout: Annotated[Layout, typer.Option("--format", help="How to write it.")] = Layout.TABLE,
+) -> None:
+    """Print the exact learning rate at a range or a list of steps.
+
+    A rate of any dtype is printed with the digits of binary64, and so exactly; in JSON, one
+    that overflows its dtype is null.
+
+    Example: `invtime table --initial-learning-rate 0.1 --decay-steps 1000 --decay-rate 0.5
+    --stop 5000 --step 1000`
+
+    Exit status: 0; 2 for bad input.
+    """
+    with bad_input():
+        found = options.build(initial_learning_rate, decay_steps, decay_rate, staircase, config)
+        steps = _range(start, stop, step, at) if at is None or stop is not None else _listed(at)
+        rounded = _rounding(dtype_name(dtype))
+    rows = ((n, rounded(found(n))) for n in steps)
+    emit(_lines(steps, rows, layout))
+
+
+def _listed(at: str) -> list[int | float]:
+    steps = [options.read_number(text) for text in at.split(",")]
+    for step in steps:
+        if isinstance(step, str) or not isfinite(step):
+            raise StepTypeError(
+                f"--at {at!r} has {step!r} in it; a step must be a finite number; "
+                "separate the steps by commas, as in 0,1000,2500.5"
+            )
+    return steps
+
+
+def _range(start: int, stop: int | None, step: int, at: str | None) -> range:
+    if stop is None or at is not None:
+        raise StepTypeError(
+            f"--stop is {stop} and --at is {at!r}; exactly one of them must be given; "
+            "pass --stop N, with --start and --step if need be, or --at 0,1000,2500.5"
+        )
+    return range(start, stop, step)
+
+
+def _rounding(dtype: str) -> Callable[[float], float]:
+    """From the binary64 rate to the rate in `dtype`, as a Python float."""
+    if dtype == "float64":
+        return float
+    import numpy as np
+
+    from invtime.verification import bits
+
+    return lambda rate: bits.value(int(bits.round_to(np.array([rate]), dtype)[0]), dtype)
+
+
+def _lines(steps: Sequence[int | float], rows: Iterable[Row], layout: Layout) -> Iterator[str]:
+    if layout is Layout.JSON:
+        rates = ((n, rate if isfinite(rate) else None) for n, rate in rows)
+        yield json.dumps([{"step": n, "learning_rate": rate} for n, rate in rates], indent=2)
+    elif layout is Layout.CSV:
+        yield "step,learning_rate"
+        yield from (f"{n},{rate!r}" for n, rate in rows)
+    else:
+        widest = (steps[0], steps[-1]) if isinstance(steps, range) and steps else steps
+        width = max(len(str(n)) for n in ("step", *widest))
+        yield f"{'step':>{width}}  learning rate"
+        yield from (f"{n:>{width}}  {rate!r}" for n, rate in rows)

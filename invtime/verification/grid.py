@@ -1,0 +1,133 @@
+"""The steps at which backends are compared, in every integer and float dtype of NumPy.
+
+For each dtype there are two parts, in chunks of at most `CHUNK` steps:
+
+    consecutive   every whole step 0, 1, ..., last
+    edges         around every power of two, the first steps of plateaus near those and of
+                  the plateaus 1, 2, 4, ..., and the last step of the exact form, each with
+                  its neighbours and negatives; for floats also fractions, the neighbours of
+                  plateau boundaries, subnormal and huge steps, infinities and NaN
+
+The parts stay apart because frameworks choose between the exact and the compensated form
+for an array as a whole: the first part sees the one, the second nearly always the other.
+
+What the contract leaves open is left out: a staircase at stage 2**63 and later, and its
+float steps within 2**-50 of a boundary that is not an integer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from math import inf, isfinite, nan, nextafter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from invtime.exact import ExactForm
+
+Steps = npt.NDArray[Any]
+
+CHUNK = 2**14
+
+# Those that a training loop carries come first: compiled modes run these alone.
+COMPILED = ("int64", "int32", "float64")
+DTYPES = (*COMPILED, "int8", "int16", "uint8", "uint16", "uint32", "uint64", "float16", "float32")
+
+SPECIAL = (-0.0, -0.5, -1e300, -inf, 5e-324, 1e-310, 1e-30, 1e30, 1e300, inf, nan)
+
+
+class Grid:
+    """The chunks of steps for one form, made as they are iterated over.
+
+    Args:
+        form: the exact form of the schedule.
+        last: the last of the consecutive steps.
+    """
+
+    def __init__(self, form: ExactForm, last: int) -> None:
+        last = min(last, last_defined_step(form))
+        whole = _whole_edges(form, last)
+        self._stops = {dtype: min(last, _largest_step(dtype)) + 1 for dtype in DTYPES}
+        self._edges = {
+            dtype: _float_edges(form, whole, dtype) if _is_float(dtype) else _fitting(whole, dtype)
+            for dtype in DTYPES
+        }
+
+    def __len__(self) -> int:
+        """The number of chunks."""
+        sizes = [*self._stops.values(), *(edges.size for edges in self._edges.values())]
+        return sum(-(-size // CHUNK) for size in sizes)
+
+    def __iter__(self) -> Iterator[Steps]:
+        for dtype, stop in self._stops.items():
+            for start in range(0, stop, CHUNK):
+                yield np.arange(start, min(start + CHUNK, stop)).astype(dtype)
+            edges = self._edges[dtype]
+            for start in range(0, edges.size, CHUNK):
+                yield edges[start : start + CHUNK]
+
+
+def first_step(form: ExactForm, stage: int) -> int:
+    """The first integer step n with floor(n / decay_steps) = stage."""
+    return -(-stage * form.P // form.Q)
+
+
+def last_defined_step(form: ExactForm) -> int:
+    """The last int64 step whose stage is below 2**63, as the contract wants it."""
+    if not form.staircase:
+        return 2**63 - 1
+    return min(2**63 - 1, first_step(form, 2**63) - 1)
+
+
+def is_defined(form: ExactForm, step: float) -> bool:
+    """Whether the contract says what a staircase gives at this float step."""
+    if not form.staircase or not isfinite(step) or step <= 0:
+        return True
+    stage = Fraction(step) * form.Q / form.P
+    if stage >= 2**63:
+        return False
+    return form.Q == 1 or step.is_integer() or abs(stage - round(stage)) > stage / 2**50
+
+
+def _whole_edges(form: ExactForm, last: int) -> list[int]:
+    powers = [2**k for k in range(64)]
+    anchors = {0, last, form.last_exact_step(53), form.last_exact_step(24), *powers}
+    for anchor in tuple(anchors):
+        stage = anchor * form.Q // form.P
+        anchors.update(first_step(form, stage + j) for j in (-1, 0, 1, 2))
+    anchors.update(first_step(form, stage) for stage in powers)
+    steps = {sign * (n + j) for n in anchors for j in (-1, 0, 1) for sign in (1, -1)}
+    return sorted(n for n in steps if -(2**63) <= n <= last_defined_step(form))
+
+
+def _fitting(steps: list[int], dtype: str) -> Steps:
+    limits = np.iinfo(dtype)
+    return np.array([n for n in steps if limits.min <= n <= limits.max], dtype)
+
+
+def _float_edges(form: ExactForm, whole: list[int], dtype: str) -> Steps:
+    with np.errstate(over="ignore", under="ignore"):
+        found = np.unique(np.array([*map(float, whole), *_fractions(form)]).astype(dtype))
+        found = np.concatenate([found, np.array(SPECIAL).astype(dtype)])
+    return found[[is_defined(form, step) for step in found.tolist()]]
+
+
+def _is_float(dtype: str) -> bool:
+    return dtype.startswith("float")
+
+
+def _largest_step(dtype: str) -> int:
+    """The end of the whole numbers that a dtype holds without a gap."""
+    return 2 ** int(np.finfo(dtype).nmant + 1) if _is_float(dtype) else int(np.iinfo(dtype).max)
+
+
+def _fractions(form: ExactForm) -> Iterable[float]:
+    for k in range(-60, 62):
+        yield from (2.0**k * m for m in (1, 1.1, 1.25, 1.9))
+    for n in range(256):
+        yield from (n + part for part in (0.1, 0.5, 0.9))
+    for stage in range(1, 64):
+        boundary = float(first_step(form, stage))
+        yield from (nextafter(boundary, 0), nextafter(boundary, inf))

@@ -1,0 +1,69 @@
+"""The schedules and steps that every framework is tried on, and the comparison of bits."""
+
+import numpy as np
+import pytest
+
+from invtime import InverseTimeDecay
+from invtime.testing.oracle import FORMATS, Reference, bits_of_array
+
+SCHEDULES = {
+    "exact": InverseTimeDecay(0.1, 1000, 0.5),
+    "staircase": InverseTimeDecay(0.1, 41, 0.5, staircase=True),
+    "double word": InverseTimeDecay(1 / 3, 1000, 1 / 7),
+    "fractional period": InverseTimeDecay(0.1, 0.3, 0.5, staircase=True),
+    "long fractional": InverseTimeDecay(1 / 3, 12.34567890123, 1 / 7, staircase=True),
+    "extreme": InverseTimeDecay(1e60, 3, 1e60, staircase=True),
+    "constant": InverseTimeDecay(0.3, 1000, 0),
+}
+
+EDGES = [2**k + d for k in (8, 16, 24, 31, 32, 53, 62) for d in (-1, 0, 1)]
+INTEGERS = np.array(
+    [-(2**63), -5, -1, *range(130), 999, 1000, 1001, 65504, 65520, *EDGES, 2**63 - 1], np.int64
+)
+SHORT = INTEGERS[(INTEGERS < 2**31) & (INTEGERS >= -(2**31))].astype(np.int32)
+FLOATS = np.concatenate([INTEGERS.astype(np.float64), [0.5, 2.999999, 1e300, np.nan, np.inf]])
+
+
+def worst_ulp(schedule, steps, result, dtype):
+    """The largest distance from the true bits; a zero stands for a subnormal."""
+    reference = Reference(schedule)
+    true = np.array([reference.bits(step.item(), dtype) for step in steps.ravel()], np.uint64)
+    found = bits_of_array(np.asarray(result), dtype).ravel()
+    distance = np.abs(found.astype(np.int64) - true.astype(np.int64))
+    distance[(true < FORMATS[dtype].smallest_normal) & (found == 0)] = 0
+    return distance
+
+
+def assert_bits(schedule, steps, result, dtype="float64"):
+    """The contract: the bits themselves, but for fractional float steps within 1 ULP."""
+    assert np.shape(result) == steps.shape
+    distance = worst_ulp(schedule, steps, result, dtype)
+    allowed = np.zeros(distance.shape)
+    if steps.dtype.kind == "f":
+        flat = steps.ravel()
+        with np.errstate(invalid="ignore"):
+            whole = (np.floor(flat) == flat) & (np.abs(flat) < 2**53)
+        allowed[~whole & np.isfinite(flat)] = 1
+    wrong = distance > allowed
+    first = steps.ravel()[wrong][:3]
+    assert not wrong.any(), f"{schedule!r} at {first}: {distance[wrong][:3]} ULP"
+
+
+@pytest.fixture(name="assert_bits")
+def _assert_bits():
+    return assert_bits
+
+
+@pytest.fixture(params=SCHEDULES)
+def schedule(request):
+    return SCHEDULES[request.param]
+
+
+@pytest.fixture(params=["int64", "int32", "float64"])
+def steps(request):
+    return {"int64": INTEGERS, "int32": SHORT, "float64": FLOATS}[request.param]
+
+
+@pytest.fixture
+def integers():
+    return INTEGERS

@@ -1,0 +1,203 @@
+"""JAX: eager, jit, transforms, several devices with sharded steps, x64 on and off."""
+
+import os
+import subprocess
+import sys
+
+# Four devices on the host, wherever JAX has not been started yet in this process.
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
+
+import numpy as np
+import pytest
+
+from invtime import ConfigError, InverseTimeDecay, PlacementError, StepTypeError, registry
+from invtime.testing.oracle import Reference
+
+jax = pytest.importorskip("jax", exc_type=ImportError)
+import jax.numpy as jnp  # noqa: E402
+from jax import lax  # noqa: E402
+from jax.sharding import NamedSharding, PartitionSpec  # noqa: E402
+
+SCHEDULE = InverseTimeDecay(0.1, 1000, 0.5)
+STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+LONG = InverseTimeDecay(1 / 3, 1000, 1 / 7)
+MODES = {"eager": lambda f: f, "jit": jax.jit, "vmap": jax.vmap}
+
+
+def wide(steps):
+    """A JAX array of NumPy steps in their own dtype, x64 or not."""
+    with jax.enable_x64(True):
+        return jnp.asarray(steps)
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    if len(jax.devices()) < 4:
+        pytest.skip("JAX was started with fewer than four devices")
+    return jax.make_mesh((4,), ("data",))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_bits(schedule, steps, dtype, mode, assert_bits):
+    result = MODES[mode](schedule.on(dtype=dtype))(wide(steps))
+    assert result.dtype == jnp.dtype(dtype)
+    assert_bits(schedule, steps, result, dtype)
+
+
+def test_bits_with_x64_on(schedule, steps, assert_bits):
+    with jax.enable_x64(True):
+        for mode in MODES.values():
+            result = mode(schedule)(jnp.asarray(steps))
+            assert result.dtype == jnp.float64
+            assert_bits(schedule, steps, result)
+
+
+@pytest.mark.parametrize(
+    "name", ["int8", "int16", "uint8", "uint16", "uint32", "uint64", "float16", "bfloat16"]
+)
+def test_every_step_dtype_under_strict_promotion(schedule, name, assert_bits):
+    steps = np.array([0, 1, 41, 82, 100, 127])
+    with jax.enable_x64(True):
+        narrow = jnp.asarray(steps).astype(name)
+    with jax.numpy_dtype_promotion("strict"):
+        assert_bits(schedule, steps, schedule.on(dtype="float64")(narrow))
+
+
+def test_scan_and_static_argument():
+    _, rates = lax.scan(lambda n, _: (n + 1, STAIRCASE(n)), jnp.int32(39), None, length=4)
+    assert rates.tolist() == STAIRCASE(jnp.arange(39, 43)).tolist()
+    static = jax.jit(lambda schedule, n: schedule(n), static_argnums=0)
+    assert static(STAIRCASE, 41) == STAIRCASE(jnp.int32(41))
+
+
+def test_no_retracing_as_the_step_changes():
+    traces = []
+
+    @jax.jit
+    def rate(n):
+        traces.append(n)
+        return SCHEDULE(n)
+
+    for n in range(5):
+        assert rate(n) == np.float32(SCHEDULE(n))
+    assert len(traces) == 1
+    kernel = registry.load("jax")._compiled
+    SCHEDULE(jnp.int32(0))
+    compiled = kernel._cache_size()
+    for n in range(1, 5):
+        SCHEDULE(jnp.int32(n))
+    assert kernel._cache_size() == compiled
+
+
+def test_derivative():
+    with jax.enable_x64(True):
+        slope = jax.vmap(jax.grad(SCHEDULE))(jnp.array([-1.0, 0.0, 2.5, jnp.inf]))
+        plain = np.array([0.0, -200 / 2000.0**2, -200 / 2002.5**2, 0.0])
+        np.testing.assert_array_max_ulp(np.abs(np.asarray(slope)), np.abs(plain), maxulp=4)
+        second = jax.hessian(SCHEDULE)(3.0)
+        np.testing.assert_array_max_ulp(np.asarray(second), 400 / 2003.0**3, maxulp=8)
+    assert jax.grad(STAIRCASE)(41.0) == 0
+    assert jax.jvp(SCHEDULE, (2.0,), (1.0,))[1] == np.float32(-200 / 2002.0**2)
+    assert jax.grad(jax.checkpoint(SCHEDULE))(3.0) == jax.grad(SCHEDULE)(3.0)
+
+
+def test_the_dtype_follows_jax_and_never_the_step():
+    for step in (jnp.int32(3), jnp.bfloat16(3), jnp.arange(3)):
+        assert SCHEDULE(step).dtype == jnp.float32
+    assert SCHEDULE.on("jax")(2**70) == np.float32(SCHEDULE(2**70))
+    pinned = InverseTimeDecay(jnp.asarray(0.1, jnp.bfloat16), 1000, 0.5)
+    assert pinned.initial_learning_rate == 0.1
+    assert pinned(jnp.arange(3)).dtype == jnp.bfloat16
+
+
+def test_sharded_steps_keep_their_sharding(mesh):
+    sharding = NamedSharding(mesh, PartitionSpec("data"))
+    steps = jax.device_put(jnp.arange(16), sharding)
+    for schedule in (SCHEDULE, STAIRCASE, LONG):
+        wanted = schedule(jnp.arange(16)).tolist()
+        spread = jax.shard_map(
+            schedule, mesh=mesh, in_specs=PartitionSpec("data"), out_specs=PartitionSpec("data")
+        )
+        for rate in (schedule, jax.jit(schedule), spread):
+            assert rate(steps).sharding.is_equivalent_to(sharding, 1)
+            assert rate(steps).tolist() == wanted
+        placed = schedule.on("jax", device=sharding)(jnp.arange(16))
+        assert placed.sharding.is_equivalent_to(sharding, 1)
+        with jax.enable_x64(True):
+            long_steps = jax.device_put(jnp.arange(16), sharding)
+        assert schedule(long_steps).sharding.is_equivalent_to(sharding, 1)
+
+
+def test_devices(mesh):
+    second = jax.devices()[2]
+    assert SCHEDULE.on("jax", device=second)(5).devices() == {second}
+    assert SCHEDULE.on("jax", device="cpu:2")(np.arange(3)).devices() == {second}
+    assert SCHEDULE(jax.device_put(jnp.arange(3), second)).devices() == {second}
+    assert SCHEDULE(jax.device_put(jnp.int32(3), second)).devices() == {second}
+
+
+def test_a_device_that_does_not_exist():
+    for device in ("cpu:99", "tpu", "nonsense", "cpu:x"):
+        with pytest.raises(PlacementError, match="cpu:0"):
+            SCHEDULE.on("jax", device=device)
+
+
+def test_no_transfer():
+    step, steps = jnp.int32(3), jnp.arange(3)
+    with jax.transfer_guard("disallow"):
+        SCHEDULE(step), LONG(steps), jax.jit(SCHEDULE)(steps)
+
+
+def test_export():
+    exported = jax.export.export(jax.jit(SCHEDULE))(jax.ShapeDtypeStruct((3,), jnp.int32))
+    assert exported.call(jnp.arange(3)).tolist() == SCHEDULE(jnp.arange(3)).tolist()
+
+
+def test_optax_takes_the_schedule_itself():
+    optax = pytest.importorskip("optax")
+    joined = optax.join_schedules([optax.linear_schedule(0.0, 0.1, 10), SCHEDULE], [10])
+    assert joined(10) == np.float32(0.1)
+    assert jax.jit(joined)(1010) == np.float32(SCHEDULE(1000))
+    optimizer = optax.sgd(SCHEDULE)
+    state = optimizer.init(jnp.ones(()))
+    update, _ = jax.jit(optimizer.update)(jnp.ones(()), state)
+    assert update == -np.float32(0.1)
+
+
+@pytest.mark.parametrize("make", [lambda: jnp.array([True]), lambda: jnp.array(1j)])
+def test_steps_that_are_no_numbers(make):
+    with pytest.raises(StepTypeError, match="dtype"):
+        SCHEDULE(make())
+    with pytest.raises(StepTypeError, match="key"):
+        SCHEDULE(jax.random.key(0))
+
+
+def test_a_traced_parameter_is_refused():
+    with pytest.raises(ConfigError, match="without a value"):
+        jax.jit(lambda rate: InverseTimeDecay(rate, 1000, 0.5)(3))(0.1)
+
+
+def test_a_device_without_binary64(schedule, monkeypatch, integers):
+    """Forced on the CPU: the stage is exact, the value within 1 ULP of float32."""
+    monkeypatch.setattr("invtime.backends.jax.NARROW_PLATFORMS", {"cpu"})
+    found = np.asarray(schedule(wide(integers)))
+    reference = Reference(schedule)
+    true = np.array([reference.value(n.item(), "float32") for n in integers], np.float32)
+    normal = true >= np.finfo(np.float32).tiny
+    distance = np.abs(found.view(np.int32).astype(np.int64) - true.view(np.int32))
+    assert distance[normal].max() <= 1
+    with pytest.raises(PlacementError, match="no binary64"):
+        schedule.on(dtype="float64")(wide(integers))
+
+
+COLD = """
+import jax, invtime
+schedule = invtime.InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+result = jax.jit(schedule)(jax.numpy.arange(40, 42))
+assert (result == jax.numpy.array([0.1, 0.1 / 1.5])).all(), result
+"""
+
+
+def test_the_first_call_of_a_process_may_be_inside_jit():
+    subprocess.run([sys.executable, "-c", COLD], check=True)

@@ -1,0 +1,108 @@
+"""NumPy: every dtype and layout, shapes, scalars, and the memory it takes."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from invtime import InverseTimeDecay
+
+SCHEDULE = InverseTimeDecay(0.1, 1000, 0.5)
+STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+ALL = [f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)]
+ALL += ["float16", "float32", "float64", "longdouble"]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+def test_bits(schedule, steps, dtype, assert_bits):
+    assert_bits(schedule, steps, schedule.on(dtype=dtype)(steps), dtype)
+
+
+@pytest.mark.parametrize("step_dtype", ALL)
+def test_every_step_dtype(schedule, step_dtype, assert_bits):
+    steps = np.array([0, 1, 41, 82, 100, 127]).astype(step_dtype)
+    result = schedule(steps)
+    assert result.dtype == np.float64
+    assert_bits(schedule, steps.astype(np.float64), result)
+
+
+def test_bfloat16(schedule, assert_bits, integers):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    result = schedule.on(dtype="bfloat16")(integers)
+    assert result.dtype == ml_dtypes.bfloat16
+    assert_bits(schedule, integers, result, "bfloat16")
+    steps = np.array([1, 2, 100], ml_dtypes.bfloat16)
+    assert_bits(schedule, steps.astype(np.float64), schedule(steps))
+
+
+def test_scalars_stay_scalars_and_arrays_arrays():
+    for step in (np.int64(5), np.uint8(5), np.float32(2.5), np.float64(2.5), np.longdouble(2.5)):
+        assert type(SCHEDULE(step)) is np.float64
+        assert SCHEDULE(step) == SCHEDULE(float(step))
+    for step in (np.array(5), np.array(2.5)):
+        assert type(SCHEDULE(step)) is np.ndarray
+        assert SCHEDULE(step).shape == ()
+    assert type(SCHEDULE.on(dtype="float32")(np.int64(5))) is np.float32
+    assert type(SCHEDULE.on("numpy")(5)) is np.float64
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (2, 3, 4), (1,), (40_000,)])
+def test_shapes(shape, assert_bits):
+    steps = np.arange(int(np.prod(shape))).reshape(shape)
+    assert_bits(STAIRCASE, steps, STAIRCASE(steps))
+
+
+def test_layouts(assert_bits):
+    base = np.arange(120_000).reshape(300, 400)
+    for steps in (base.T, base[::3, ::-2], base.astype(">i4"), base[:, :1], np.asfortranarray(base)):
+        assert_bits(SCHEDULE, steps, SCHEDULE(steps))
+    unaligned = np.frombuffer(b"x" + base.tobytes(), np.uint8)[1:].view(base.dtype)
+    assert_bits(SCHEDULE, unaligned, SCHEDULE(unaligned))
+
+
+def test_a_read_only_step_is_left_as_it_is():
+    steps = np.arange(-5, 5)
+    steps.flags.writeable = False
+    before = steps.copy()
+    assert (SCHEDULE(steps)[:6] == 0.1).all()
+    assert (steps == before).all()
+
+
+def test_blocks_that_mix_what_fits_and_what_does_not(assert_bits):
+    rng = np.random.default_rng(1)
+    steps = rng.integers(0, 10_000, 50_000)
+    steps[rng.integers(0, steps.size, 5)] = [2**62, 2**60 + 1, -3, 2**53 + 1, -(2**63)]
+    for schedule in (SCHEDULE, STAIRCASE):
+        assert_bits(schedule, steps, schedule(steps))
+
+
+def test_steps_past_int64_count_as_its_last():
+    step = np.array([2**64 - 1, 2**63], np.uint64)
+    assert (SCHEDULE(step) == SCHEDULE(2**63 - 1)).all()
+
+
+def test_long_doubles_keep_their_extra_bits():
+    if np.finfo(np.longdouble).nmant <= 52:
+        pytest.skip("long double is binary64 here")
+    step = np.longdouble(2) ** 62 * 41 / 64 - np.longdouble(2) ** -1
+    schedule = InverseTimeDecay(1, 41, 1e15, staircase=True)
+    assert schedule(np.array([step]))[0] == schedule.exact_form.at(step)
+
+
+def test_memory_beyond_the_result_stays_below_one_mebibyte():
+    for schedule in (SCHEDULE, STAIRCASE, InverseTimeDecay(1 / 3, 1000, 1 / 7)):
+        for dtype in ("float64", "float32"):
+            steps = np.arange(1_000_000)
+            placed = schedule.on(dtype=dtype)
+            placed(steps[:10])
+            tracemalloc.start()
+            result = placed(steps)
+            extra = tracemalloc.get_traced_memory()[1] - result.nbytes
+            tracemalloc.stop()
+            assert extra < 2**20
+
+
+def test_no_warning_escapes():
+    with np.errstate(all="raise"):
+        assert SCHEDULE(np.array([np.nan, np.inf, -np.inf]))[1] == 0
+        InverseTimeDecay(1e60, 1e-60, 1e60)(np.array([1e308, 5e-324]))

@@ -1,0 +1,209 @@
+"""TensorFlow: eager, functions with and without XLA, v1 graphs, variables, SavedModel, Keras."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from invtime import InverseTimeDecay, PlacementError, StepTypeError
+
+tf = pytest.importorskip("tensorflow", exc_type=ImportError)
+
+SCHEDULE = InverseTimeDecay(0.1, 1000, 0.5)
+STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+LONG = InverseTimeDecay(1 / 3, 1000, 1 / 7)
+MODES = {
+    "eager": lambda f: f,
+    "function": tf.function,
+    "xla": lambda f: tf.function(f, jit_compile=True),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _two_devices():
+    """Two logical CPUs, wherever TensorFlow has not been started yet in this process."""
+    try:
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+        )
+    except RuntimeError:
+        assert tf.config.list_logical_devices("CPU")
+
+
+@pytest.fixture
+def second():
+    if len(tf.config.list_logical_devices("CPU")) < 2:
+        pytest.skip("TensorFlow was started with one device")
+    return "/CPU:1"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_bits(schedule, dtype, mode, assert_bits, integers):
+    result = MODES[mode](schedule.on(dtype=dtype))(tf.constant(integers))
+    assert result.dtype == tf.as_dtype(dtype)
+    assert_bits(schedule, integers, result.numpy(), dtype)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_bits_of_every_step_dtype(schedule, steps, mode, assert_bits):
+    result = MODES[mode](schedule.on(dtype="float64"))(tf.constant(steps))
+    assert_bits(schedule, steps, result.numpy())
+
+
+@pytest.mark.parametrize(
+    "name", ["int8", "int16", "uint8", "uint16", "uint32", "uint64", "half", "bfloat16", "float32"]
+)
+def test_narrow_steps(schedule, name, assert_bits):
+    steps = np.array([0, 1, 41, 82, 100, 127])
+    for mode in MODES.values():
+        rate = mode(schedule.on(dtype="float64"))
+        assert_bits(schedule, steps, rate(tf.cast(steps, name)).numpy())
+        assert_bits(schedule, steps[3], rate(tf.cast(82, name)).numpy())
+
+
+def test_variables(second):
+    for step in (tf.Variable(41, dtype=tf.int64), tf.Variable(41.0)):
+        for schedule in (SCHEDULE, STAIRCASE, LONG):
+            assert schedule(step) == np.float32(schedule(41))
+            assert tf.function(schedule)(step) == np.float32(schedule(41))
+
+
+def test_keras_variable():
+    keras = pytest.importorskip("keras", exc_type=ImportError)
+    step = keras.Variable(41, dtype="int64")
+    assert float(STAIRCASE(step)) == np.float32(STAIRCASE(41))
+    pinned = InverseTimeDecay(keras.Variable(0.1), 1000, 0.5)
+    assert (pinned.initial_learning_rate, pinned.dtype) == (0.1, "float32")
+
+
+def test_derivative():
+    x = tf.constant([-1.0, 0.0, 2.5, np.inf], tf.float64)
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            rate = SCHEDULE.on(dtype="float64")(x)
+        slope = inner.gradient(rate, x)
+    second = outer.gradient(slope, x)
+    n = np.array([0.0, 2.5])
+    np.testing.assert_array_max_ulp(slope.numpy()[1:3], -200 / (2000 + n) ** 2, maxulp=4)
+    np.testing.assert_array_max_ulp(second.numpy()[1:3], 400 / (2000 + n) ** 3, maxulp=8)
+    assert not slope.numpy()[[0, 3]].any()
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        rate = STAIRCASE(x)
+    assert not tape.gradient(rate, x).numpy().any()
+
+
+def test_saved_model(tmp_path):
+    class Rate(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])
+        def at(self, step):
+            return STAIRCASE(step)
+
+    tf.saved_model.save(Rate(), str(tmp_path))
+    steps = tf.constant([40, 41, 2**40], tf.int64)
+    loaded = tf.saved_model.load(str(tmp_path)).at(steps)
+    assert (loaded.numpy() == STAIRCASE(steps).numpy()).all()
+
+
+def test_a_version_1_graph(integers, assert_bits):
+    with tf.Graph().as_default():
+        steps = tf.compat.v1.placeholder(tf.int64, [None])
+        unknown = tf.compat.v1.placeholder(tf.int64)
+        counter = tf.compat.v1.train.get_or_create_global_step()
+        fetches = [
+            STAIRCASE.on(dtype="float64")(steps),
+            LONG.on(dtype="float64")(unknown),
+            SCHEDULE(counter),
+        ]
+        with tf.compat.v1.Session() as session:
+            session.run(tf.compat.v1.global_variables_initializer())
+            found = session.run(fetches, {steps: integers, unknown: integers[None]})
+    assert_bits(STAIRCASE, integers, found[0])
+    assert_bits(LONG, integers[None], found[1])
+    assert found[2] == np.float32(0.1)
+
+
+def test_no_retracing_as_the_step_changes():
+    traces = []
+
+    @tf.function
+    def rate(n):
+        traces.append(n)
+        return SCHEDULE(n)
+
+    for n in range(5):
+        assert rate(tf.constant(n)) == np.float32(SCHEDULE(n))
+    assert len(traces) == 1
+
+
+def test_devices(second):
+    for step in (5, np.arange(3), tf.range(3), tf.constant(5)):
+        assert SCHEDULE.on("tensorflow", device=second)(step).device.endswith("CPU:1")
+    with tf.device(second):
+        steps, step = tf.constant([1, 2**40], tf.int64), tf.constant(3)
+    for schedule in (SCHEDULE, STAIRCASE, LONG):
+        assert schedule(steps).device.endswith("CPU:1")
+        assert schedule(step).device.endswith("CPU:1")
+    graph = tf.function(SCHEDULE.on("tensorflow", device=second)).get_concrete_function(
+        tf.range(3)
+    ).graph
+    assert {op.device for op in graph.get_operations() if op.type == "RealDiv"} == {"/device:CPU:1"}
+
+
+def test_a_device_that_does_not_exist():
+    for device in ("/CPU:9", "/GPU:7", "nonsense"):
+        with pytest.raises(PlacementError, match="/CPU:0"):
+            SCHEDULE.on("tensorflow", device=device)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: tf.constant(True),
+        lambda: tf.constant("3"),
+        lambda: tf.constant(1j),
+        lambda: tf.ragged.constant([[1], [2, 3]]),
+        lambda: tf.sparse.from_dense([1, 0, 2]),
+    ],
+    ids=["bool", "text", "complex", "ragged", "sparse"],
+)
+def test_steps_that_are_no_numbers(make):
+    with pytest.raises(StepTypeError):
+        SCHEDULE(make())
+
+
+def test_the_dtype_follows_the_parameter_and_never_the_step():
+    for step in (tf.constant(3), tf.constant(3.0, tf.float64), tf.constant(3.0, tf.bfloat16)):
+        assert SCHEDULE(step).dtype == tf.float32
+    pinned = InverseTimeDecay(tf.constant(0.1, tf.bfloat16), 1000, 0.5)
+    assert pinned.initial_learning_rate == 0.1
+    assert pinned(tf.range(3)).dtype == tf.bfloat16
+    with tf.Graph().as_default(), pytest.raises(ValueError, match="without a value"):
+        InverseTimeDecay(tf.compat.v1.placeholder(tf.float32, []), 1000, 0.5)
+
+
+def test_in_a_data_pipeline():
+    rates = [float(rate) for rate in tf.data.Dataset.range(3).map(SCHEDULE)]
+    assert rates == [np.float32(SCHEDULE(n)) for n in range(3)]
+
+
+COLD = """
+import warnings, tensorflow as tf, invtime
+schedule = invtime.InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+@tf.function
+def rate(n):
+    return schedule(n)
+with warnings.catch_warnings():
+    warnings.simplefilter("error")
+    result = rate(tf.range(40, 42))
+assert (result.numpy() == tf.constant([0.1, 0.1 / 1.5]).numpy()).all(), result
+"""
+
+
+def test_the_first_call_of_a_process_may_be_inside_a_function():
+    done = subprocess.run([sys.executable, "-c", COLD], check=True, capture_output=True, text=True)
+    assert "AutoGraph" not in done.stderr

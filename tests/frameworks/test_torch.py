@@ -1,0 +1,265 @@
+"""PyTorch: eager, compiled, exported, transformed, and without binary64."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from invtime import InverseTimeDecay, PlacementError, StepTypeError
+from invtime.testing.oracle import Reference
+
+torch = pytest.importorskip("torch", exc_type=ImportError)
+from torch._dynamo.testing import CompileCounter  # noqa: E402
+
+SCHEDULE = InverseTimeDecay(0.1, 1000, 0.5)
+STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+LONG = InverseTimeDecay(1 / 3, 1000, 1 / 7)
+STEPS = torch.tensor([-1, 0, 41, 1000, 2**40, 2**62])
+
+
+@pytest.fixture(autouse=True)
+def _fresh_compiler():
+    torch._dynamo.reset()
+
+
+def numpy(x):
+    return x.detach().to(torch.float32 if x.dtype == torch.bfloat16 else x.dtype).numpy()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_eager_bits(schedule, steps, dtype, assert_bits):
+    result = schedule.on(dtype=dtype)(torch.from_numpy(steps))
+    assert result.dtype == getattr(torch, dtype)
+    assert_bits(schedule, steps, numpy(result), dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_compiled_bits_in_every_dtype(dtype, assert_bits, integers):
+    compiled = torch.compile(STAIRCASE.on(dtype=dtype), fullgraph=True)
+    assert_bits(STAIRCASE, integers, numpy(compiled(torch.from_numpy(integers))), dtype)
+
+
+def test_compiled_bits(schedule, integers, assert_bits):
+    compiled = torch.compile(schedule.on(dtype="float64"), fullgraph=True)
+    assert_bits(schedule, integers, numpy(compiled(torch.from_numpy(integers))))
+
+
+def test_compiled_float_steps(assert_bits):
+    steps = np.array([-2.0, 0.0, 40.999, 41.0, 82.0, 2.0**60, 1e300])
+    for schedule in (STAIRCASE, LONG):
+        compiled = torch.compile(schedule.on(dtype="float64"), fullgraph=True)
+        assert_bits(schedule, steps, numpy(compiled(torch.from_numpy(steps))))
+
+
+@pytest.mark.parametrize("name", ["uint8", "int8", "int16", "uint16", "uint32", "uint64"])
+def test_integer_steps_of_every_width(schedule, name, assert_bits):
+    steps = torch.tensor([0, 1, 41, 82, 100, 127]).to(getattr(torch, name))
+    expected = np.array([0, 1, 41, 82, 100, 127])
+    for step, wanted in ((steps, expected), (steps[3], expected[3:4].reshape(()))):
+        assert_bits(schedule, wanted, numpy(schedule.on(dtype="float64")(step)))
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])
+def test_float_steps_of_every_width(schedule, name, assert_bits):
+    steps = torch.tensor([0, 1, 41, 82, 100, 2.5, 0.1]).to(getattr(torch, name))
+    result = schedule.on(dtype="float64")(steps)
+    assert_bits(schedule, steps.double().numpy(), numpy(result))
+
+
+def test_the_default_dtype_follows_torch_and_never_the_step():
+    for default in (torch.float32, torch.float64):
+        torch.set_default_dtype(default)
+        try:
+            for step in (torch.tensor(3), torch.tensor(3.0, dtype=torch.float16), STEPS):
+                assert SCHEDULE(step).dtype == default
+            assert SCHEDULE.on("torch")(3).dtype == default
+        finally:
+            torch.set_default_dtype(torch.float32)
+
+
+def test_a_tensor_parameter_pins_the_dtype():
+    schedule = InverseTimeDecay(torch.tensor(0.1, dtype=torch.bfloat16), torch.tensor(1000), 0.5)
+    assert schedule.get_config()["dtype"] == "bfloat16"
+    assert schedule.initial_learning_rate == 0.1
+    assert schedule(STEPS).dtype == torch.bfloat16
+    parameter = torch.nn.Parameter(torch.tensor(0.1))
+    assert InverseTimeDecay(parameter, 1000, 0.5).dtype == "float32"
+
+
+def test_vmap_and_the_dispatch_modes():
+    for schedule in (SCHEDULE, STAIRCASE, LONG):
+        assert torch.equal(torch.func.vmap(schedule)(STEPS), schedule(STEPS))
+        with torch._subclasses.FakeTensorMode():
+            fake = schedule(torch.empty((), dtype=torch.int64))
+            assert (tuple(fake.shape), fake.dtype) == ((), torch.float32)
+    traced = torch.fx.experimental.proxy_tensor.make_fx(SCHEDULE)(torch.tensor(5))
+    assert traced(torch.tensor(1000)) == SCHEDULE(torch.tensor(1000))
+
+
+def test_meta_keeps_shape_dtype_and_device():
+    for step in (torch.empty(3, dtype=torch.int64, device="meta"), torch.empty(3, device="meta")):
+        for schedule in (SCHEDULE, STAIRCASE, LONG):
+            result = schedule(step)
+            assert (result.shape, result.device.type, result.dtype) == (
+                (3,),
+                "meta",
+                torch.float32,
+            )
+    assert SCHEDULE.on("torch", device="meta")(5).device.type == "meta"
+    assert SCHEDULE.on("torch", device="meta")(STEPS).device.type == "meta"
+
+
+def test_derivative():
+    x = torch.tensor([-1.0, 0.0, 3.0, 2.5, float("inf")], dtype=torch.float64, requires_grad=True)
+    SCHEDULE.on(dtype="float64")(x).sum().backward()
+    plain = [0.0, *(-200 / (2000 + n) ** 2 for n in (0.0, 3.0, 2.5)), 0.0]
+    np.testing.assert_array_max_ulp(x.grad.numpy(), np.array(plain), maxulp=4)
+    x.grad = None
+    STAIRCASE(x).sum().backward()
+    assert not x.grad.any()
+    second = torch.func.grad(torch.func.grad(SCHEDULE.on(dtype="float64")))
+    at = torch.tensor(3.0, dtype=torch.float64)
+    np.testing.assert_array_max_ulp(second(at).detach().numpy(), 400 / 2003.0**3, maxulp=8)
+    _, tangent = torch.func.jvp(SCHEDULE.on(dtype="float64"), (at,), (torch.ones_like(at),))
+    np.testing.assert_array_max_ulp(tangent.numpy(), -200 / 2003.0**2, maxulp=4)
+
+
+def test_transforms_inside_the_compiler():
+    at = torch.tensor([0.0, 3.0, 50.5])
+    slope = torch.func.vmap(torch.func.grad(SCHEDULE))
+    traced = torch.compile(slope, fullgraph=True, backend="aot_eager")
+    assert torch.equal(traced(at), slope(at))
+    mapped = torch.func.vmap(SCHEDULE)
+    assert torch.equal(torch.compile(mapped, fullgraph=True)(STEPS), mapped(STEPS))
+
+    def loss(weight, step):
+        return (weight * SCHEDULE(step)).sum()
+
+    compiled = torch.compile(torch.func.grad(loss), fullgraph=True, backend="aot_eager")
+    assert compiled(torch.tensor(2.0), torch.tensor(1000)) == SCHEDULE(torch.tensor(1000))
+
+
+def test_export_strict_and_not():
+    class Rate(torch.nn.Module):
+        def forward(self, step):
+            return SCHEDULE(step)
+
+    for strict in (True, False):
+        batch = ({0: torch.export.Dim("batch")},)
+        program = torch.export.export(Rate(), (STEPS,), dynamic_shapes=batch, strict=strict)
+        assert torch.equal(program.module()(STEPS[1:]), SCHEDULE(STEPS[1:]))
+
+
+def test_no_recompilation_as_the_step_changes_or_a_type_is_registered(monkeypatch):
+    from invtime import registry
+
+    counter = CompileCounter()
+    compiled = torch.compile(SCHEDULE, fullgraph=True, backend=counter)
+    for k in range(5):
+        assert compiled(torch.tensor(k)) == SCHEDULE(torch.tensor(k))
+    assert counter.frame_count == 1
+    monkeypatch.setitem(registry._names, type("Other", (), {}), "numpy")
+    monkeypatch.setattr(registry._loaded, "another", object(), raising=False)
+    SCHEDULE(np.arange(3))
+    compiled(torch.tensor(99))
+    assert counter.frame_count == 1
+
+
+def test_one_compiled_function_for_several_schedules():
+    """The integers of a form are constants under Dynamo, guarded: never symbolic, never stale."""
+    compiled = torch.compile(
+        lambda schedule, step: schedule(step), fullgraph=True, backend="eager"
+    )
+    schedules = [SCHEDULE, InverseTimeDecay(0.2, 1000, 0.5), STAIRCASE, LONG, SCHEDULE]
+    for schedule in schedules:
+        assert torch.equal(compiled(schedule, STEPS), schedule(STEPS))
+
+
+def test_a_python_int_step_inside_the_compiler_is_exact_or_refused():
+    one = torch.ones((), dtype=torch.float64)
+    compiled = torch.compile(lambda x, n: x * SCHEDULE(n), fullgraph=True)
+    for n in (5, 6, 7, 1000, 2**40, -3):
+        assert compiled(one, n).item() == SCHEDULE(n)
+    with pytest.raises(Exception, match="pass the step as an int64 tensor"):
+        compiled(one, 2**60)
+    with pytest.raises(Exception, match="pass the step as an int64 tensor"):
+        torch.compile(lambda x, n: x * LONG(n), fullgraph=True)(one, 5)
+    for schedule in (SCHEDULE, LONG):  # where Dynamo may break the graph, the host answers
+        loose = torch.compile(lambda x, n, schedule=schedule: x * schedule(n))
+        for n in (5, 2**60, 2**60 + 1):
+            assert loose(one, n).item() == schedule(n)
+
+
+COLD = """
+import torch, invtime
+schedule = invtime.InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+steps = torch.tensor([40, 41])
+class Rate(torch.nn.Module):
+    def forward(self, step):
+        return schedule(step)
+if {export}:
+    result = torch.export.export(Rate(), (steps,), strict=True).module()(steps)
+else:
+    result = torch.compile(Rate(), fullgraph=True, backend="eager")(steps)
+assert result.tolist() == torch.tensor([0.1, 0.1 / 1.5]).tolist(), result
+"""
+
+
+@pytest.mark.parametrize("export", [False, True])
+def test_the_first_call_of_a_process_may_be_inside_the_compiler(export):
+    subprocess.run([sys.executable, "-c", COLD.format(export=export)], check=True)
+
+
+def test_devices():
+    with pytest.raises(PlacementError, match=r"'cpu'"):
+        SCHEDULE.on("torch", device="cuda:99")
+    with pytest.raises(PlacementError, match="nonsense"):
+        SCHEDULE.on("torch", device="nonsense")
+    assert SCHEDULE.on("torch", device=torch.device("cpu"))(np.arange(3)).device.type == "cpu"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda(schedule, steps, assert_bits):
+    result = schedule.on("torch", device="cuda:0", dtype="float64")(torch.from_numpy(steps))
+    assert result.device.type == "cuda"
+    assert_bits(schedule, steps, result.cpu().numpy())
+
+
+@pytest.mark.parametrize(
+    "step",
+    [torch.tensor(True), torch.tensor(1j), torch.tensor([True])],
+    ids=["bool", "complex", "bool vector"],
+)
+def test_steps_that_are_no_numbers(step):
+    with pytest.raises(StepTypeError, match="dtype torch"):
+        SCHEDULE(step)
+    with pytest.raises(StepTypeError):
+        SCHEDULE.on("torch")("text")
+
+
+def test_a_meta_or_fake_parameter_is_refused():
+    with pytest.raises(ValueError, match="without a value"):
+        InverseTimeDecay(torch.tensor(0.1, device="meta"), 1000, 0.5)
+    with pytest.raises(ValueError, match="dtype float8"):
+        InverseTimeDecay(torch.tensor(0.1).to(torch.float8_e4m3fn), 1000, 0.5)
+
+
+def test_a_device_without_binary64(schedule, monkeypatch, integers):
+    """Forced on the CPU: the stage is exact, the value within 1 ULP of float32."""
+    monkeypatch.setattr("invtime.backends.torch.NARROW_DEVICES", {"cpu"})
+    found = schedule(torch.from_numpy(integers)).numpy()
+    reference = Reference(schedule)
+    true = np.array([reference.value(n.item(), "float32") for n in integers], np.float32)
+    normal = true >= np.finfo(np.float32).tiny
+    distance = np.abs(found.view(np.int32).astype(np.int64) - true.view(np.int32))
+    assert distance[normal].max() <= 1
+    with pytest.raises(PlacementError, match="no binary64"):
+        schedule.on(dtype="float64")(torch.from_numpy(integers))
+
+
+def test_other_steps_are_taken_over():
+    assert torch.equal(SCHEDULE.on("torch")(np.arange(5)), SCHEDULE(torch.arange(5)))
+    assert SCHEDULE.on("torch")(2**70).item() == np.float32(SCHEDULE(2**70))
+    assert torch.equal(SCHEDULE(torch.empty(0, dtype=torch.int64)), torch.empty(0))
+    assert torch.equal(torch.inference_mode()(SCHEDULE)(STEPS), SCHEDULE(STEPS))

@@ -1,0 +1,375 @@
+"""The `invtime` command: what it prints, its exit status, and a plugin that is wrong."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+pytest.importorskip("typer")
+pytest.importorskip("rich")
+
+from typer.testing import CliRunner
+
+import invtime
+from invtime.cli.app import app
+
+NUMBERS = ["--initial-learning-rate", "0.1", "--decay-steps", "1000", "--decay-rate", "0.5"]
+SCHEDULE = invtime.InverseTimeDecay(0.1, 1000, 0.5)
+QUICK = ["--backend", "numpy", "--steps", "500"]
+
+# A backend that is announced by a distribution of its own, and is one ULP off at step 777.
+PLUGIN = """
+    import invtime
+    import numpy as np
+    from invtime.backends.numpy import NumpyBackend
+
+    class Off(NumpyBackend):
+        name = "off"
+
+        def evaluate(self, form, x, dtype):
+            out = super().evaluate(form, x, dtype)
+            return np.where(x == 777, np.nextafter(out, np.array(np.inf, out.dtype)), out)
+
+    class Raising(NumpyBackend):
+        name = "raising"
+
+        def evaluate(self, form, x, dtype):
+            raise RuntimeError("no such kernel")
+
+    @invtime.hookimpl
+    def invtime_backends():
+        for name, module in (("off", "numpy"), ("raising", "numpy"), ("absent", "no_such_thing")):
+            target = f"invtime_off:{name.title()}"
+            yield invtime.BackendInfo(name, (module,), target, f"pip install {name}")
+"""
+
+
+def invoke(*arguments, **options):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], **options)
+
+
+def refused(result):
+    """The one line that a refusal leaves on stderr."""
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """The environment of a process in which the plugin above is installed."""
+    info = tmp_path / "invtime_off-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: invtime-off\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[invtime]\noff = invtime_off\n")
+    (tmp_path / "invtime_off.py").write_text(textwrap.dedent(PLUGIN))
+    return {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+
+def process(*arguments, **options):
+    """A real process of the command, its output not yet read."""
+    command = [sys.executable, "-m", "invtime.cli", *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **pipes, **options)
+
+
+def finished(*arguments, **options):
+    """The exit status, stdout and stderr of a real process of the command."""
+    with process(*arguments, **options) as running:
+        out, err = running.communicate(timeout=120)
+    return running.returncode, out, err
+
+
+# -- verify --------------------------------------------------------------------------------
+
+
+def test_verify_prints_a_row_for_each_run():
+    result = invoke("verify", *NUMBERS, *QUICK, "--dtype", "float64", "--dtype", "float32")
+    assert result.exit_code == 0, result.output
+    header, _, *rows = result.stdout.splitlines()
+    assert "first differing step" in header
+    assert [row.split()[2:5] for row in rows] == [
+        ["eager", "cpu", "float64"],
+        ["eager", "cpu", "float32"],
+    ]
+
+
+def test_verify_writes_json(tmp_path):
+    file = tmp_path / "recipe.json"
+    file.write_text(SCHEDULE.to_json(envelope="keras"))
+    result = invoke("verify", "--config", file, *QUICK, "--mode", "eager", "--format", "json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["ok"] is True
+    assert report["schedule"] == SCHEDULE.get_config()
+    assert [run["backend"] for run in report["runs"]] == ["numpy"] * 4
+
+
+def test_verify_exits_with_1_where_a_backend_differs(environment):
+    only = ["--backend", "off", "--dtype", "float64", "--steps", 1000]
+    status, out, err = finished("verify", *NUMBERS, *only, env=environment)
+    assert (status, err) == (1, "")
+    row = out.splitlines()[-1]
+    assert "int64 777: expected" in row
+    status, out, _ = finished("verify", *NUMBERS, *only, "--format", "json", env=environment)
+    assert status == 1
+    assert json.loads(out)["runs"][0]["worst_ulp"] == 1
+
+
+def test_verify_exits_with_1_where_a_framework_fails(environment):
+    only = ["--backend", "raising", "--backend", "numpy", "--dtype", "float64", "--steps", 10]
+    status, out, err = finished("verify", *NUMBERS, *only, env=environment)
+    assert (status, err) == (1, "")
+    assert "failed at int64 steps: RuntimeError: no such kernel" in out
+
+
+def test_verify_lists_what_is_missing(environment):
+    # The other frameworks, where installed, would take minutes: the mode leaves NumPy's kind.
+    code = """
+        import sys
+        from invtime import registry
+        known = registry.plugins().announced
+        for name in set(known) - {"numpy", "absent"}:
+            del known[name]
+        from invtime.cli import main
+        main()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), "verify", *NUMBERS, "--steps", "10"]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    missing = done.stdout.splitlines()[-1]
+    assert missing == "not compared: absent (no_such_thing is missing); run: pip install absent"
+
+
+# -- table ---------------------------------------------------------------------------------
+
+
+def test_table_prints_the_exact_rates():
+    result = invoke("table", *NUMBERS, "--stop", 3000, "--step", 1000)
+    assert result.exit_code == 0
+    rows = [line.split() for line in result.stdout.splitlines()[1:]]
+    assert rows == [[str(n), repr(SCHEDULE(n))] for n in (0, 1000, 2000)]
+
+
+def test_table_writes_csv_and_json_with_full_digits():
+    result = invoke("table", *NUMBERS, "--at", "7,2.5,-3", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [row["step"] for row in rows] == ["7", "2.5", "-3"]
+    assert [float(row["learning_rate"]) for row in rows] == [SCHEDULE(n) for n in (7, 2.5, -3)]
+    result = invoke("table", *NUMBERS, "--start", 5, "--stop", 7, "--format", "json")
+    expected = [{"step": n, "learning_rate": SCHEDULE(n)} for n in (5, 6)]
+    assert json.loads(result.stdout) == expected
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rate"),
+    [("float32", 0.10000000149011612), ("float16", 0.0999755859375), ("bfloat16", 0.10009765625)],
+)
+def test_table_rounds_to_a_dtype(dtype, rate):
+    result = invoke("table", *NUMBERS, "--at", "0", "--dtype", dtype, "--format", "json")
+    assert json.loads(result.stdout) == [{"step": 0, "learning_rate": rate}]
+
+
+def test_table_writes_what_overflows_as_null_in_json():
+    numbers = ["--initial-learning-rate", "1e50", *NUMBERS[2:]]
+    result = invoke("table", *numbers, "--at", "0", "--dtype", "float32", "--format", "json")
+    assert json.loads(result.stdout) == [{"step": 0, "learning_rate": None}]
+
+
+def test_an_empty_table_has_its_header():
+    assert invoke("table", *NUMBERS, "--stop", 0).stdout == "step  learning rate\n"
+
+
+# -- backends, schema, version, help -------------------------------------------------------
+
+
+def test_backends_lists_what_there_is(environment):
+    status, out, _ = finished("backends", "--format", "json", env=environment)
+    assert status == 0
+    rows = {row["backend"]: row for row in json.loads(out)}
+    assert rows["numpy"]["usable"] is True
+    assert rows["off"]["distribution"] == "invtime-off 1.0"
+    assert rows["absent"]["usable"] is False
+    assert rows["absent"]["install"] == "pip install absent"
+    status, out, _ = finished("backends", env=environment)
+    assert status == 0
+    absent = next(line for line in out.splitlines() if line.startswith("absent"))
+    assert absent.endswith("no_such_thing is missing; run: pip install absent")
+
+
+def test_backends_lists_devices_and_what_does_not_import(environment, tmp_path):
+    (tmp_path / "no_such_thing.py").write_text("")  # there, but the plugin has no class for it
+    code = """
+        from invtime import registry
+        known = registry.plugins().announced
+        for name in set(known) - {"numpy", "absent"}:
+            del known[name]
+        from invtime.cli import main
+        main()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), "backends", "--devices"]
+    done = subprocess.run(
+        [*command, "--format", "json"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    numpy, absent = json.loads(done.stdout)
+    assert numpy["devices"] == ["cpu"]
+    assert absent["usable"] is False
+    assert "Absent" in absent["problem"]
+
+
+def test_schema_prints_the_schema():
+    result = invoke("schema")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == invtime.config_schema()
+
+
+def test_version():
+    assert invoke("--version").stdout == f"invtime {invtime.__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["verify", "table", "backends", "schema"])
+def test_help_has_an_example_and_the_exit_status(command):
+    result = invoke(command, "--help")
+    assert result.exit_code == 0
+    assert f"Example: invtime {command}" in result.stdout
+    assert "Exit status: 0" in result.stdout
+
+
+# -- bad input -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "ten", "1e61", "True", ""])
+def test_a_number_that_is_none_is_refused(text):
+    numbers = [f"--initial-learning-rate={text}", *NUMBERS[2:]]
+    assert "initial_learning_rate is" in refused(invoke("table", *numbers, "--at", "0"))
+
+
+def test_numbers_are_taken_as_written():
+    numbers = ["--initial-learning-rate=1e-1", "--decay-steps=1000", "--decay-rate=0.50"]
+    result = invoke("verify", *numbers, *QUICK, "--format", "json")
+    config = json.loads(result.stdout)["schedule"]
+    assert json.dumps(config) == SCHEDULE.to_json()  # 1000, not 1000.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--decay-steps", "5"], "without --initial-learning-rate, --decay-rate"),
+        ([], "or --config FILE"),
+        ([*NUMBERS, "--config", "x.json"], "--config was given with --initial-learning-rate"),
+        (["--staircase", "--config", "x.json"], "--config was given with --staircase"),
+        (["--config", "no/such/file.json"], "No such file"),
+        ([*NUMBERS, "--backend", "nope"], "no backend is named 'nope'"),
+        ([*NUMBERS, "--backend", "numpy", "--mode", "jitted"], "the mode 'jitted'"),
+        ([*NUMBERS, "--backend", "numpy", "--device", "cuda:9"], "the device 'cuda:9'"),
+        ([*NUMBERS, "--backend", "numpy", "--dtype", "int8"], "dtype 'int8'"),
+    ],
+)
+def test_verify_refuses(arguments, message):
+    assert message in refused(invoke("verify", *arguments))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "exactly one of them"),
+        (["--at", "1", "--stop", "5"], "exactly one of them"),
+        (["--at", "1,x"], "'x' in it"),
+        (["--at", "1,,2"], "'' in it"),
+        (["--at", "nan"], "nan in it"),
+        (["--at", "1e400"], "inf in it"),
+        (["--at", "1", "--dtype", "int8"], "dtype 'int8'"),
+    ],
+)
+def test_table_refuses(arguments, message):
+    assert message in refused(invoke("table", *NUMBERS, *arguments))
+
+
+@pytest.mark.parametrize("text", ["{", '{"decay_steps": 5}', "[]", b"\xff\xfe\xfa", '{"decay_'])
+def test_a_config_on_stdin_that_is_none_is_refused(text):
+    refused(invoke("table", "--config", "-", "--at", "0", input=text))
+
+
+def test_a_config_is_read_from_stdin():
+    result = invoke("table", "--config", "-", "--at", "1000", input=SCHEDULE.to_json())
+    assert result.stdout.split()[-1] == repr(SCHEDULE(1000))
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nothing"], ["verify", "--steps", "-1"], ["table", "--step", "0"]]
+)
+def test_wrong_usage_exits_with_2(arguments):
+    assert invoke(*arguments).exit_code == 2
+
+
+# -- processes -----------------------------------------------------------------------------
+
+
+def test_the_command_imports_no_framework():
+    code = """
+        import sys
+        import invtime.cli.app
+        heavy = {"numpy", "torch", "jax", "tensorflow", "keras", "ml_dtypes"} & set(sys.modules)
+        sys.exit(f"imported {heavy}" if heavy else 0)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("module", ["typer", "rich"])
+def test_without_its_extra_the_command_says_how_to_install_it(tmp_path, module):
+    (tmp_path / f"{module}.py").write_text(f"raise ModuleNotFoundError(name={module!r})")
+    status, out, err = finished("schema", env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert module in err
+    assert 'python -m pip install "invtime[cli]"' in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of another kind")
+def test_a_closed_pipe_ends_the_command_quietly():
+    with process("table", *NUMBERS, "--stop", 10**12, "--format", "csv") as running:
+        assert running.stdout.readline() == "step,learning_rate\n"
+        running.stdout.close()
+        assert running.wait(timeout=60) == 141
+        assert running.stderr.read() == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of another kind")
+def test_a_pipe_that_is_closed_from_the_start_ends_it_quietly():
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "invtime.cli", "schema"]
+    done = subprocess.run(
+        command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of another kind")
+def test_ctrl_c_ends_the_command_quietly():
+    with process("table", *NUMBERS, "--stop", 10**12, "--format", "csv") as running:
+        assert running.stdout.readline() == "step,learning_rate\n"
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=60)
+    assert (running.returncode, err) == (130, "")

@@ -1,0 +1,62 @@
+"""JSON in and out: bare, and in the envelope that Keras writes."""
+
+import json
+import sys
+
+import pytest
+
+from invtime import InverseTimeDecay, config_schema
+
+SCHEDULE = InverseTimeDecay(0.1, 1000, 0.5, staircase=True, name="mine")
+
+
+def test_round_trip():
+    again = InverseTimeDecay.from_json(SCHEDULE.to_json())
+    assert (again, again.name) == (SCHEDULE, "mine")
+    assert InverseTimeDecay.from_json(SCHEDULE.to_json().encode()) == SCHEDULE
+    assert type(again.decay_steps) is int
+
+
+def test_the_defaults_may_be_left_out():
+    text = '{"initial_learning_rate": 1, "decay_steps": 2, "decay_rate": 3, "name": null}'
+    schedule = InverseTimeDecay.from_json(text)
+    assert (schedule.staircase, schedule.name) == (False, "InverseTimeDecay")
+
+
+def test_json_numbers_are_read_as_binary64():
+    text = '{"initial_learning_rate": 1, "decay_steps": 9007199254740993, "decay_rate": 3}'
+    assert InverseTimeDecay.from_json(text).decay_steps == 2**53
+
+
+def test_keras_envelope_round_trip():
+    text = SCHEDULE.to_json(envelope="keras")
+    assert json.loads(text)["class_name"] == "InverseTimeDecay"
+    again = InverseTimeDecay.from_json(text)
+    assert (again, again.name) == (SCHEDULE, "mine")
+
+
+def test_an_envelope_imports_nothing():
+    envelope = json.loads(SCHEDULE.to_json(envelope="keras"))
+    before = set(sys.modules)
+    for module in ("keras.optimizers.schedules", "keras.src.antigravity", "tf_keras.schedules"):
+        InverseTimeDecay.from_json(json.dumps({**envelope, "module": module}))
+    assert set(sys.modules) == before
+
+
+def test_keras_reads_ours_and_we_read_keras():
+    keras = pytest.importorskip("keras", exc_type=ImportError)
+    schedules = keras.optimizers.schedules
+    loaded = schedules.deserialize(json.loads(SCHEDULE.to_json(envelope="keras")))
+    assert type(loaded) is schedules.InverseTimeDecay
+    assert loaded.get_config() == SCHEDULE.get_config()
+    theirs = json.dumps(schedules.serialize(loaded))
+    assert InverseTimeDecay.from_json(theirs) == SCHEDULE
+    assert InverseTimeDecay.from_config(loaded.get_config()) == SCHEDULE
+
+
+def test_the_schema_is_a_schema():
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.Draft202012Validator.check_schema(config_schema())
+    validator = jsonschema.Draft202012Validator(config_schema())
+    validator.validate(SCHEDULE.get_config())
+    assert json.loads(json.dumps(config_schema())) == config_schema()

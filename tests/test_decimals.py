@@ -1,0 +1,65 @@
+"""A parameter is the number as written, whatever float it came in."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from invtime import ConfigError, InverseTimeDecay
+from invtime.decimals import as_written, ratio
+
+BY_HAND = ["0.1", "0.001", "3e-4", "0.96", "0.0005", "1e-7", "0.25", "6.5", "1e-3", "12.5"]
+
+
+# float16 holds 1e-7 as a subnormal that 1e-7 is indeed the shortest decimal of.
+@pytest.mark.parametrize("text", BY_HAND)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+def test_numpy_scalars_mean_their_shortest_decimal(text, dtype):
+    schedule = InverseTimeDecay(np.dtype(dtype).type(text), 1000, 0.5)
+    assert Fraction(*ratio(schedule.initial_learning_rate)) == Fraction(text)
+    assert schedule.dtype is None  # a NumPy scalar does not pin the dtype
+
+
+@pytest.mark.parametrize("text", BY_HAND)
+def test_bfloat16(text):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    value = np.asarray(float(text), ml_dtypes.bfloat16)
+    assert Fraction(*ratio(as_written(float(value), "bfloat16"))) == Fraction(text)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_agrees_with_numpy_shortest_printing(dtype):
+    kind = np.dtype(dtype)
+    bits = np.random.default_rng(0).integers(1, np.iinfo(f"u{kind.itemsize}").max // 2, 3000)
+    for value in bits.astype(f"u{kind.itemsize}").view(kind):
+        if np.isfinite(value) and value != int(value):
+            printed = np.format_float_scientific(value, unique=True, trim="-")
+            assert Fraction(*ratio(as_written(float(value), dtype))) == Fraction(printed)
+
+
+def test_integer_valued_floats_mean_that_integer():
+    assert ratio(1e23) == (99999999999999991611392, 1)
+    assert InverseTimeDecay(np.float32(16777216), 1, 0).initial_learning_rate == 2**24
+    assert InverseTimeDecay(0.1, np.int64(1000), np.uint8(2)).get_config()["decay_steps"] == 1000
+
+
+def test_a_zero_dimensional_array_pins_its_dtype():
+    schedule = InverseTimeDecay(np.array(0.1, np.float32), np.array(1000), 0.5)
+    assert (schedule.initial_learning_rate, schedule.dtype) == (0.1, "float32")
+    assert schedule(np.arange(3)).dtype == np.float32
+    assert InverseTimeDecay(np.array(1), 1000, 0.5).dtype is None
+
+
+def test_negative_zero_is_zero():
+    config = InverseTimeDecay(-0.0, 1000, -0.0).get_config()
+    assert str(config["initial_learning_rate"]) == str(config["decay_rate"]) == "0.0"
+
+
+def test_a_tie_between_two_decimals_goes_to_the_even_digit():
+    assert as_written(float(np.float32(2097152.25)), "float32") == 2097152.2
+
+
+@pytest.mark.skipif(np.dtype(np.longdouble).itemsize == 8, reason="long double is binary64 here")
+def test_a_long_double_is_refused():
+    with pytest.raises(ConfigError, match="dtype"):
+        InverseTimeDecay(np.longdouble("0.1"), 1000, 0.5)

@@ -1,0 +1,162 @@
+"""What is shipped: metadata, typing marker, command, and the README, which tells the truth."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import os
+import pkgutil
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from importlib import metadata, resources
+from pathlib import Path
+
+import pytest
+
+import invtime
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+VERIFY = (
+    'python -m pip install ".[cli]" && '
+    "invtime verify --initial-learning-rate 0.1 --decay-steps 1000 --decay-rate 0.5"
+)
+TEST = "python -m pip install nox && nox"
+
+
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def test_the_version_is_said_once() -> None:
+    assert invtime.__version__ == metadata.version("invtime") == project()["version"]
+    changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert f"## [{invtime.__version__}]" in changelog
+
+
+def test_the_core_needs_two_distributions() -> None:
+    required = metadata.requires("invtime") or []
+    names = {re.split(r"[^\w-]", line)[0] for line in required if "extra ==" not in line}
+    assert names == {"numpy", "pluggy"}
+
+
+def test_types_are_shipped() -> None:
+    assert (resources.files("invtime") / "py.typed").is_file()
+
+
+def test_the_command_is_installed() -> None:
+    (entry,) = metadata.entry_points(group="console_scripts", name="invtime")
+    pytest.importorskip("typer")
+    assert callable(entry.load())
+
+
+def test_every_lower_bound_has_a_tested_version() -> None:
+    """constraints-minimum.txt is what pyproject.toml says; constraints.txt is not below it."""
+    extras = project()["optional-dependencies"]
+    alone = [*project()["dependencies"], *extras["cli"], *extras["testing"]]
+    lowest = dict(line.split(">=") for line in alone)
+    assert pins("constraints-minimum.txt").keys() == lowest.keys()
+    for name, pinned in pins("constraints-minimum.txt").items():
+        assert numbers(pinned)[: len(numbers(lowest[name]))] == numbers(lowest[name])
+        assert numbers(pins("constraints.txt")[name]) >= numbers(pinned)
+    for line in extras["torch"] + extras["jax"] + extras["tensorflow"] + extras["keras"]:
+        name, bound = line.split(">=")
+        assert numbers(pins("constraints.txt")[name]) >= numbers(bound)
+
+
+def pins(file: str) -> dict[str, str]:
+    lines = (ROOT / file).read_text("utf-8").splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+def numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
+
+
+@pytest.mark.parametrize("command", [VERIFY, TEST])
+def test_the_readme_gives_the_command_letter_by_letter(command: str) -> None:
+    assert f"\n{command}\n" in README
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    script = ROOT / ".ci" / "run"
+    assert script.read_text("utf-8").rstrip().endswith(f"\n{TEST}")
+    assert os.access(script, os.X_OK)
+
+
+def test_readme_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", README):
+        assert (ROOT / target).exists(), target
+
+
+# -- examples --------------------------------------------------------------------------
+
+BLOCKS = re.findall(r"^```pycon\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def needs(block: str) -> list[str]:
+    imported = re.findall(r"^(?:>>>|\.\.\.) (?:import|from) (\w+)", block, re.MULTILINE)
+    return sorted(set(imported) & {"torch", "jax", "optax", "tensorflow", "keras"})
+
+
+def run(test: doctest.DocTest) -> None:
+    report: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    runner.run(test, out=report.append)
+    assert not runner.failures, "".join(report)
+
+
+@pytest.mark.parametrize("block", [pytest.param(b, id="+".join(needs(b)) or "-") for b in BLOCKS])
+def test_readme_examples(block: str) -> None:
+    for framework in needs(block):
+        pytest.importorskip(framework)
+    # Every block goes on from the first, which builds the schedule.
+    source = block if block is BLOCKS[0] else f"{BLOCKS[0]}\n{block}"
+    run(doctest.DocTestParser().get_doctest(source, {}, "README.md", "README.md", 0))
+
+
+def test_readme_has_an_example_for_each_framework() -> None:
+    shown = {name for block in BLOCKS for name in needs(block)}
+    assert shown == {"torch", "jax", "optax", "tensorflow", "keras"}
+
+
+COMMAND_PAGE = ROOT / "docs" / "command.md"
+SESSIONS = re.findall(
+    r"^```console\n\$ invtime (.*?)\n(.*?)^```$",
+    COMMAND_PAGE.read_text("utf-8"),
+    re.DOTALL | re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize(("arguments", "shown"), SESSIONS)
+def test_the_page_of_the_command_shows_its_output(arguments: str, shown: str) -> None:
+    """As in doctest, ... stands for anything, and runs of blanks are one."""
+    pytest.importorskip("typer")
+    command = [sys.executable, "-m", "invtime.cli", *shlex.split(arguments)]
+    done = subprocess.run(command, check=True, capture_output=True, encoding="utf-8")
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    assert doctest.OutputChecker().check_output(shown, done.stdout, flags), done.stdout
+
+
+# Modules whose import needs what may be missing.
+OPTIONAL = {"torch", "jax", "tensorflow", "keras", "typer", "rich", "hypothesis", "ml_dtypes"}
+
+
+@pytest.mark.parametrize(
+    "module", [m.name for m in pkgutil.walk_packages(invtime.__path__, "invtime.")]
+)
+def test_docstring_examples(module: str) -> None:
+    if module.endswith("__main__"):
+        pytest.skip("importing it runs the command")
+    try:
+        found = importlib.import_module(module)
+    except ImportError as error:
+        if not set(re.findall(r"\w+", str(error))) & OPTIONAL:
+            raise
+        pytest.skip(str(error))
+    for test in doctest.DocTestFinder(exclude_empty=True).find(found, module):
+        run(test)

@@ -1,0 +1,139 @@
+"""The schedule object: its value on the host, and what a frozen value object owes its users."""
+
+import copy
+import pickle
+from fractions import Fraction
+from math import inf, nan
+
+import pytest
+
+import invtime
+from invtime import InverseTimeDecay
+
+CONTINUOUS = InverseTimeDecay(0.1, 1000, 0.5)
+STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+LONG = InverseTimeDecay(1 / 3, 1000, 1 / 7)
+
+
+def test_the_documented_form():
+    assert repr(CONTINUOUS.exact_form) == "ExactForm(200 / (2000 + n))"
+    assert repr(STAIRCASE.exact_form) == "ExactForm(1 / (10 + 5 * floor(n / 41)))"
+
+
+@pytest.mark.parametrize("step", [0, 1, 999, 10**6, 2**53 + 1, 2**63 - 1, 10**400])
+def test_an_int_step_is_correctly_rounded(step):
+    assert CONTINUOUS(step) == float(Fraction(200, 2000 + step))
+    assert type(CONTINUOUS(step)) is float
+    third, seventh = Fraction("0.3333333333333333"), Fraction("0.14285714285714285")
+    assert LONG(step) == float(third / (1 + seventh * step / 1000))
+
+
+@pytest.mark.parametrize("step", [0.5, 1e-300, 5e-324, 1234.5678, 1e300, 1.5e308])
+def test_a_float_step_means_its_exact_binary_value(step):
+    assert CONTINUOUS(step) == float(Fraction(200) / (2000 + Fraction(step)))
+
+
+def test_the_staircase_drops_exactly_at_each_boundary():
+    for steps in (41, 47, 55, 61, 82, 97, 980, 1950):
+        schedule = InverseTimeDecay(0.1, steps, 0.5, staircase=True)
+        for stage in range(1, 50):
+            before, at = (float(Fraction(1, 10) / (1 + Fraction(k, 2))) for k in (stage - 1, stage))
+            assert schedule(stage * steps - 1) == before
+            assert schedule(stage * steps) == at
+
+
+def test_a_fractional_decay_steps_means_its_decimal():
+    schedule = InverseTimeDecay(0.1, 0.3, 2, staircase=True)
+    assert schedule(9) == float(Fraction(1, 10) / (1 + 2 * 30))
+    assert schedule(8.999999999999998) == float(Fraction(1, 10) / (1 + 2 * 29))
+
+
+def test_total_in_the_step():
+    assert CONTINUOUS(-1) == CONTINUOUS(-(10**30)) == CONTINUOUS(-0.5) == CONTINUOUS(-inf) == 0.1
+    assert LONG(-7) == LONG(0) == 1 / 3
+    assert CONTINUOUS(nan) != CONTINUOUS(nan)
+    assert CONTINUOUS(inf) == 0.0
+    assert InverseTimeDecay(0.1, 1000, 0)(inf) == 0.1
+    assert InverseTimeDecay(0, 1000, 1)(5) == 0.0
+
+
+def test_an_int_or_float_subclass_is_a_number():
+    class Step(int):
+        pass
+
+    class Epoch(float):
+        pass
+
+    assert CONTINUOUS(Step(1000)) == CONTINUOUS(1000)
+    assert CONTINUOUS(Epoch(0.5)) == CONTINUOUS(0.5)
+    assert CONTINUOUS(step=1000) == CONTINUOUS(1000)
+
+
+def test_config_has_keras_keys_in_order():
+    assert CONTINUOUS.get_config() == {
+        "initial_learning_rate": 0.1,
+        "decay_steps": 1000,
+        "decay_rate": 0.5,
+        "staircase": False,
+        "name": "InverseTimeDecay",
+    }
+    assert list(CONTINUOUS.get_config()) == [
+        "initial_learning_rate",
+        "decay_steps",
+        "decay_rate",
+        "staircase",
+        "name",
+    ]
+
+
+def test_equality_and_hash_leave_out_the_name_and_the_spelling():
+    same = InverseTimeDecay(0.1, 1000.0, 0.5, name="other")
+    assert same == CONTINUOUS
+    assert hash(same) == hash(CONTINUOUS)
+    assert InverseTimeDecay(0.1, 1000, 0.5, staircase=True) != CONTINUOUS
+    assert CONTINUOUS != (0.1, 1000, 0.5)
+
+
+def test_frozen():
+    with pytest.raises(AttributeError, match="frozen"):
+        CONTINUOUS.decay_rate = 1
+    with pytest.raises(AttributeError, match="frozen"):
+        del CONTINUOUS.name
+    placed = CONTINUOUS.on(dtype="float32")
+    with pytest.raises(AttributeError, match="frozen"):
+        placed.dtype = "float64"
+
+
+@pytest.mark.parametrize("schedule", [CONTINUOUS, STAIRCASE, LONG], ids=repr)
+def test_pickle_copy_and_repr(schedule):
+    named = InverseTimeDecay.from_config({**schedule.get_config(), "name": "warm", "dtype": "float16"})
+    for one in (schedule, named, schedule.on(dtype="float32")):
+        for again in (pickle.loads(pickle.dumps(one)), copy.copy(one), copy.deepcopy(one)):
+            assert again == one
+            assert hash(again) == hash(one)
+    for one in (schedule, named):
+        again = eval(repr(one), {"InverseTimeDecay": InverseTimeDecay})
+        assert (again, again.name) == (one, one.name)
+    form = schedule.exact_form
+    assert copy.deepcopy(form) == form
+    assert pickle.loads(pickle.dumps(form)) == form
+
+
+def test_a_dtype_comes_back_from_the_config():
+    config = {**CONTINUOUS.get_config(), "dtype": "bfloat16"}
+    schedule = InverseTimeDecay.from_config(config)
+    assert schedule.get_config() == config
+    assert schedule != CONTINUOUS
+    assert schedule(1000) == CONTINUOUS(1000)  # a Python number is never narrowed
+
+
+def test_a_python_number_is_never_narrowed_without_a_backend():
+    assert CONTINUOUS.on(dtype="float16")(1000) == CONTINUOUS(1000)
+    assert type(CONTINUOUS.on(dtype="float16")(1000)) is float
+
+
+def test_public_names_exist():
+    for name in invtime.__all__:
+        assert getattr(invtime, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = invtime.nothing

@@ -1,0 +1,506 @@
+"""The agreement engine: its grid, its arithmetic on bits, and faulty backends it must see."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from math import inf, nan
+
+import numpy as np
+import pytest
+
+import invtime
+from invtime import registry
+from invtime.backends.numpy import NumpyBackend
+from invtime.verification import bits, runner, verify
+from invtime.verification.expected import Expected, exact_values
+from invtime.verification.grid import CHUNK, COMPILED, DTYPES, Grid, first_step, is_defined
+
+SCHEDULE = invtime.InverseTimeDecay(0.1, 1000, 0.5)
+STAIRCASE = invtime.InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+NARROW = ("float32", "float16", "bfloat16")
+
+has_ml_dtypes = importlib.util.find_spec("ml_dtypes") is not None
+
+
+# -- backends for the tests ----------------------------------------------------------------
+
+
+class Off(NumpyBackend):
+    """One ULP too high at the step 777, and nowhere else."""
+
+    name = "off"
+
+    def evaluate(self, form, x, dtype):
+        out = super().evaluate(form, x, dtype)
+        return np.where(x == 777, np.nextafter(out, np.array(inf, out.dtype)), out)
+
+
+class Late(NumpyBackend):
+    """Drops a staircase one step late where compiled, as Keras does at some boundaries."""
+
+    name = "late"
+
+    def modes(self):
+        return {"eager": lambda f: f, "compiled": lambda f: lambda x: f(np.where(x > 0, x - 1, x))}
+
+
+class Flushing(NumpyBackend):
+    """Flushes subnormal results to zero."""
+
+    name = "flushing"
+
+    def evaluate(self, form, x, dtype):
+        out = super().evaluate(form, x, dtype)
+        return np.where(out < np.finfo(out.dtype).tiny, np.zeros((), out.dtype), out)
+
+
+class Losing(Flushing):
+    """Flushes the smallest normal numbers too."""
+
+    name = "losing"
+
+    def evaluate(self, form, x, dtype):
+        out = super().evaluate(form, x, dtype)
+        return np.where(out < 2 * np.finfo(out.dtype).tiny, np.zeros((), out.dtype), out)
+
+
+class Single(NumpyBackend):
+    """Has no binary64: every value one float32 ULP too high."""
+
+    name = "single"
+    ulps = 1
+
+    def precision(self, x):
+        return 24
+
+    def evaluate(self, form, x, dtype):
+        out = NumpyBackend().evaluate(form, x, "float32")
+        for _ in range(self.ulps):
+            out = np.nextafter(out, np.float32(inf))
+        return out.astype(dtype)
+
+
+class Coarse(Single):
+    name = "coarse"
+    ulps = 2
+
+
+class Raising(NumpyBackend):
+    name = "raising"
+
+    def evaluate(self, form, x, dtype):
+        if x.dtype == np.int32:
+            raise RuntimeError("the kernel\nwas lost")
+        return super().evaluate(form, x, dtype)
+
+
+class Widening(NumpyBackend):
+    """Returns float64, whatever dtype is asked for."""
+
+    name = "widening"
+
+    def evaluate(self, form, x, dtype):
+        return super().evaluate(form, x, "float64")
+
+
+class Scalar(NumpyBackend):
+    """Loses the shape of the step."""
+
+    name = "scalar"
+
+    def evaluate(self, form, x, dtype):
+        return super().evaluate(form, x, dtype)[:1]
+
+
+class Choosy(NumpyBackend):
+    """Has steps of some dtypes only."""
+
+    name = "choosy"
+    kinds = "if"
+
+    def coerce(self, step, device):
+        if step.dtype.kind not in self.kinds:
+            raise invtime.StepTypeError.refusing(f"NumPy data of dtype {step.dtype}")
+        return super().coerce(step, device)
+
+
+class Refusing(Choosy):
+    name = "refusing"
+    kinds = ""
+
+
+@pytest.fixture(autouse=True)
+def announced(monkeypatch):
+    """Announce the backends above, and two that cannot be used, for the length of a test."""
+    known = registry.plugins().announced
+    here = sys.modules[__name__]
+    for cls in vars(here).values():
+        if isinstance(cls, type) and issubclass(cls, NumpyBackend) and cls.__module__ == __name__:
+            info = invtime.BackendInfo(cls.name, ("numpy",), f"{__name__}:{cls.__name__}", "-")
+            monkeypatch.setitem(known, cls.name, registry.Announced(info, "tests"))
+    for name, module, target in (
+        ("absent", "no_such_framework", "no_such_framework.invtime:Backend"),
+        ("broken", "numpy", f"{__name__}:NoSuchClass"),
+    ):
+        info = invtime.BackendInfo(name, (module,), target, f"pip install {name}")
+        monkeypatch.setitem(known, name, registry.Announced(info, "tests"))
+
+
+def runs_of(name, schedule=SCHEDULE, steps=2000, **options):
+    """The runs of one backend, by mode and dtype."""
+    report = verify(schedule, backends=[name], steps=steps, **options)
+    return report, {(run.mode, run.dtype): run for run in report.runs}
+
+
+# -- bits ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_every_16_bit_float_survives_the_round_trip(dtype):
+    word = np.arange(-(2**15), 2**15).astype(np.int16)
+    single = word.astype(np.int32) << 16
+    floats = word.view(np.float16) if dtype == "float16" else single.view(np.float32)
+    ranks = bits.ranks(floats, dtype)
+    again = [bits.value(rank, dtype) for rank in ranks.tolist()]
+    with np.errstate(invalid="ignore"):  # signalling NaNs are among them
+        np.testing.assert_array_equal(again, floats.astype(np.float64))
+    np.testing.assert_array_equal(bits.round_to(np.array(again), dtype), ranks)
+    numbers = ~np.isnan(floats)
+    texts = [bits.bits(rank, dtype) for rank in ranks[numbers].tolist()]
+    assert texts == [f"0x{w % 2**16:04x}" for w in word[numbers].tolist()]
+
+
+def test_ranks_order_floats_and_nan_has_one_above_infinity():
+    floats = np.array([-inf, -1.0, -5e-324, -0.0, 0.0, 5e-324, 1.0, 1 + 2**-52, inf, nan])
+    for dtype in ("float64", *NARROW):
+        assert (np.diff(bits.round_to(floats, dtype)) >= 0).all()
+    ranks = bits.round_to(floats, "float64")
+    assert (np.diff(ranks) > 0).all()
+    assert bits.distance(ranks[3:4], ranks[4:5]) == 1  # -0.0 is not the bits of 0.0
+    assert bits.distance(ranks[6:7], ranks[7:8]) == 1
+    assert bits.distance(ranks[:1], ranks[-2:-1]) == 2 * 0x7FF0000000000000 + 1  # past 2**63
+    odd_nan = np.array([0xFFF8000000000123], np.uint64).view(np.float64)
+    assert bits.ranks(odd_nan, "float64") == ranks[-1]
+
+
+def test_bfloat16_is_rounded_to_nearest_even():
+    kept = np.arange(0, 0x7F7F, dtype=np.int64)
+    for offset, up in ((0x7FFF, 0), (0x8001, 1), (0x8000, kept & 1)):
+        single = (kept << 16 | offset).astype(np.uint32).view(np.float32)
+        found = bits.round_to(single.astype(np.float64), "bfloat16")
+        np.testing.assert_array_equal(found, kept + up)
+
+
+def test_the_chain_rounds_through_float32():
+    value = 1 + 2**-11 + 2**-40  # the float32 is a tie of float16, the binary64 is above it
+    assert float(np.float16(value)) == 1 + 2**-10
+    assert bits.value(int(bits.round_to(np.array([value]), "float16")[0]), "float16") == 1.0
+
+
+@pytest.mark.skipif(not has_ml_dtypes, reason="needs ml_dtypes")
+def test_bfloat16_agrees_with_ml_dtypes():
+    from ml_dtypes import bfloat16
+
+    values = np.random.default_rng(1).standard_normal(10_000) * 10.0 ** np.arange(-50, 50).repeat(
+        100
+    )
+    with np.errstate(over="ignore", under="ignore"):
+        expected = values.astype(np.float32).astype(bfloat16)
+    np.testing.assert_array_equal(
+        bits.round_to(values, "bfloat16"), bits.ranks(expected, "bfloat16")
+    )
+
+
+# -- the grid ------------------------------------------------------------------------------
+
+
+def steps_of(grid):
+    """dtype -> every step of the grid, as Python numbers."""
+    found = {dtype: [] for dtype in DTYPES}
+    for chunk in grid:
+        assert chunk.ndim == 1
+        assert 0 < chunk.size <= CHUNK
+        found[chunk.dtype.name] += chunk.tolist()
+    return found
+
+
+def test_the_grid_has_every_step_and_the_edges_of_the_types():
+    grid = Grid(SCHEDULE.exact_form, 20_000)
+    found = steps_of(grid)
+    assert len(grid) == sum(1 for _ in grid)
+    assert set(range(20_001)) <= set(found["int64"])
+    for power in (7, 8, 15, 16, 24, 31, 32, 53):
+        assert {2**power - 1, 2**power, 2**power + 1, -(2**power)} <= set(found["int64"])
+    assert {2**63 - 1, -1, -(2**63)} <= set(found["int64"])
+    for dtype in DTYPES:
+        if "int" in dtype:
+            limits = np.iinfo(dtype)
+            last = min(int(limits.max), 2**63 - 1)
+            assert set(range(min(last, 20_000) + 1)) | {int(limits.min), last} <= set(found[dtype])
+        else:
+            whole = 2 ** min(14, np.finfo(dtype).nmant + 1)
+            assert {*range(whole + 1), 0.5, -0.5, inf, -inf} <= set(found[dtype])
+            assert any(step != step for step in found[dtype])
+
+
+@pytest.mark.parametrize("decay_steps", [41, 0.3, 1e-15, 123456.789, 1e30])
+def test_the_grid_has_boundaries_far_beyond_the_consecutive_steps(decay_steps):
+    form = invtime.InverseTimeDecay(0.1, decay_steps, 0.5, staircase=True).exact_form
+    found = set(steps_of(Grid(form, 100))["int64"])
+    per_step = Fraction(form.Q, form.P)
+    for stage in (2**k for k in range(64)):
+        first = first_step(form, stage)
+        assert first * per_step >= stage > (first - 1) * per_step
+        if first < 2**63 - 1 and (first + 1) * per_step < 2**63:
+            assert {first - 1, first, first + 1} <= found
+
+
+def test_the_grid_leaves_out_what_the_contract_leaves_open():
+    form = invtime.InverseTimeDecay(0.1, 1e-15, 0.5, staircase=True).exact_form
+    found = steps_of(Grid(form, 20_000))
+    last = (2**63 - 1) // 10**15
+    assert max(found["int64"]) == last
+    assert max(step for step in found["float64"] if step < inf) <= last
+    third = invtime.InverseTimeDecay(0.1, 0.3, 0.5, staircase=True).exact_form
+    assert not is_defined(third, 4.5)  # 15 stages
+    assert is_defined(third, 4.25)
+    assert is_defined(third, 3.0)  # a boundary too, but of a whole step
+    assert is_defined(STAIRCASE.exact_form, 40.99999999999999)
+
+
+# -- what is allowed -----------------------------------------------------------------------
+
+
+def test_whole_steps_allow_one_value_and_fractions_their_neighbours():
+    steps = np.array([-2.5, 0, 7, 0.5, 2.0**53 - 1, 2.0**53, inf, nan])
+    values = exact_values(SCHEDULE.exact_form, steps)
+    expected, low, high = Expected(steps, values).allowed("float64")
+    assert (high - expected).tolist() == (expected - low).tolist() == [0, 0, 0, 1, 0, 1, 0, 0]
+    integers = Expected(np.array([0, 2**53]), values[:2]).allowed("float64")
+    assert integers.low.tolist() == integers.high.tolist() == integers.expected.tolist()
+
+
+# -- verify --------------------------------------------------------------------------------
+
+
+def test_numpy_agrees_and_the_report_is_json():
+    report = verify(STAIRCASE, backends=["numpy"], steps=3000)
+    assert report.ok
+    assert [run.dtype for run in report.runs] == ["float64", *NARROW]
+    assert all(run.points > 20_000 for run in report.runs if not run.note)
+    assert all(run.version == np.__version__ for run in report.runs)
+    found = json.loads(report.to_json())
+    assert found["ok"] is True
+    assert found["schedule"] == STAIRCASE.get_config()
+    assert found["runs"][0]["mismatches"] == 0
+
+
+def test_one_ulp_at_one_step_is_seen():
+    report, runs = runs_of("off", dtypes=["float64", "float16"])
+    assert not report.ok
+    for (_, dtype), run in runs.items():
+        assert run.worst_ulp == 1
+        assert run.first.step == 777
+        assert run.first.step_dtype == "int64"
+        assert run.first.expected < run.first.found
+        assert int(run.first.found_bits, 16) - int(run.first.expected_bits, 16) == 1
+        # Every dtype of the step but int8 and uint8 holds 777; a duplicate in the edges may too.
+        assert len(DTYPES) - 2 <= run.mismatches <= 2 * len(DTYPES), dtype
+    first = json.loads(report.to_json())["runs"][0]["first"]
+    assert first["step"] == "777"
+    assert float(first["expected"]) == SCHEDULE(777)
+
+
+def test_steps_past_the_first_chunk_are_compared(monkeypatch):
+    monkeypatch.setattr(Off, "evaluate", _off_at(CHUNK + 5))
+    _, runs = runs_of("off", dtypes=["float64"], steps=CHUNK + 5)
+    run = runs["eager", "float64"]
+    assert run.first.step == CHUNK + 5
+    assert run.mismatches <= 2 * len(DTYPES)  # the padding, which repeats it, is not counted
+    _, runs = runs_of("off", dtypes=["float64"], steps=CHUNK + 2)
+    assert runs["eager", "float64"].ok
+
+
+def _off_at(step):
+    def evaluate(self, form, x, dtype):
+        return np.where(np.float64(x) == step, 0.0, NumpyBackend().evaluate(form, x, dtype))
+
+    return evaluate
+
+
+def test_a_compiled_mode_that_drops_late_is_seen():
+    report, runs = runs_of("late", STAIRCASE, dtypes=["float32"])
+    assert not report.ok
+    assert runs["eager", "float32"].ok
+    compiled = runs["compiled", "float32"]
+    assert compiled.first.step == 41
+    assert compiled.first.found == float(np.float32(0.1))
+    assert 0 < compiled.points < runs["eager", "float32"].points
+    only, _ = runs_of("late", STAIRCASE, dtypes=["float32"], modes=["eager"])
+    assert only.ok
+
+
+def test_flushed_subnormals_are_allowed_and_counted():
+    tiny = invtime.InverseTimeDecay(1e-37, 1, 0.01)
+    _, runs = runs_of("flushing", tiny, dtypes=["float32"])
+    run = runs["eager", "float32"]
+    assert run.ok
+    assert run.flushed > 1000
+    assert "subnormals" in run.note
+    report, runs = runs_of("losing", tiny, dtypes=["float32"])
+    assert not report.ok
+    assert runs["eager", "float32"].first.expected >= 2.0**-126
+
+
+def test_a_device_without_binary64_may_be_one_float32_ulp_off():
+    report, runs = runs_of("single")
+    assert report.ok
+    assert runs["eager", "float64"].points == 0
+    assert "no binary64" in runs["eager", "float64"].note
+    assert runs["eager", "float32"].neighbours > 10_000
+    report, runs = runs_of("coarse", dtypes=["float32"])
+    assert not report.ok
+    assert runs["eager", "float32"].worst_ulp == 2
+
+
+def test_a_framework_that_raises_is_a_failed_run():
+    report, runs = runs_of("raising", dtypes=["float64", "float32"])
+    assert not report.ok
+    assert [run.error for run in runs.values()] == ["at int32 steps: RuntimeError: the kernel"] * 2
+    assert all(run.points > 2000 for run in runs.values())  # the int64 steps before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("widening", "is float64 of shape"), ("scalar", "of shape (1,)")],
+)
+def test_a_wrong_dtype_or_shape_is_a_failed_run(name, message):
+    report, runs = runs_of(name, dtypes=["float32"])
+    assert not report.ok
+    assert message in runs["eager", "float32"].error
+
+
+def test_a_backend_without_some_step_dtypes_says_so():
+    report, runs = runs_of("choosy", dtypes=["float64"])
+    assert report.ok
+    assert runs["eager", "float64"].note == "no uint8, uint16, uint32, uint64 steps"
+    report, runs = runs_of("refusing", dtypes=["float64"])
+    assert not report.ok
+    assert "no step was evaluated" in runs["eager", "float64"].error
+
+
+def test_bfloat16_needs_ml_dtypes_in_numpy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    report, runs = runs_of("numpy", dtypes=["bfloat16", "float32"])
+    assert report.ok
+    assert runs["eager", "bfloat16"].points == 0
+    assert runs["eager", "bfloat16"].note.startswith("skipped: NumPy has no bfloat16")
+    report, _ = runs_of("numpy", dtypes=["bfloat16"])
+    assert not report.ok  # nothing was compared
+
+
+def test_unusable_backends_are_missing_and_no_fault(monkeypatch):
+    known = registry.plugins().announced
+    for name in set(known) - {"numpy", "absent", "broken"}:
+        monkeypatch.delitem(known, name)
+    report = verify(SCHEDULE, steps=10)
+    assert report.ok
+    assert {run.backend for run in report.runs} == {"numpy"}
+    missing = {found.backend: found for found in report.missing}
+    assert list(missing) == ["absent", "broken"]
+    assert missing["absent"].install == "pip install absent"
+    assert "no_such_framework" in missing["absent"].reason
+    assert "NoSuchClass" in missing["broken"].reason
+    assert json.loads(report.to_json())["missing"][0]["backend"] == "absent"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"backends": ["nope"]}, invtime.UnknownBackendError, "nope"),
+        ({"backends": ["absent"]}, ImportError, "no_such_framework"),
+        ({"modes": ["jitted"]}, invtime.PlacementError, "'jitted'; there are .*'eager'"),
+        ({"devices": ["cuda"]}, invtime.PlacementError, "'cuda'; there are .*'cpu'"),
+        ({"dtypes": ["float8"]}, invtime.PlacementError, "float8"),
+        ({"steps": -1}, invtime.ConfigError, "-1"),
+        ({"steps": 1e5}, invtime.ConfigError, "100000.0"),
+    ],
+)
+def test_what_cannot_be_verified_is_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        verify(SCHEDULE, **{"backends": ["numpy"], **options})
+
+
+def test_progress_reaches_its_total():
+    seen = []
+    verify(SCHEDULE, backends=["numpy"], steps=10, progress=lambda *counts: seen.append(counts))
+    total = seen[0][1]
+    assert seen == [(done, total) for done in range(1, total + 1)]
+
+
+class Counting(ThreadPoolExecutor):
+    submitted = 0
+
+    def submit(self, *call):
+        self.submitted += 1
+        return super().submit(*call)
+
+
+def test_an_executor_gives_the_same_report_from_a_bounded_queue(monkeypatch):
+    monkeypatch.setattr(runner, "AHEAD", 2)
+    ahead = []
+    with Counting(2) as executor:
+
+        def note(done, total):
+            ahead.append(executor.submitted - done)
+
+        report = verify(
+            STAIRCASE,
+            backends=["off"],
+            dtypes=["float64"],
+            executor=executor,
+            progress=note,
+            steps=CHUNK,
+        )
+    assert report == verify(STAIRCASE, backends=["off"], dtypes=["float64"], steps=CHUNK)
+    assert not report.ok
+    assert executor.submitted == len(ahead)
+    assert max(ahead) <= 2
+
+
+def test_compiled_step_dtypes_come_first():
+    assert DTYPES[: len(COMPILED)] == COMPILED
+
+
+def test_runs_do_not_share_a_code_object(monkeypatch):
+    """Dynamo counts recompilations by code object: twelve in one would stop at eight."""
+    codes = []
+
+    def compiled(function):
+        codes.append(function.__code__)
+        return function
+
+    monkeypatch.setattr(NumpyBackend, "modes", lambda self: {"eager": compiled})
+    report, _ = runs_of("numpy", steps=10, dtypes=["float64", "float32", "float16"])
+    assert report.ok
+    assert len({id(code) for code in codes}) == len(codes) == 3
+
+
+# -- the frameworks ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("torch", "eager"), ("torch", "vmap"), ("jax", "jit"), ("tensorflow", "function")],
+)
+def test_a_framework_agrees(name, mode):
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"{name} is not installed")
+    for schedule in (SCHEDULE, STAIRCASE):
+        report, runs = runs_of(name, schedule, steps=300, modes=[mode], devices=["cpu"])
+        assert report.ok, [run for run in report.runs if not run.ok]
+        assert len(runs) == 4
