@@ -43,7 +43,7 @@ Term = tuple[tuple[float, ...], list[Any]]
 class Words:
     """The constants of one form, cut into words of one precision and scaled together.
 
-    lr = (L' / (one + k' * n)) * 2**exponent, where k' < 1/4 so that no finite step overflows.
+    lr = (L' / (one + k' * n)) * 2**exponent, where k' < 1/2 so that no finite step overflows.
     """
 
     def __init__(self, form: ExactForm, precision: int) -> None:
@@ -137,7 +137,7 @@ def at_floats(form: ExactForm, backend: Backend, n: Any) -> Any:
         terms = [(words.per_step, _split(backend, n))]
     else:
         # From 2**6 stages per unit in the last place on, a stage is too narrow to tell.
-        edge = min(form.P / form.Q * 2.0 ** (words.precision + 6), 2.0**LARGEST[words.precision])
+        edge = min(form.P / form.Q * 2.0 ** (words.precision + 6), 2.0 ** LARGEST[words.precision])
         small = n < edge
         floor, carry = _stage_of_floats(form, backend, words, backend.where(small, n, 0.0))
         terms = [
@@ -145,12 +145,15 @@ def at_floats(form: ExactForm, backend: Backend, n: Any) -> Any:
             (words.per_stage, [*_split(backend, floor), carry]),
         ]
     value = _quotient(backend, words, terms, n)
+    if form.staircase and form.Q != 1:  # a whole step may have more stages than that
+        limit = 2**words.precision
+        whole = (n < float(limit)) & (backend.floor(n) == n)
+        integers = backend.index(backend.where(whole, n, 0.0))
+        value = backend.where(whole, at_integers(form, backend, integers, limit), value)
     return backend.where(n == inf, 0.0 if form.C else form.A / form.B, value)
 
 
-def _stage_of_floats(
-    form: ExactForm, backend: Backend, words: Words, n: Any
-) -> tuple[Any, Any]:
+def _stage_of_floats(form: ExactForm, backend: Backend, words: Words, n: Any) -> tuple[Any, Any]:
     """floor(n * Q / P) as a pair (f, c): f a float, c a small correction to it.
 
     Exact where n is whole or P / Q is an integer; otherwise it may differ only where n * Q / P

@@ -119,10 +119,10 @@ def loads(text: str | bytes) -> Any:
 
 def _open_envelope(envelope: dict[str, Any]) -> Any:
     """The inner config. The names in the envelope are compared, never imported."""
-    for key in envelope:
+    for key, value in envelope.items():
         if key not in (*ENVELOPE, "build_config"):
             raise ConfigError(
-                f"the Keras envelope has the unknown key {key!r} with value {envelope[key]!r}; "
+                f"the Keras envelope has the unknown key {key!r} with value {value!r}; "
                 f"accepted are {', '.join(ENVELOPE)}; remove it"
             )
     for key in ("class_name", "config"):

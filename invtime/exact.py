@@ -50,7 +50,7 @@ class ExactForm:
     Q: int
     staircase: bool
 
-    def __init__(self, A: int, B: int, C: int, P: int, Q: int, staircase: bool) -> None:  # noqa: N803
+    def __init__(self, A: int, B: int, C: int, P: int, Q: int, staircase: bool) -> None:
         common = gcd(A, B, C)
         period = gcd(P, Q)
         self.A, self.B, self.C = A // common, B // common, C // common
@@ -82,6 +82,8 @@ class ExactForm:
             return self.A / self.B
         if step == inf:
             return 0.0 if self.C else self.A / self.B
+        n: int
+        d: int
         n, d = step.as_integer_ratio()
         if self.staircase:
             return self.A / (self.B + self.C * (n * self.Q // (d * self.P)))
@@ -97,10 +99,9 @@ class ExactForm:
             return -1
         if not self.C:
             return 2**63 - 1
-        last = (largest - self.B) // self.C
-        if self.staircase:  # the last n whose stage is still `last`
-            last = ((last + 1) * self.P - 1) // self.Q
-        return min(last, 2**63 - 1)
+        stage = (largest - self.B) // self.C
+        last = ((stage + 1) * self.P - 1) // self.Q if self.staircase else stage
+        return int(min(last, 2**63 - 1))
 
     def __eq__(self, other: object) -> bool:
         return self._key == other._key if isinstance(other, ExactForm) else NotImplemented
@@ -123,45 +124,58 @@ class ExactForm:
 def evaluate(form: ExactForm, backend: Backend, step: Any, dtype: str) -> Any:
     """The schedule at every element of `step`, rounded along the chain to `dtype`."""
     if backend.integer_range(step) is None:
-        wide = _at_floats(form, backend, step)
-    else:
-        wide = _at_integers(form, backend, step)
-    return backend.round_to(wide, dtype)
+        return _at_floats(form, backend, step, dtype)
+    return _at_integers(form, backend, step, dtype)
 
 
-def _at_integers(form: ExactForm, backend: Backend, step: Any) -> Any:
+def _at_integers(form: ExactForm, backend: Backend, step: Any, dtype: str) -> Any:
     from invtime import compensated
 
     lowest, highest = backend.integer_range(step)  # type: ignore[misc]  # not a float here
-    if lowest < 0:
-        n = backend.clamp(step)
-    else:
-        n = backend.index(step)
-        if highest >= 2**63:  # read as int64, such a uint64 step wraps: hold it at the end
-            n, highest = backend.where(n < 0, 2**63 - 1, n), 2**63 - 1
+    if lowest >= 0:
+        step = backend.index(step)
+    if highest >= 2**63:  # a uint64 step past the end of int64 wraps: hold it there
+        highest = 2**63 - 1
+        step = backend.where(step < 0, highest, step)
 
+    def steps() -> Any:
+        return backend.clamp(step) if lowest < 0 else step
+
+    # Everything is inside the branches, so that a compiler can fuse each into one loop.
     def exact() -> Any:
-        return _divide_once(form, backend, n, highest)
+        return backend.round_to(_divide_once(form, backend, steps(), min(last, highest)), dtype)
 
     def double_word() -> Any:
-        return compensated.at_integers(form, backend, n, highest)
+        return backend.round_to(compensated.at_integers(form, backend, steps(), highest), dtype)
 
     last = form.last_exact_step(backend.precision(step))
     if last >= highest:
         return exact()
     if last < 0:
         return double_word()
-    return backend.choose(n <= last, exact, double_word)
+    return backend.choose(step, last, exact, double_word)
 
 
-def _divide_once(form: ExactForm, backend: Backend, n: Any, highest: int) -> Any:
-    """THE formula: A / (B + C * t), every operation exact but the one division."""
+def _divide_once(form: ExactForm, backend: Backend, n: Any, last: int) -> Any:
+    """THE formula at whole 0 <= n <= last: A / (B + C * t), one operation of it inexact."""
+    t = backend.widest(n)
     if form.C == 0:
-        t = backend.widest(n) * 0.0  # a constant schedule still follows the step's shape
-    else:
-        t = backend.widest(stage_index(form, backend, n, highest) if form.staircase else n)
+        t = t * 0.0  # a constant schedule still follows the step's shape
+    elif form.staircase and short_stages(form, last, backend.precision(n)):
+        t = backend.floor((t * float(form.Q) + 0.5) * (1 / form.P))
+    elif form.staircase:
+        t = backend.widest(stage_index(form, backend, n, last))
     product = t if form.C == 1 else t * float(form.C)
     return backend.divide(float(form.A), product + float(form.B))
+
+
+def short_stages(form: ExactForm, last: int, precision: int) -> bool:
+    """Whether floor((n * Q + 1/2) * fl(1/P)) is the stage index up to n = last.
+
+    (n * Q + 1/2) / P lies at least 1 / (2 * P) away from every integer, and two roundings move
+    it by less than (n * Q + 1/2) / P * 2**(1 - precision).
+    """
+    return last * form.Q + 1 <= 1 << (precision - 2)
 
 
 def stage_index(form: ExactForm, backend: Backend, n: Any, highest: int) -> Any:
@@ -170,7 +184,8 @@ def stage_index(form: ExactForm, backend: Backend, n: Any, highest: int) -> Any:
         if form.P > highest:
             return n * 0
         return n if form.P == 1 else backend.quotient(n, form.P)
-    jump = backend.index(n) * signed64(form.Q // form.P)
+    n = backend.index(n)
+    jump = n * signed64(form.Q // form.P)
     return jump + stage_remainder(form, backend, n, highest)
 
 
@@ -210,7 +225,7 @@ def signed64(value: int) -> int:
     return (value + 2**63) % 2**64 - 2**63
 
 
-def _at_floats(form: ExactForm, backend: Backend, step: Any) -> Any:
+def _at_floats(form: ExactForm, backend: Backend, step: Any, dtype: str) -> Any:
     """Float steps mean their exact binary value; whole ones have the integer's bits."""
     from invtime import compensated
 
@@ -219,9 +234,11 @@ def _at_floats(form: ExactForm, backend: Backend, step: Any) -> Any:
     held = backend.detach(n)
     precision = backend.precision(step)
     last = min(form.last_exact_step(precision), 2**precision - 1)
+    if form.staircase:
+        last = min(last, (2 ** (precision - 2) - 1) // form.Q)
 
     def exact() -> Any:
-        return _divide_once(form, backend, backend.index(held), last)
+        return _divide_once(form, backend, held, last)
 
     def double_word() -> Any:
         return compensated.at_floats(form, backend, held)
@@ -229,10 +246,9 @@ def _at_floats(form: ExactForm, backend: Backend, step: Any) -> Any:
     if last < 0:
         value = double_word()
     else:
-        whole = (held <= float(last)) & (backend.floor(held) == held)
-        value = backend.choose(whole, exact, double_word)
-    if not backend.differentiable:
-        return value
-    # Zero in value, and in the derivative that of the plain formula.
-    slope = compensated.differentiable(form, backend, n)
-    return value + (slope - backend.detach(slope))
+        whole = backend.where(backend.floor(held) == held, held, inf)  # not so for NaN
+        value = backend.choose(whole, last, exact, double_word)
+    if backend.differentiable:  # zero in value, and in the derivative that of the plain formula
+        slope = compensated.differentiable(form, backend, n)
+        value = value + (slope - backend.detach(slope))
+    return backend.round_to(value, dtype)

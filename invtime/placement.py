@@ -6,7 +6,7 @@ from typing import Any, final
 
 from invtime import registry
 from invtime.dtypes import dtype_name
-from invtime.errors import PlacementError, StepTypeError
+from invtime.errors import PlacementError
 from invtime.spec import InverseTimeDecay
 
 

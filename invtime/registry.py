@@ -104,13 +104,13 @@ def backend_name_for(step_type: type) -> str | None:
 backend_name_for._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
-def load(name: str) -> Backend:
+def load(name: Any) -> Backend:
     """The backend of this name, its framework imported."""
     found: Backend | None = getattr(_loaded, name, None) if isinstance(name, str) else None
     return _load(name) if found is None else found
 
 
-def _load(name: str) -> Backend:
+def _load(name: Any) -> Backend:
     with _lock:
         info = plugins().find(name)
         module, _, attribute = info.target.partition(":")
@@ -142,7 +142,7 @@ def _state(found: Plugins, announced: Announced) -> BackendState:
     info, distribution = announced
     problem = found.conflicts.get(info.name)
     module = info.modules[0]
-    if module not in sys.modules and util.find_spec(module) is None:
+    if sys.modules.get(module) is None and util.find_spec(module) is None:
         return BackendState(info.name, distribution, None, info.install, f"{module} is missing")
     return BackendState(info.name, distribution, _version(module), info.install, problem)
 
@@ -201,7 +201,7 @@ class Plugins:
             if not _disabled(entry_point.name):
                 self._load(entry_point)
 
-    def find(self, name: str) -> BackendInfo:
+    def find(self, name: Any) -> BackendInfo:
         """What was announced under this name; an error that says what there is, otherwise."""
         if name in self.conflicts:
             raise BackendConflictError(self.conflicts[name])

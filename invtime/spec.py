@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
 from invtime import config as _config
@@ -57,9 +55,12 @@ class InverseTimeDecay:
         "_a",
         "_b",
         "_c",
+        "_integers",
         "_last",
+        "_last_staged",
         "_p",
         "_q",
+        "_token",
         "decay_rate",
         "decay_steps",
         "dtype",
@@ -76,6 +77,15 @@ class InverseTimeDecay:
     name: str
     dtype: str | None
     exact_form: ExactForm
+    _a: int
+    _b: int
+    _c: int
+    _p: int
+    _q: int
+    _last: int
+    _last_staged: int
+    _integers: tuple[int, int, int, int, int]
+    _token: int
 
     # AutoGraph calls what bears this mark as it is: there is nothing in here to convert.
     autograph_info__ = None
@@ -125,6 +135,7 @@ class InverseTimeDecay:
         dtype: str | None,
     ) -> None:
         form = ExactForm.of(rate, steps, decay, staircase)
+        last = form.last_exact_step(53)
         fields = {
             "initial_learning_rate": rate,
             "decay_steps": steps,
@@ -138,9 +149,13 @@ class InverseTimeDecay:
             "_c": form.C,
             "_p": form.P if staircase else 0,
             "_q": form.Q,
-            # Within this bound a symbolic int (torch.compile makes one of a Python int
-            # that varies) gives the right bits too.
-            "_last": form.last_exact_step(53),
+            # Up to these, 53 bits hold every value and 64 every product, so that even
+            # symbolic integers give the right bits.
+            "_last": -1 if staircase else last,
+            "_last_staged": min(last, (2**63 - 1) // form.Q) if staircase else -1,
+            # Past them: one int that differs from schedule to schedule as any of these does.
+            "_integers": (form.A, form.B, form.C, form.P if staircase else 0, form.Q),
+            "_token": hash(form),
         }
         for key, value in fields.items():
             object.__setattr__(self, key, value)
@@ -158,32 +173,44 @@ class InverseTimeDecay:
         Raises:
             StepTypeError: (a TypeError) bool, complex, text, or a type of no known backend.
         """
-        if type(step) is int and 0 <= step <= self._last:
-            if self._p:
+        # torch.compile makes a symbolic int of a Python int that varies, this step or an
+        # attribute below. `type(x) is int` holds for it too; `x.__class__ is int` does not.
+        if step.__class__ is int and step >= 0:
+            if step <= self._last:
+                return self._a / (self._b + self._c * step)
+            if step <= self._last_staged:
                 return self._a / (self._b + self._c * (step * self._q // self._p))
-            return self._a / (self._b + self._c * step)
+            if self._token.__class__ is int:
+                a, b, c, p, q = self._integers
+                return a / (b + c * (step * q // p if p else step))
         return self._evaluate(step)
 
     def _evaluate(self, step: Any) -> Any:
         kind = type(step)
         if kind is int:
-            if step <= 0:
-                return self._a / self._b
-            if "torch" in sys.modules and sys.modules["torch"].compiler.is_compiling():
-                raise StepTypeError(  # plain text: Dynamo cannot format a symbolic int
-                    "a Python int step inside torch.compile would not be exact this far out; "
-                    "pass the step as an int64 tensor"
-                )
-            if self._p:
-                return self._a / (self._b + self._c * (step * self._q // self._p))
-            return self._a / (self._b + self._c * step)
+            return self._at_int(step)
         if kind is float:
             return self.exact_form.at(step)
         from invtime import registry
 
         return registry.evaluate(self, step)
 
-    def on(self, backend: str | None = None, *, device: Any = None, dtype: Any = None) -> PlacedSchedule:
+    def _at_int(self, step: int) -> float:
+        """At a negative or a symbolic int; at the last only where 64 bits are exact."""
+        if step <= 0:
+            return self._a / self._b
+        if step <= self._last:
+            return self._a / (self._b + self._c * step)
+        if step <= self._last_staged:
+            return self._a / (self._b + self._c * (step * self._q // self._p))
+        raise StepTypeError(  # plain text: Dynamo cannot format a symbolic int
+            "a Python int step inside torch.compile would not be exact this far out; "
+            "pass the step as an int64 tensor"
+        )
+
+    def on(
+        self, backend: str | None = None, *, device: Any = None, dtype: Any = None
+    ) -> PlacedSchedule:
         """The same schedule with the backend, the device or the result dtype fixed.
 
         Args:
@@ -272,9 +299,9 @@ def _pole(steps: int | float, decay: int | float, staircase: bool) -> str:
     p, q = ratio(steps)
     r, d = ratio(-decay)
     if staircase:
-        step = ceil_div(ceil_div(d, r) * p, q)
+        step = _ceil(_ceil(d, r) * p, q)
     else:
-        step = ceil_div(p * d, q * r)
+        step = _ceil(p * d, q * r)
     return (
         f"decay_rate is {decay!r}; it must be 0 or more: the denominator would reach zero at or "
         f"just before step {step}; pass a positive decay_rate, or another kind of schedule for "
@@ -282,5 +309,5 @@ def _pole(steps: int | float, decay: int | float, staircase: bool) -> str:
     )
 
 
-def ceil_div(a: int, b: int) -> int:
+def _ceil(a: int, b: int) -> int:
     return -(-a // b)

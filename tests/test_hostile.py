@@ -128,9 +128,14 @@ def test_the_stage_index_is_exact(mood, words, schedule, seed, data):
 @given(schedule=strategies.schedules(), seed=seeds, data=st.data())
 @settings(max_examples=settings.default.max_examples // 2)
 def test_float32_words_are_within_one_ulp(mood, schedule, seed, data):
-    """Without binary64 a value that is a normal float32 is at most 1 ULP off."""
+    """Without binary64 a value that is a normal float32 is at most 1 ULP off.
+
+    Where the division is wrong that holds for the compensated form, which mends it.
+    """
     steps = strategies.landmarks(schedule) + data.draw(st.lists(strategies.steps(schedule)))
-    backend = HostileBackend(MOODS[mood], "float32", seed=seed)
+    assume(schedule.exact_form.last_exact_step(24) < 2**63 - 1)
+    mended = MOODS[mood].division != "correct"
+    backend = HostileBackend(MOODS[mood], "float32", always_compensated=mended, seed=seed)
     result = backend(schedule.exact_form, np.array(steps, np.int64), "float32")
     found = bits_of_array(backend.to_numpy(result), "float32").tolist()
     reference = Reference(schedule)
@@ -174,7 +179,8 @@ def test_contraction_rounds_once_or_twice():
 
 def test_folding_multiplies_the_constants_first():
     """(x * 1e300) * 1e300 overflows even where x is tiny."""
-    folded = HostileArray(np.array([1e-300]), rules(fold=True)) * 1e300 * 1e300
+    with np.errstate(over="ignore"):
+        folded = HostileArray(np.array([1e-300]), rules(fold=True)) * 1e300 * 1e300
     plain = HostileArray(np.array([1e-300]), rules()) * 1e300 * 1e300
     assert folded.data.tolist() == [np.inf]
     assert np.isfinite(plain.data).all()
@@ -191,7 +197,9 @@ def test_sloppy_division_is_off_by_as_much_as_said(division, most):
     """Sloppy division reaches 2 ULP either way, division by a reciprocal one."""
     b = np.random.default_rng(0).uniform(1, 2, 1000)
     found = rules(division=division).divided(np.float64(1.5), b)
-    off = bits_of_array(found, "float64").astype(int) - bits_of_array(1.5 / b, "float64").astype(int)
+    off = bits_of_array(found, "float64").astype(int) - bits_of_array(1.5 / b, "float64").astype(
+        int
+    )
     assert abs(off).max() == most
     if division == "sloppy":
         assert set(off.tolist()) == {-2, -1, 0, 1, 2}

@@ -198,8 +198,9 @@ def test_imports_run_one_way(module: str) -> None:
     if own in TOP:
         wrong = {name for name in found if room(name) in TOP and room(name) not in TOP[own]}
     elif own == "backends":
-        base = {"backends.base"} if module != "backends.base" else set()
-        wrong = found - MAY_IMPORT["backends"] - base
+        # The package is also the function `invtime.backends()`; a backend's file knows `base`.
+        more = {"backends": {"registry"}, "backends.base": set()}.get(module, {"backends.base"})
+        wrong = found - MAY_IMPORT["backends"] - more
     else:
         wrong = found - MAY_IMPORT[module]
     assert wrong == set()

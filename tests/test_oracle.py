@@ -56,8 +56,8 @@ def test_rounding_to_bfloat16_is_that_of_ml_dtypes():
     bits = np.random.default_rng(0).integers(0, 0x7F800000, 20_000, dtype=np.uint32)
     bits[:9] = 0x7F7F7FFF, 0x7F7F8000, 0x7F7F8001, 1, 0x8000, 0x8001, 0x3F808000, 0x3F818000, 0
     with np.errstate(over="ignore"):
-        rounded = bits.view(np.float32).astype(bfloat16)
-    for value, expected in zip(bits.view(np.float32), bits_of_array(rounded, "bfloat16")):
+        expected_bits = bits_of_array(bits.view(np.float32).astype(bfloat16), "bfloat16")
+    for value, expected in zip(bits.view(np.float32), expected_bits, strict=True):
         assert bits_of_fraction(Fraction(float(value)), "bfloat16") == expected
 
 
@@ -112,10 +112,7 @@ def test_the_exact_value_is_the_formula(schedule, data):
         return
     parameters = schedule.initial_learning_rate, schedule.decay_steps, schedule.decay_rate
     with localcontext(prec=400):
-        L, S, R = (  # noqa: N806
-            Decimal(f.numerator) / f.denominator
-            for f in map(as_written, parameters)
-        )
+        L, S, R = (Decimal(f.numerator) / f.denominator for f in map(as_written, parameters))
         turns = max(Decimal(step), Decimal(0)) / S
         if schedule.staircase:
             turns = Decimal(int(turns))

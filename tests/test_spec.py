@@ -106,7 +106,9 @@ def test_frozen():
 
 @pytest.mark.parametrize("schedule", [CONTINUOUS, STAIRCASE, LONG], ids=repr)
 def test_pickle_copy_and_repr(schedule):
-    named = InverseTimeDecay.from_config({**schedule.get_config(), "name": "warm", "dtype": "float16"})
+    named = InverseTimeDecay.from_config(
+        {**schedule.get_config(), "name": "warm", "dtype": "float16"}
+    )
     for one in (schedule, named, schedule.on(dtype="float32")):
         for again in (pickle.loads(pickle.dumps(one)), copy.copy(one), copy.deepcopy(one)):
             assert again == one

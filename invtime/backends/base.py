@@ -111,11 +111,13 @@ class Backend(ABC):
         return x
 
     @abstractmethod
-    def choose(self, mask: Any, exact: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
-        """exact() where the mask holds, else otherwise().
+    def choose(
+        self, x: Any, last: int, exact: Callable[[], Any], otherwise: Callable[[], Any]
+    ) -> Any:
+        """exact() where x <= last, else otherwise(); x holds no NaN.
 
-        Either for the array as a whole (exact() only if the mask holds everywhere) or
-        element by element; never by reading an accelerator's memory from the host.
+        Either for the array as a whole (exact() only if all of x is at most `last`) or element
+        by element; never by reading an accelerator's memory from the host.
         """
 
     @abstractmethod

@@ -7,6 +7,7 @@ from invtime.hookspecs import BackendInfo, hookimpl
 
 @hookimpl
 def invtime_backends() -> list[BackendInfo]:
+    """The four frameworks that invtime itself knows."""
     return [
         BackendInfo(
             "numpy",

@@ -21,6 +21,8 @@ NARROW_PLATFORMS = {"tpu"}
 
 @final
 class JaxBackend(Backend):
+    """JAX arrays and tracers."""
+
     name = "jax"
 
     def __init__(self, precision: int = 53) -> None:
@@ -32,9 +34,9 @@ class JaxBackend(Backend):
         )
 
     def coerce(self, step: Any, device: Any) -> Any:
-        if isinstance(step, jax.core.Tracer) and step.aval.weak_type:
-            # It may hold a Python float, which would widen in the scope below.
-            step = lax.convert_element_type(step, step.dtype)
+        if isinstance(step, jax.core.Tracer) and step.dtype.itemsize < 8:
+            # It may hold a Python or NumPy number, which would widen in the scope below.
+            step = jnp.copy(step)
         with jax.enable_x64(True):  # outside, asarray(2**40) is silently 0
             if isinstance(step, jax.Array):
                 x = step
@@ -54,7 +56,8 @@ class JaxBackend(Backend):
         with jax.enable_x64(True):
             host = np.float64(value)
             if dtype != "float64":
-                host = host.astype(np.float32).astype(jnp.dtype(dtype))
+                with np.errstate(over="ignore"):
+                    host = host.astype(np.float32).astype(jnp.dtype(dtype))
             return jax.device_put(host, device)
 
     def default_dtype(self) -> str:
@@ -106,8 +109,10 @@ class JaxBackend(Backend):
     def detach(self, x: Any) -> Any:
         return lax.stop_gradient(x)
 
-    def choose(self, mask: Any, exact: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
-        return lax.cond(mask.all(), exact, otherwise)
+    def choose(
+        self, x: Any, last: int, exact: Callable[[], Any], otherwise: Callable[[], Any]
+    ) -> Any:
+        return lax.cond(jnp.max(x, initial=0) <= last, exact, otherwise)
 
     def round_to(self, x: Any, dtype: str) -> Any:
         if dtype == "float64":

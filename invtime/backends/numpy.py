@@ -9,7 +9,7 @@ import numpy as np
 
 from invtime.backends.base import Backend
 from invtime.errors import PlacementError, StepTypeError
-from invtime.exact import ExactForm, evaluate, stage_index
+from invtime.exact import ExactForm, evaluate, short_stages
 
 # Elements at a time: in place, and with the many temporaries of the double-word form, which
 # should all stay in the first-level cache.
@@ -18,6 +18,8 @@ BLOCK, SHORT_BLOCK = 16384, 2048
 
 @final
 class NumpyBackend(Backend):
+    """NumPy arrays and scalars."""
+
     name = "numpy"
     differentiable = False
 
@@ -30,7 +32,8 @@ class NumpyBackend(Backend):
         return x
 
     def constant(self, value: float, dtype: str, like: Any, device: Any) -> Any:
-        result = self.round_to(np.float64(value), dtype)
+        with np.errstate(over="ignore"):
+            result = self.round_to(np.float64(value), dtype)
         return np.asarray(result) if isinstance(like, np.ndarray) else result
 
     def default_dtype(self) -> str:
@@ -70,8 +73,10 @@ class NumpyBackend(Backend):
     def head(self, x: Any) -> Any:
         return (x.view(np.int64) & -(2**27)).view(np.float64)
 
-    def choose(self, mask: Any, exact: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
-        return exact() if mask.all() else otherwise()
+    def choose(
+        self, x: Any, last: int, exact: Callable[[], Any], otherwise: Callable[[], Any]
+    ) -> Any:
+        return exact() if x.max() <= last else otherwise()
 
     def round_to(self, x: Any, dtype: str) -> Any:
         if dtype == "float64":
@@ -113,18 +118,22 @@ class NumpyBackend(Backend):
     def _divide_in_place(self, form: ExactForm, steps: Any, wide: Any) -> bool:
         """A / (B + C * t) written to `wide`; False where it would not be exact."""
         last = form.last_exact_step(53)
-        if form.staircase and form.Q != 1:  # takes temporaries: in short blocks
-            return False
-        if steps.dtype.kind not in "iu":
-            whole = not form.staircase and (np.floor(steps, out=wide) == steps).all()
-            if not (whole and 0 <= steps.min() and steps.max() <= last):
-                return False
-        else:
-            highest = int(np.iinfo(steps.dtype).max)
+        if steps.dtype.kind in "iu":
+            last = min(last, int(np.iinfo(steps.dtype).max))
             unsigned = steps.view(steps.dtype.str.replace("i", "u"))  # negative ones come last
-            if unsigned.max() > min(last, highest):
-                return False
-            wide[...] = stage_index(form, self, steps, highest) if form.staircase else steps
+            fits = unsigned.max() <= last
+        else:
+            whole = np.floor(steps, out=wide) == steps
+            fits = whole.all() and steps.min() >= 0 and steps.max() <= last
+        if not fits or (form.staircase and not short_stages(form, last, 53)):
+            return False
+        wide[...] = steps
+        if form.staircase:
+            if form.Q != 1:
+                wide *= form.Q
+            wide += 0.5
+            wide *= 1 / form.P
+            np.floor(wide, out=wide)
         if form.C != 1:
             wide *= form.C
         wide += form.B

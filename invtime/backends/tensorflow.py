@@ -16,6 +16,8 @@ from invtime.exact import ExactForm
 
 @final
 class TensorflowBackend(Backend):
+    """Tensors and variables of TensorFlow."""
+
     name = "tensorflow"
 
     def coerce(self, step: Any, device: Any) -> Any:
@@ -31,8 +33,11 @@ class TensorflowBackend(Backend):
         return x
 
     def constant(self, value: float, dtype: str, like: Any, device: Any) -> Any:
-        with _on(device or like.device):
-            return self.round_to(tf.constant(value, tf.float64), dtype)
+        if dtype != "float64":
+            with np.errstate(over="ignore"):
+                value = float(np.float32(value))
+        with _on(like.device if device is None and like is not None else device):
+            return tf.constant(value, dtype)
 
     def default_dtype(self) -> str:
         return "float32"
@@ -88,13 +93,16 @@ class TensorflowBackend(Backend):
     def detach(self, x: Any) -> Any:
         return tf.stop_gradient(x)
 
-    def choose(self, mask: Any, exact: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
-        everywhere = tf.reduce_all(mask)
+    def choose(
+        self, x: Any, last: int, exact: Callable[[], Any], otherwise: Callable[[], Any]
+    ) -> Any:
+        near = tf.reduce_max(x) <= last
         if not tf.executing_eagerly():
-            return tf.cond(everywhere, exact, otherwise)
-        if _on_host(everywhere):
-            return exact() if everywhere else otherwise()
-        return tf.where(mask, exact(), otherwise())
+            # XLA turns a tf.cond without side effects into a select, which computes both.
+            return tf.switch_case(tf.cast(near, tf.int32), [otherwise, exact])
+        if _on_host(x):
+            return exact() if near else otherwise()
+        return tf.where(x <= last, exact(), otherwise())
 
     def round_to(self, x: Any, dtype: str) -> Any:
         return x if dtype == "float64" else tf.cast(tf.cast(x, tf.float32), dtype)

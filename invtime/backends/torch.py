@@ -19,6 +19,8 @@ NARROW_DEVICES = {"mps"}
 
 @final
 class TorchBackend(Backend):
+    """Tensors of PyTorch."""
+
     name = "torch"
 
     def coerce(self, step: Any, device: Any) -> Any:
@@ -35,7 +37,9 @@ class TorchBackend(Backend):
 
     def constant(self, value: float, dtype: str, like: Any, device: Any) -> Any:
         device = like.device if device is None and like is not None else device
-        return torch.tensor(value, dtype=getattr(torch, dtype), device=device)
+        if value > 65504:  # torch raises where a number overflows, rather than give infinity
+            return self.round_to(torch.scalar_tensor(value, dtype=torch.float64), dtype).to(device)
+        return torch.scalar_tensor(value, dtype=getattr(torch, dtype), device=device)
 
     def default_dtype(self) -> str:
         return str(torch.get_default_dtype()).removeprefix("torch.")
@@ -92,13 +96,16 @@ class TorchBackend(Backend):
     def detach(self, x: Any) -> Any:
         return x.detach()
 
-    def choose(self, mask: Any, exact: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
+    def choose(
+        self, x: Any, last: int, exact: Callable[[], Any], otherwise: Callable[[], Any]
+    ) -> Any:
+        near = x <= last
         if torch.compiler.is_dynamo_compiling():
-            if mask.device.type == "cpu" and not _transformed():
-                return torch.cond(mask.all(), exact, otherwise)
-        elif _concrete(mask):
-            return exact() if bool(mask.all()) else otherwise()
-        return torch.where(mask, exact(), otherwise())
+            if x.device.type == "cpu" and not _transformed():
+                return torch.cond(near.all(), exact, otherwise)
+        elif _concrete(x):
+            return exact() if bool(near.all()) else otherwise()
+        return torch.where(near, exact(), otherwise())
 
     def round_to(self, x: Any, dtype: str) -> Any:
         if dtype == "float64":
@@ -162,8 +169,8 @@ _held._dynamo_marked_constant = True  # type: ignore[attr-defined]
 def _concrete(x: Any) -> bool:
     """Whether x is plain data in host memory, watched by no transform or dispatch mode."""
     return (
-        type(x) in (torch.Tensor, torch.nn.Parameter)
-        and x.device.type == "cpu"
+        type(x) is torch.Tensor
+        and x.is_cpu
         and not torch._C._functorch.is_functorch_wrapped_tensor(x)
         and not torch._C._len_torch_dispatch_stack()
         and torch._C._get_tracing_state() is None
@@ -181,4 +188,3 @@ _transformed._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
-

@@ -143,6 +143,13 @@ def test_a_device_that_does_not_exist():
             SCHEDULE.on("jax", device=device)
 
 
+def test_transforms_of_numpy_and_python_steps():
+    for steps in (np.arange(4), np.arange(4.0), [0, 1, 2, 3], [0.0, 1.0, 2.0, 3.0]):
+        mapped = jax.vmap(SCHEDULE)(np.asarray(steps))
+        assert mapped.tolist() == SCHEDULE(jnp.arange(4)).tolist()
+    assert jax.jvp(LONG, (np.float64(2.0),), (np.float64(1.0),))[0] == np.float32(LONG(2.0))
+
+
 def test_no_transfer():
     step, steps = jnp.int32(3), jnp.arange(3)
     with jax.transfer_guard("disallow"):

@@ -54,7 +54,13 @@ def test_shapes(shape, assert_bits):
 
 def test_layouts(assert_bits):
     base = np.arange(120_000).reshape(300, 400)
-    for steps in (base.T, base[::3, ::-2], base.astype(">i4"), base[:, :1], np.asfortranarray(base)):
+    for steps in (
+        base.T,
+        base[::3, ::-2],
+        base.astype(">i4"),
+        base[:, :1],
+        np.asfortranarray(base),
+    ):
         assert_bits(SCHEDULE, steps, SCHEDULE(steps))
     unaligned = np.frombuffer(b"x" + base.tobytes(), np.uint8)[1:].view(base.dtype)
     assert_bits(SCHEDULE, unaligned, SCHEDULE(unaligned))

@@ -148,9 +148,11 @@ def test_devices(second):
     for schedule in (SCHEDULE, STAIRCASE, LONG):
         assert schedule(steps).device.endswith("CPU:1")
         assert schedule(step).device.endswith("CPU:1")
-    graph = tf.function(SCHEDULE.on("tensorflow", device=second)).get_concrete_function(
-        tf.range(3)
-    ).graph
+    graph = (
+        tf.function(SCHEDULE.on("tensorflow", device=second))
+        .get_concrete_function(tf.range(3))
+        .graph
+    )
     assert {op.device for op in graph.get_operations() if op.type == "RealDiv"} == {"/device:CPU:1"}
 
 

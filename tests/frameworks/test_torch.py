@@ -168,9 +168,7 @@ def test_no_recompilation_as_the_step_changes_or_a_type_is_registered(monkeypatc
 
 def test_one_compiled_function_for_several_schedules():
     """The integers of a form are constants under Dynamo, guarded: never symbolic, never stale."""
-    compiled = torch.compile(
-        lambda schedule, step: schedule(step), fullgraph=True, backend="eager"
-    )
+    compiled = torch.compile(lambda schedule, step: schedule(step), fullgraph=True, backend="eager")
     schedules = [SCHEDULE, InverseTimeDecay(0.2, 1000, 0.5), STAIRCASE, LONG, SCHEDULE]
     for schedule in schedules:
         assert torch.equal(compiled(schedule, STEPS), schedule(STEPS))
@@ -183,12 +181,25 @@ def test_a_python_int_step_inside_the_compiler_is_exact_or_refused():
         assert compiled(one, n).item() == SCHEDULE(n)
     with pytest.raises(Exception, match="pass the step as an int64 tensor"):
         compiled(one, 2**60)
+    compiled = torch.compile(lambda x, n: x * LONG(n), fullgraph=True)
+    assert compiled(one, 5).item() == LONG(5)  # a constant so far
     with pytest.raises(Exception, match="pass the step as an int64 tensor"):
-        torch.compile(lambda x, n: x * LONG(n), fullgraph=True)(one, 5)
+        compiled(one, 6)
     for schedule in (SCHEDULE, LONG):  # where Dynamo may break the graph, the host answers
         loose = torch.compile(lambda x, n, schedule=schedule: x * schedule(n))
         for n in (5, 2**60, 2**60 + 1):
             assert loose(one, n).item() == schedule(n)
+
+
+def test_a_python_int_step_of_several_schedules_inside_the_compiler():
+    """The attributes of the schedule become symbolic here, and must not be used beyond 64 bits."""
+    one = torch.ones((), dtype=torch.float64)
+    rates = (0.1, 1 / 3, 1 / 7, 1 / 9, 0.3)
+    for staircase in (False, True):
+        compiled = torch.compile(lambda x, schedule: x * schedule(5))
+        for rate in rates:
+            schedule = InverseTimeDecay(rate, 1.7, rate, staircase)
+            assert compiled(one, schedule).item() == schedule(5)
 
 
 COLD = """

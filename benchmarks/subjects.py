@@ -1,0 +1,33 @@
+"""The schedules and steps that all benchmarks use."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from invtime import InverseTimeDecay
+
+EXACT = InverseTimeDecay(0.1, 1000, 0.5)
+STAIRCASE = InverseTimeDecay(0.1, 1000, 0.5, staircase=True)
+LONG = InverseTimeDecay(1 / 3, 1000, 1 / 7)
+LONG_STAIRCASE = InverseTimeDecay(1 / 3, 1000, 1 / 7, staircase=True)
+
+Plain = Callable[[Any], Any]
+
+
+def plain(schedule: InverseTimeDecay, floor: Callable[[Any], Any] = math.floor) -> Plain:
+    """The textbook expression, as one would write it by hand."""
+    lr, steps, rate = (
+        schedule.initial_learning_rate,
+        schedule.decay_steps,
+        schedule.decay_rate,
+    )
+    if schedule.staircase:
+        return lambda n: lr / (1 + rate * floor(n / steps))
+    return lambda n: lr / (1 + rate * n / steps)
+
+
+def steps(count: int, dtype: str) -> Any:
+    """0, 1, 2, ... as a NumPy array."""
+    return np.arange(count).astype(dtype)

@@ -1,0 +1,80 @@
+"""Schedules whose value lies as close to a rounding boundary as asked, and not on it.
+
+A boundary of binary64 is M / 2**j with M odd and of 54 bits. The value of
+L / (1 + k * n), k = num / den, lies beside it when
+
+    L * den * 2**j - M * (den + num * n) = residue
+
+for a small integer residue: given M, j and k that is one congruence for n, modulo
+den * 2**j, and L follows. The relative distance is residue / (M * (den + num * n)).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import frexp, gcd
+from random import Random
+from typing import NamedTuple
+
+from invtime import InverseTimeDecay
+from invtime.testing.oracle import Reference, bits_of_fraction, fraction_of_bits
+
+
+class NearMidpoint(NamedTuple):
+    """A schedule, and a step where its value nearly ties between two doubles."""
+
+    schedule: InverseTimeDecay
+    step: int
+    closeness: int
+    """The x for which the relative distance from the tie is in [2**-x, 2**(1 - x))."""
+
+
+def closeness(value: Fraction) -> int:
+    """The x for which |value - nearest tie| / value is in [2**-x, 2**(1 - x))."""
+    low = bits_of_fraction(value, "float64")
+    nearest = fraction_of_bits(low, "float64")
+    other = low + 1 if value > nearest else low - 1
+    middle = (nearest + fraction_of_bits(other, "float64")) / 2
+    distance = abs(value - middle) / value
+    return 1 - frexp(distance)[1]
+
+
+def near_midpoint(random: Random, wanted: int, staircase: bool = False) -> NearMidpoint:
+    """A case whose closeness is `wanted`, from about 60 to about 108.
+
+    k = decay_rate / decay_steps has an infinite binary expansion, and the step has up to
+    62 bits, so that nothing in the arithmetic comes out even.
+    """
+    while True:
+        case = _attempt(random, wanted, staircase)
+        if case is not None and case.closeness == wanted:
+            return case
+
+
+def _attempt(random: Random, wanted: int, staircase: bool) -> NearMidpoint | None:
+    """One try: the congruence leaves the size of L, and so the exact closeness, to chance."""
+    den = 10**11 if staircase else random.randrange(10**10, 10**12) | 1
+    num = random.choice((1, 3, 7, 9))
+    j = random.randrange(14, 20)
+    middle = random.randrange(2**53, 2**54) | 1
+    modulus = den << j
+    if gcd(middle * num, modulus) > 1:
+        return None
+    # den + num * n is likely about half of its largest value.
+    size = middle * modulus * num >> (wanted + 1)
+    residue = random.choice((-1, 1)) * random.randrange(size // 2 + 1, size * 2 + 2)
+    n = -(middle * den + residue) * pow(middle * num, -1, modulus) % modulus
+    rate = (middle * (den + num * n) + residue) // modulus
+    if not 0 < rate < 2**53:
+        return None
+    if staircase:
+        period = random.choice((1, 3, 7.7, 12.5))
+        schedule = InverseTimeDecay(rate, period, num / den, staircase=True)
+    else:
+        schedule = InverseTimeDecay(rate, den, num)
+    reference = Reference(schedule)
+    step = reference.first_step(n) if staircase else n
+    value = reference.exact(step)
+    if not value:
+        return None
+    return NearMidpoint(schedule, step, closeness(value))

@@ -1,0 +1,89 @@
+"""Every task of the project. `nox` runs what CI runs; `nox --list` shows them all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+# pip, whatever else is installed: it is what users run, and it honours their pip configuration.
+nox.options.default_venv_backend = "venv"
+
+# pyenv keeps the interpreters that are not chosen off the PATH; put them at its end. One that
+# is nowhere is reported: the session is skipped, and with CI set in the environment it fails.
+PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+INTERPRETERS = map(str, sorted(PYENV.glob("versions/3.*/bin")))
+os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *INTERPRETERS])
+
+OLDEST = "3.11"
+PYTHONS = [OLDEST, "3.12", "3.13"]
+TESTED = ("-c", "constraints.txt")
+# tensorflow-cpu in place of the extra `tensorflow`: the same code without a GPU's libraries.
+FRAMEWORKS = (".[torch,jax,keras,cli,testing]", "tensorflow-cpu", "optax", "jsonschema")
+# What must be there: a framework that does not import fails the tests instead of skipping them.
+REQUIRED = {
+    "INVTIME_REQUIRE_BACKENDS": "numpy,torch,jax,tensorflow",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+}
+
+
+@nox.session(python=OLDEST)
+def lint(session: nox.Session) -> None:
+    """Ruff: the rules, then the formatting."""
+    session.install("ruff", *TESTED)
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session(python=OLDEST)
+def typecheck(session: nox.Session) -> None:
+    """mypy, strict for the package and this file; the frameworks are not looked into."""
+    session.install(".[cli,testing]", "mypy", "nox", *TESTED)
+    session.run("mypy")
+
+
+@nox.session(python=PYTHONS)
+def numpy(session: nox.Session) -> None:
+    """The tests with NumPy alone, on every Python."""
+    session.install(".[cli,testing]", "jsonschema", *TESTED)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def frameworks(session: nox.Session) -> None:
+    """The tests with NumPy, PyTorch, JAX and TensorFlow, each of which must be present."""
+    session.install(*FRAMEWORKS, "pytest-xdist", *TESTED)
+    session.run("pytest", "-n", "2", "--dist", "loadfile", *session.posargs, env=REQUIRED)
+
+
+@nox.session(python=OLDEST)
+def docs(session: nox.Session) -> None:
+    """The documentation, each warning an error, and the examples in it."""
+    session.install(".[cli]", "sphinx", "furo", "myst-parser", *TESTED)
+    for builder in ("html", "doctest"):
+        target = f"docs/_build/{builder}"
+        session.run("sphinx-build", "-W", "-n", "--keep-going", "-q", "-b", builder, "docs", target)
+
+
+@nox.session(python=OLDEST, default=False)
+def property(session: nox.Session) -> None:  # noqa: A001 (the name of the task)
+    """The property tests at length, over every framework."""
+    session.install(*FRAMEWORKS, "pytest-xdist", *TESTED)
+    thorough = ("tests/property", "--hypothesis-profile", "thorough")
+    session.run("pytest", "-n", "2", *thorough, *session.posargs, env=REQUIRED)
+
+
+@nox.session(python=OLDEST, default=False)
+def minimums(session: nox.Session) -> None:
+    """The tests with NumPy alone, on the oldest versions that pyproject.toml allows."""
+    session.install(".[cli,testing]", "jsonschema", "-c", "constraints-minimum.txt")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python=OLDEST, default=False)
+def bench(session: nox.Session) -> None:
+    """The benchmarks, side by side with the plain expressions and Keras, as a Markdown table."""
+    session.install(*FRAMEWORKS, *TESTED)
+    session.run("python", "-m", "benchmarks", *session.posargs, env=REQUIRED)

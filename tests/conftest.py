@@ -1,0 +1,41 @@
+"""How much is drawn, and which frameworks must not be missing.
+
+INVTIME_REQUIRE_BACKENDS   comma-separated backends; the session fails if one is not usable
+INVTIME_PROFILE            "thorough" draws fifty times as many examples; the same as pytest's
+                           own --hypothesis-profile=thorough
+"""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+import invtime
+from invtime import registry
+
+COMMON = {
+    "deadline": None,
+    "print_blob": True,
+    "suppress_health_check": [HealthCheck.too_slow],
+}
+settings.register_profile("invtime", max_examples=100, **COMMON)
+settings.register_profile("thorough", max_examples=5000, **COMMON)
+settings.load_profile(os.environ.get("INVTIME_PROFILE", "invtime"))
+
+
+def missing_backends(required: str) -> list[str]:
+    """The backends named in `required` that cannot be loaded, each with its reason."""
+    missing = []
+    for name in filter(None, (part.strip() for part in required.split(","))):
+        try:
+            registry.load(name)
+        except (invtime.InvTimeError, ImportError) as error:
+            missing.append(f"{name}: {error}")
+    return missing
+
+
+def pytest_sessionstart() -> None:
+    """Fail at once where a framework that was promised is not there."""
+    missing = missing_backends(os.environ.get("INVTIME_REQUIRE_BACKENDS", ""))
+    if missing:
+        pytest.exit("INVTIME_REQUIRE_BACKENDS: " + "; ".join(missing), returncode=3)

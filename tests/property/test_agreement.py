@@ -1,0 +1,167 @@
+"""Every backend, in every mode and dtype, gives the bits of the oracle."""
+
+from fractions import Fraction
+from math import isinf, isnan
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from invtime import InverseTimeDecay
+from invtime.testing import strategies
+from invtime.testing.bulk import bulk_steps
+from invtime.testing.midpoints import closeness
+from invtime.testing.modes import usable_modes
+from invtime.testing.oracle import CHAINS, FORMATS, Reference, bits_of_array, ulp_distance
+
+MODES = usable_modes()
+NEAREST = 98  # the compensated form is promised where no tie is nearer than 2**-98
+
+# Percentage of the profile's examples, by what one schedule costs to compile.
+SHARE = {"numpy-eager": 100, "torch-eager": 60, "torch-vmap": 30, "tensorflow-eager": 30}
+SLOW = {"torch-compile"}  # several seconds for one schedule
+LENGTH = 256  # one shape, so that one schedule is compiled once
+
+# A plain schedule, the staircase that compiled floors get wrong, long decimals, a fractional
+# period, and one whose stages outnumber its steps.
+FIXED = (
+    InverseTimeDecay(0.1, 1000, 0.5),
+    InverseTimeDecay(0.1, 41, 0.5, staircase=True),
+    InverseTimeDecay(1 / 3, 1e5 / 7, 0.1234567890123),
+    InverseTimeDecay(0.1, 0.3, 1 / 7, staircase=True),
+    InverseTimeDecay(3e-4, 1e-9, 0.96, staircase=True),
+    InverseTimeDecay(1e-7, 977.7, 1e-4, staircase=True),
+)
+
+
+def padded(steps, dtype):
+    """The steps in an array of a fixed length, the last one repeated."""
+    return np.array((steps + steps[-1:] * LENGTH)[: max(LENGTH, len(steps))], dtype)
+
+
+def near_tie(reference, step):
+    """Whether the value is so near a tie that a bit may differ."""
+    return closeness(reference.exact(step)) > NEAREST
+
+
+def flushed(reference, step, found, dtype):
+    """Zero for a value that is subnormal on its way to the dtype, which some frameworks give."""
+    return found == 0 and any(
+        reference.bits(step, link) < FORMATS[link].smallest_normal for link in CHAINS[dtype]
+    )
+
+
+def whole(step):
+    """Whether a float step is one that has the bits of an integer."""
+    return abs(step) < 2**53 and step == int(step)
+
+
+def near_boundary(reference, step):
+    """Whether a staircase may take a float step for one of the next stage, or of the last."""
+    if not reference.staircase or reference.period.denominator == 1:
+        return False
+    turns = Fraction(step) / reference.period
+    return abs(turns - round(turns)) <= turns / 2**50
+
+
+def allowed(reference, step, got, expected, dtype):
+    """Whether the contract lets a tensor give `got` for `expected` at a step."""
+    if got == expected or flushed(reference, step, got, dtype):
+        return True
+    if isinf(step) or isnan(step):
+        return False
+    if isinstance(step, float) and not whole(step):
+        one_off = ulp_distance(got, expected, dtype) <= 1
+        return one_off or near_boundary(reference, step)
+    return near_tie(reference, step)
+
+
+def check(mode, schedule, steps, dtypes=()):
+    """Compare every element and dtype, and name those that differ by more than is allowed."""
+    reference = Reference(schedule)
+    for dtype, bits in mode.kernel(schedule, dtypes)(steps).items():
+        pairs = zip(steps.tolist(), bits.tolist(), strict=True)
+        cases = ((n, got, reference.bits(n, dtype)) for n, got in pairs)
+        wrong = [case for case in cases if not allowed(reference, *case, dtype)]
+        assert not wrong, (dtype, wrong[:5])
+
+
+def examples(mode):
+    return max(2, settings.default.max_examples * SHARE.get(str(mode), 6) // 100)
+
+
+@pytest.mark.parametrize("mode", [m for m in MODES if str(m) not in SLOW], ids=str)
+def test_integer_steps(mode):
+    """backend(n) is v(n) rounded along the chain, for every integer step and dtype."""
+
+    @settings(max_examples=examples(mode))
+    @given(strategies.schedules(), st.data())
+    def agrees(schedule, data):
+        drawn = data.draw(st.lists(strategies.steps(schedule), max_size=60))
+        steps = drawn + strategies.landmarks(schedule)
+        check(mode, schedule, padded(steps, np.int64))
+
+    agrees()
+
+
+@pytest.mark.parametrize("mode", [m for m in MODES if str(m) not in SLOW], ids=str)
+def test_float_steps(mode):
+    """Whole float steps below 2**53 have the integer's bits; others are within 1 ULP."""
+
+    @settings(max_examples=examples(mode))
+    @given(strategies.schedules(), st.data())
+    def agrees(schedule, data):
+        drawn = data.draw(st.lists(strategies.float_steps(schedule), max_size=60))
+        landmarks = [float(n) for n in strategies.landmarks(schedule)]
+        steps = drawn + landmarks + list(strategies.SPECIAL_FLOATS)
+        check(mode, schedule, padded(steps, np.float64))
+
+    agrees()
+
+
+@given(strategies.schedules(), st.data())
+def test_python_numbers(schedule, data):
+    """On the host v(n) is rounded once, at ints of any size and at every float."""
+    numbers = strategies.steps(schedule) | strategies.float_steps(schedule) | st.integers()
+    steps = data.draw(st.lists(numbers)) + strategies.landmarks(schedule)
+    reference = Reference(schedule)
+    for step in (*steps, *strategies.SPECIAL_FLOATS):
+        value = schedule(step)
+        assert type(value) is float
+        assert bits_of_array(value, "float64") == reference.bits(step), step
+
+
+@pytest.mark.parametrize("mode", [m for m in MODES if str(m) not in SLOW], ids=str)
+def test_the_chain_of_roundings(mode):
+    """float16 and bfloat16 round the float32, which here makes a tie of what was none."""
+    for precision in (11, 8):
+        schedule = InverseTimeDecay(1 + 2.0**-precision + 2.0**-40, 1000, 0)
+        check(mode, schedule, np.array([0, 1, 2**40]))
+
+
+@pytest.mark.parametrize("schedule", FIXED, ids=repr)
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_many_integer_steps(mode, schedule):
+    """The same over a few schedules and thousands of steps."""
+    dtypes = ()
+    if str(mode) in SLOW:
+        if schedule not in FIXED[1:4:2]:
+            pytest.skip("one compilation takes several seconds")
+        dtypes = ("float64", "bfloat16")
+    check(mode, schedule, bulk_steps(schedule, 4096, seed=1), dtypes)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint64", "float16", "float32"])
+def test_other_dtypes_of_steps(mode, dtype):
+    """A step of any width means its exact value, whatever the width of its products."""
+    if str(mode) in SLOW and dtype not in ("uint8", "float32"):
+        pytest.skip("one compilation takes several seconds")
+    schedule = InverseTimeDecay(0.1, 41, 300, staircase=True)
+    with np.errstate(over="ignore"):
+        steps = np.array([n for n in strategies.FORMAT_EDGES if n <= 65520], "int64")
+        wide = np.concatenate([np.arange(256), steps, 41 * np.arange(256)])
+        limits = np.iinfo(dtype) if "int" in dtype else np.finfo(dtype)
+        steps = np.unique(wide[wide <= limits.max].astype(dtype))
+    check(mode, schedule, steps, dtypes=("float32",))

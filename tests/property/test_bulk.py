@@ -1,0 +1,80 @@
+"""Sampled agreement in bulk: INVTIME_BULK_POINTS (schedule, step) pairs for every mode.
+
+Each pair is compared in all dtypes. At the full size, ten million for each mode:
+
+    INVTIME_BULK_POINTS=10000000 python -m pytest tests/property/test_bulk.py -rP
+
+which shows a line of figures for each mode.
+"""
+
+import os
+import time
+
+import numpy as np
+import pytest
+
+from invtime import InverseTimeDecay
+from invtime.testing.bulk import bulk_steps, expected_bits, expected_doubles
+from invtime.testing.midpoints import closeness
+from invtime.testing.modes import usable_modes
+from invtime.testing.oracle import CHAINS, FORMATS, Reference
+
+POINTS = int(os.environ.get("INVTIME_BULK_POINTS", "20000"))
+NEAREST = 98  # the compensated form is promised where no tie is nearer than 2**-98
+
+# Steps for each schedule at the least, by what one costs to compile.
+STEPS = {"numpy-eager": 2000, "torch-eager": 2000, "torch-compile": 250_000}
+USUAL_STEPS = 10_000 if POINTS < 10**6 else 50_000
+
+
+def drawn_schedule(random):
+    """A schedule of hand-written decimals, of computed doubles, or of a bit of both."""
+
+    def number(low, high):
+        value = float(10 ** random.uniform(low, high))
+        digits = int(random.choice([1, 2, 3, 17]))
+        return float(f"{value:.{digits - 1}e}")
+
+    period = number(-3, 7)
+    if random.integers(2):
+        period = max(1, round(period))
+    return InverseTimeDecay(number(-6, 1), period, number(-5, 2), bool(random.integers(2)))
+
+
+def count_mismatches(schedule, steps, found, sample):
+    """How many bits differ, over all dtypes, from those the contract promises."""
+    reference = Reference(schedule)
+    doubles = expected_doubles(schedule, steps.tolist())
+    for i in sample:  # the bulk route itself, against pure integer rounding
+        for dtype in FORMATS:
+            assert expected_bits(doubles[i : i + 1], dtype)[0] == reference.bits(
+                int(steps[i]), dtype
+            )
+    mismatches = 0
+    for dtype, bits in found.items():
+        wrong = bits != expected_bits(doubles, dtype)
+        for link in CHAINS[dtype]:  # a value that is subnormal on its way may come out as zero
+            subnormal = expected_bits(doubles, link) < FORMATS[link].smallest_normal
+            wrong &= ~(subnormal & (bits == 0))
+        for i in np.flatnonzero(wrong):
+            mismatches += closeness(reference.exact(int(steps[i]))) <= NEAREST
+    return mismatches
+
+
+@pytest.mark.parametrize("mode", usable_modes(), ids=str)
+def test_bulk_agreement(mode, record_property):
+    """Not one bit differs from the oracle's, in any dtype, over all the pairs drawn."""
+    schedules = max(1, POINTS // STEPS.get(str(mode), USUAL_STEPS))
+    random = np.random.default_rng(0)
+    mismatches, seconds = 0, 0.0
+    for seed in range(schedules):
+        schedule = drawn_schedule(random)
+        steps = bulk_steps(schedule, -(-POINTS // schedules), seed)
+        start = time.perf_counter()
+        found = mode.kernel(schedule)(steps)
+        seconds += time.perf_counter() - start
+        mismatches += count_mismatches(schedule, steps, found, range(0, len(steps), 997))
+    figures = f"{POINTS} points, {len(found)} dtypes, {mismatches} mismatches, {seconds:.1f} s"
+    record_property(str(mode), figures)
+    print(mode, figures)  # -rP shows it
+    assert mismatches == 0, figures
