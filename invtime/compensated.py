@@ -59,21 +59,27 @@ class Words:
         self.per_step = self.cut(numerator, denominator << self.scale)
         self.per_stage = self.cut(form.C, form.B << self.scale)
         self.per_jump = self.cut(form.C * (form.Q // form.P), form.B << self.scale)
-        self.exponent = -self.scale
+        self.exponent = 0
         if precision == 53:  # 1e-60 * 2**-402 is far from the edge of binary64
             self.initial = self.pair(form.A, form.B << self.scale)
-            self.exponent = 0
-        elif form.A:  # binary32 is not that wide: keep the significand, scale at the end
-            top = _exponent(form.A, form.B)
-            self.exponent += top
-            self.initial = self.pair(form.A << max(0, -top), form.B << max(0, top))
         else:
-            self.initial = (0.0, 0.0)
+            self.initial = self._narrow_initial(form)
         if precision == 24 and self.scale > 100:
             # Binary32 cannot hold `one` beside k', where from the first stage on it is
             # negligible; before, where the denominator is then 0, the value is L.
             self.one, start = 0.0, self._round(form.A, form.B)
             self.start = start if start < 2.0**128 else inf
+
+    def _narrow_initial(self, form: ExactForm) -> tuple[float, float]:
+        """L' = L * 2**-(scale + exponent), inside binary32 for any L; one exponent is left.
+
+        It is applied to the quotient by one product: compilers fold two constants into one.
+        """
+        self.exponent = max(-126, min(127, _exponent(form.A, form.B) - self.scale))
+        shift = self.scale + self.exponent
+        if _exponent(form.A, form.B) - shift < -104:  # then every value is below 2**-126
+            return 0.0, 0.0
+        return self.pair(form.A << max(0, -shift), form.B << max(0, shift))
 
     def cut(self, numerator: int, denominator: int) -> tuple[float, ...]:
         """The leading pieces of a fraction, largest first, each within the one before."""
@@ -184,7 +190,7 @@ def differentiable(form: ExactForm, backend: Backend, n: Any) -> Any:
     if form.staircase or not form.C or words.start is not None:  # the last: past binary32's range
         return backend.where(n < 1, n, 0.0) * 0.0
     denominator = n * sum(words.per_step) + words.one
-    return _scale(backend.divide(words.initial[0], denominator), words.exponent)
+    return _times_power(backend.divide(words.initial[0], denominator), words.exponent)
 
 
 def _quotient(backend: Backend, words: Words, terms: list[Term], like: Any) -> Any:
@@ -196,7 +202,7 @@ def _quotient(backend: Backend, words: Words, terms: list[Term], like: Any) -> A
     d1, d0 = _split(backend, high)
     residual = (((l_high - q1 * d1) - q1 * d0) - q0 * d1) - q0 * d0
     residual = residual + (l_low - quotient * low)
-    value = _scale(quotient + backend.divide(residual, high), words.exponent)
+    value = _times_power(quotient + backend.divide(residual, high), words.exponent)
     return value if words.start is None else backend.where(high == 0, words.start, value)
 
 
@@ -242,13 +248,3 @@ def _power(exponent: int) -> float:
 
 def _times_power(x: Any, exponent: int) -> Any:
     return x * _power(exponent) if exponent else x
-
-
-def _scale(x: Any, exponent: int) -> Any:
-    """x * 2**exponent in steps that binary32 holds; past 2**300 it is 0 or infinity anyway."""
-    exponent = max(-300, min(300, exponent))
-    while exponent:
-        step = max(-100, min(100, exponent))
-        x = x * _power(step)
-        exponent -= step
-    return x

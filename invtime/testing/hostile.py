@@ -76,7 +76,8 @@ class Arithmetic:
             for _ in range(2):
                 towards = np.where(off > 0, inf, -inf).astype(self.float)
                 moved = np.nextafter(quotient, towards)
-                quotient = np.where((off != 0) & np.isfinite(moved), moved, quotient)
+                keep = (off == 0) | (quotient == 0) | ~np.isfinite(moved)  # 0 / b is 0 anywhere
+                quotient = np.where(keep, quotient, moved)
                 off = off - np.sign(off)
         return self.flush(quotient)
 

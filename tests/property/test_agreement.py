@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from math import isinf, isnan
+from random import Random
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 
 from invtime import InverseTimeDecay
 from invtime.testing import strategies
-from invtime.testing.bulk import bulk_steps
-from invtime.testing.midpoints import closeness
+from invtime.testing.bulk import bulk_steps, expected_doubles
+from invtime.testing.midpoints import closeness, near_midpoint
 from invtime.testing.modes import usable_modes
 from invtime.testing.oracle import CHAINS, FORMATS, Reference, bits_of_array, ulp_distance
 
@@ -138,6 +139,30 @@ def test_the_chain_of_roundings(mode):
     for precision in (11, 8):
         schedule = InverseTimeDecay(1 + 2.0**-precision + 2.0**-40, 1000, 0)
         check(mode, schedule, np.array([0, 1, 2**40]))
+
+
+@pytest.mark.parametrize("staircase", [False, True], ids=["slope", "stairs"])
+@pytest.mark.parametrize("mode", [m for m in MODES if m.name == "eager"], ids=str)
+def test_near_ties(mode, staircase):
+    """The value is rounded to the right side of a tie that is 2**-98 away, relatively."""
+    draw = Random(0)
+    for near in (90, NEAREST) if mode.backend == "jax" else range(60, NEAREST + 1):
+        case = near_midpoint(draw, near, staircase)
+        reference = Reference(case.schedule)
+        found = mode.kernel(case.schedule, ("float64",))(np.array([case.step]))
+        assert found["float64"].tolist() == [reference.bits(case.step)], case
+
+
+@pytest.mark.parametrize("period", [1e-9, 4.371064209433075e-11, 0.001702107368558598])
+@pytest.mark.parametrize("mode", [m for m in MODES if str(m) not in SLOW], ids=str)
+def test_whole_float_steps_of_many_stages(mode, period):
+    """Whole float steps below 2**53 have the integer's bits up to 2**63 stages."""
+    schedule = InverseTimeDecay(2.5, period, 4.5, staircase=True)
+    last = min(2**53, int(2**63 * period))
+    steps = np.random.default_rng(0).integers(last // 64, last, 4096)
+    expected = expected_doubles(schedule, steps.tolist()).view(np.uint64)
+    found = mode.kernel(schedule, ("float64",))(steps.astype(np.float64))["float64"]
+    assert steps[found != expected].tolist() == []
 
 
 @pytest.mark.parametrize("schedule", FIXED, ids=repr)

@@ -1,6 +1,8 @@
 """Laws that need no reference value."""
 
 import copy
+import sys
+from contextlib import nullcontext
 from math import isnan
 
 import numpy as np
@@ -202,6 +204,18 @@ def test_a_number_placed_is_the_number_in_an_array(mode):
             assert value.shape == ()
 
     holds()
+
+
+@pytest.mark.parametrize("mode", EAGER, ids=str)
+def test_a_head_is_short(mode):
+    """head(x) is x without its last 27 significand bits: products of heads are exact."""
+    backend = registry.load(mode.backend)
+    x = np.random.default_rng(0).uniform(-1, 1, 1000) * 2.0 ** np.arange(-500, 500)
+    # JAX's formula runs in this scope, and its primitives outside of it are not asked for.
+    scope = sys.modules["jax"].enable_x64(True) if mode.backend == "jax" else nullcontext()
+    with scope:
+        head = backend.to_numpy(backend.head(backend.coerce(x, None)))
+    assert (head.view(np.int64) == x.view(np.int64) >> 27 << 27).all()
 
 
 @given(strategies.schedules(), st.floats(0.5, 2))
