@@ -149,10 +149,10 @@ def _at_integers(form: ExactForm, backend: Backend, step: Any, dtype: str) -> An
         return backend.round_to(compensated.at_integers(form, backend, steps(), highest), dtype)
 
     last = form.last_exact_step(backend.precision(step))
-    if last >= highest:
-        return exact()
     if last < 0:
         return double_word()
+    if last >= highest:
+        return exact()
     return backend.choose(step, last, exact, double_word)
 
 

@@ -199,3 +199,9 @@ def test_near_midpoints_are_near(staircase):
             distances.append(abs(value - pair / 2) / value)
         assert Fraction(1, 2**wanted) <= min(distances) < Fraction(2, 2**wanted)
         assert closeness(value) == case.closeness == wanted
+
+
+def test_a_tie_is_as_close_as_can_be():
+    """On a tie itself the closeness is infinite; a double is a whole ULP's half away."""
+    assert closeness(Fraction(2**53 + 1)) == inf
+    assert closeness(Fraction(2**53 - 2)) == 53

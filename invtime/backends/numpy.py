@@ -47,7 +47,7 @@ class NumpyBackend(Backend):
         if x.dtype.kind not in "iu":
             return None
         # The range of the block itself: most steps are short, whatever their dtype.
-        return int(x.min()), int(x.max())
+        return int(x.min()), max(0, int(x.max()))
 
     def widest(self, x: Any) -> Any:
         return x.astype(np.float64)

@@ -12,7 +12,7 @@ den * 2**j, and L follows. The relative distance is residue / (M * (den + num * 
 from __future__ import annotations
 
 from fractions import Fraction
-from math import frexp, gcd
+from math import frexp, gcd, inf
 from random import Random
 from typing import NamedTuple
 
@@ -25,18 +25,21 @@ class NearMidpoint(NamedTuple):
 
     schedule: InverseTimeDecay
     step: int
-    closeness: int
+    closeness: float
     """The x for which the relative distance from the tie is in [2**-x, 2**(1 - x))."""
 
 
-def closeness(value: Fraction) -> int:
-    """The x for which |value - nearest tie| / value is in [2**-x, 2**(1 - x))."""
+def closeness(value: Fraction) -> float:
+    """The whole x for which |value - nearest tie| / value is in [2**-x, 2**(1 - x)).
+
+    Infinity on a tie itself.
+    """
     low = bits_of_fraction(value, "float64")
     nearest = fraction_of_bits(low, "float64")
     other = low + 1 if value > nearest else low - 1
     middle = (nearest + fraction_of_bits(other, "float64")) / 2
     distance = abs(value - middle) / value
-    return 1 - frexp(distance)[1]
+    return 1 - frexp(distance)[1] if distance else inf
 
 
 def near_midpoint(random: Random, wanted: int, staircase: bool = False) -> NearMidpoint:

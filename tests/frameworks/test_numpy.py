@@ -82,6 +82,13 @@ def test_blocks_that_mix_what_fits_and_what_does_not(assert_bits):
         assert_bits(schedule, steps, schedule(steps))
 
 
+def test_a_block_of_negative_steps_alone(schedule, assert_bits):
+    for steps in (np.array([-1]), np.array([-5, -(2**63)]), np.array([-3], np.int8)):
+        assert_bits(schedule, steps, schedule(steps))
+    tiny = InverseTimeDecay(1e-60, 1, 0)
+    assert tiny(np.array([-1]))[0] == 1e-60
+
+
 def test_steps_past_int64_count_as_its_last():
     step = np.array([2**64 - 1, 2**63], np.uint64)
     assert (SCHEDULE(step) == SCHEDULE(2**63 - 1)).all()
