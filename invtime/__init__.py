@@ -45,7 +45,7 @@ __all__ = [
 _LAZY = {
     "Backend": "invtime.backends.base",
     "BackendInfo": "invtime.hookspecs",
-    "backends": "invtime.registry",
+    "backends": "invtime.backends",
     "hookimpl": "invtime.hookspecs",
 }
 
@@ -55,6 +55,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'invtime' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(_LAZY[name]), name)
+    module = import_module(_LAZY[name])
+    value = module if name == "backends" else getattr(module, name)  # a callable package
     globals()[name] = value
     return value

@@ -54,6 +54,20 @@ def _assert_bits():
     return assert_bits
 
 
+@pytest.fixture
+def assert_float32_words():
+    """The contract without binary64: within 1 ULP where the true value is a normal float32."""
+
+    def check(schedule, steps, result):
+        reference = Reference(schedule)
+        true = np.array([reference.bits(step.item(), "float32") for step in steps], np.int64)
+        found = bits_of_array(np.asarray(result), "float32").astype(np.int64)
+        normal = true >= FORMATS["float32"].smallest_normal
+        assert np.abs(found - true)[normal].max() <= 1
+
+    return check
+
+
 @pytest.fixture(params=SCHEDULES)
 def schedule(request):
     return SCHEDULES[request.param]

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from invtime import ConfigError, InverseTimeDecay, PlacementError, StepTypeError, registry
-from invtime.testing.oracle import Reference
 
 jax = pytest.importorskip("jax", exc_type=ImportError)
 import jax.numpy as jnp  # noqa: E402
@@ -185,15 +184,10 @@ def test_a_traced_parameter_is_refused():
         jax.jit(lambda rate: InverseTimeDecay(rate, 1000, 0.5)(3))(0.1)
 
 
-def test_a_device_without_binary64(schedule, monkeypatch, integers):
+def test_a_device_without_binary64(schedule, monkeypatch, integers, assert_float32_words):
     """Forced on the CPU: the stage is exact, the value within 1 ULP of float32."""
     monkeypatch.setattr("invtime.backends.jax.NARROW_PLATFORMS", {"cpu"})
-    found = np.asarray(schedule(wide(integers)))
-    reference = Reference(schedule)
-    true = np.array([reference.value(n.item(), "float32") for n in integers], np.float32)
-    normal = true >= np.finfo(np.float32).tiny
-    distance = np.abs(found.view(np.int32).astype(np.int64) - true.view(np.int32))
-    assert distance[normal].max() <= 1
+    assert_float32_words(schedule, integers, schedule(wide(integers)))
     with pytest.raises(PlacementError, match="no binary64"):
         schedule.on(dtype="float64")(wide(integers))
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from invtime import InverseTimeDecay, PlacementError, StepTypeError
-from invtime.testing.oracle import Reference
 
 torch = pytest.importorskip("torch", exc_type=ImportError)
 from torch._dynamo.testing import CompileCounter  # noqa: E402
@@ -256,15 +255,10 @@ def test_a_meta_or_fake_parameter_is_refused():
         InverseTimeDecay(torch.tensor(0.1).to(torch.float8_e4m3fn), 1000, 0.5)
 
 
-def test_a_device_without_binary64(schedule, monkeypatch, integers):
+def test_a_device_without_binary64(schedule, monkeypatch, integers, assert_float32_words):
     """Forced on the CPU: the stage is exact, the value within 1 ULP of float32."""
     monkeypatch.setattr("invtime.backends.torch.NARROW_DEVICES", {"cpu"})
-    found = schedule(torch.from_numpy(integers)).numpy()
-    reference = Reference(schedule)
-    true = np.array([reference.value(n.item(), "float32") for n in integers], np.float32)
-    normal = true >= np.finfo(np.float32).tiny
-    distance = np.abs(found.view(np.int32).astype(np.int64) - true.view(np.int32))
-    assert distance[normal].max() <= 1
+    assert_float32_words(schedule, integers, schedule(torch.from_numpy(integers)))
     with pytest.raises(PlacementError, match="no binary64"):
         schedule.on(dtype="float64")(torch.from_numpy(integers))
 
