@@ -368,7 +368,9 @@ def test_a_pipe_that_is_closed_from_the_start_ends_it_quietly():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of another kind")
 def test_ctrl_c_ends_the_command_quietly():
-    with process("table", *NUMBERS, "--stop", 10**12, "--format", "csv") as running:
+    # A shell starts its background jobs with the signal ignored, and so would this process be.
+    listen = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    with process("table", *NUMBERS, "--stop", 10**12, "--format", "csv", **listen) as running:
         assert running.stdout.readline() == "step,learning_rate\n"
         running.send_signal(signal.SIGINT)
         _, err = running.communicate(timeout=60)
