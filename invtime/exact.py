@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 # piece of a constant (`compensated.PIECES`) is exact.
 CHUNK_BITS = {53: 32, 24: 12}
 
+# Up to this Q a tensor takes the stage by a multiplication, and the double-word form where that
+# does not reach, past 2**41 steps: an integer division costs more, and at every step.
+SHORT_Q = 1024
+
 
 class ExactForm:
     """The integers of lr(n) = A / (B + C * t), immutable and hashable.
@@ -148,7 +152,10 @@ def _at_integers(form: ExactForm, backend: Backend, step: Any, dtype: str) -> An
     def double_word() -> Any:
         return backend.round_to(compensated.at_integers(form, backend, steps(), highest), dtype)
 
-    last = form.last_exact_step(backend.precision(step))
+    precision = backend.precision(step)
+    last = form.last_exact_step(precision)
+    if form.staircase and form.Q < SHORT_Q:
+        last = min(last, last_short_step(form, precision))
     if last < 0:
         return double_word()
     if last >= highest:
@@ -161,7 +168,7 @@ def _divide_once(form: ExactForm, backend: Backend, n: Any, last: int) -> Any:
     t = backend.widest(n)
     if form.C == 0:
         t = t * 0.0  # a constant schedule still follows the step's shape
-    elif form.staircase and short_stages(form, last, backend.precision(n)):
+    elif form.staircase and last <= last_short_step(form, backend.precision(n)):
         t = backend.floor((t * float(form.Q) + 0.5) * (1 / form.P))
     elif form.staircase:
         t = backend.widest(stage_index(form, backend, n, last))
@@ -169,13 +176,13 @@ def _divide_once(form: ExactForm, backend: Backend, n: Any, last: int) -> Any:
     return backend.divide(float(form.A), product + float(form.B))
 
 
-def short_stages(form: ExactForm, last: int, precision: int) -> bool:
-    """Whether floor((n * Q + 1/2) * fl(1/P)) is the stage index up to n = last.
+def last_short_step(form: ExactForm, precision: int) -> int:
+    """The last n for which floor((n * Q + 1/2) * fl(1/P)) is the stage index.
 
     (n * Q + 1/2) / P lies at least 1 / (2 * P) away from every integer, and two roundings move
     it by less than (n * Q + 1/2) / P * 2**(1 - precision).
     """
-    return last * form.Q + 1 <= 1 << (precision - 2)
+    return ((1 << (precision - 2)) - 1) // form.Q
 
 
 def stage_index(form: ExactForm, backend: Backend, n: Any, highest: int) -> Any:
@@ -235,7 +242,7 @@ def _at_floats(form: ExactForm, backend: Backend, step: Any, dtype: str) -> Any:
     precision = backend.precision(step)
     last = min(form.last_exact_step(precision), 2**precision - 1)
     if form.staircase:
-        last = min(last, (2 ** (precision - 2) - 1) // form.Q)
+        last = min(last, last_short_step(form, precision))
 
     def exact() -> Any:
         return _divide_once(form, backend, held, last)

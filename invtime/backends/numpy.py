@@ -9,7 +9,7 @@ import numpy as np
 
 from invtime.backends.base import Backend
 from invtime.errors import PlacementError, StepTypeError
-from invtime.exact import ExactForm, evaluate, short_stages
+from invtime.exact import ExactForm, evaluate, last_short_step
 
 # Elements at a time: in place, and with the many temporaries of the double-word form, which
 # should all stay in the first-level cache.
@@ -50,10 +50,10 @@ class NumpyBackend(Backend):
         return int(x.min()), max(0, int(x.max()))
 
     def widest(self, x: Any) -> Any:
-        return x.astype(np.float64)
+        return x.astype(np.float64, copy=False)
 
     def index(self, x: Any) -> Any:
-        return x.astype(np.int64)
+        return x.astype(np.int64, copy=False)
 
     def where(self, mask: Any, a: Any, b: Any) -> Any:
         return np.where(mask, a, b)
@@ -109,23 +109,25 @@ class NumpyBackend(Backend):
             for steps, results in blocks:
                 wide = results if dtype == "float64" else scratch[: steps.size]
                 if not self._divide_in_place(form, steps, wide):
+                    exact_steps = _as_integers(steps)
                     for start in range(0, steps.size, SHORT_BLOCK):
                         part = slice(start, start + SHORT_BLOCK)
-                        wide[part] = evaluate(form, self, steps[part], "float64")
+                        wide[part] = evaluate(form, self, exact_steps[part], "float64")
                 if wide is not results:
                     results[...] = self.round_to(wide, dtype)
 
     def _divide_in_place(self, form: ExactForm, steps: Any, wide: Any) -> bool:
         """A / (B + C * t) written to `wide`; False where it would not be exact."""
         last = form.last_exact_step(53)
+        if form.staircase:
+            last = min(last, last_short_step(form, 53))
         if steps.dtype.kind in "iu":
-            last = min(last, int(np.iinfo(steps.dtype).max))
             unsigned = steps.view(steps.dtype.str.replace("i", "u"))  # negative ones come last
-            fits = unsigned.max() <= last
+            fits = unsigned.max() <= min(last, int(np.iinfo(steps.dtype).max))
         else:
             whole = np.floor(steps, out=wide) == steps
             fits = whole.all() and steps.min() >= 0 and steps.max() <= last
-        if not fits or (form.staircase and not short_stages(form, last, 53)):
+        if not fits:
             return False
         wide[...] = steps
         if form.staircase:
@@ -145,6 +147,13 @@ class NumpyBackend(Backend):
 
     def to_numpy(self, x: Any) -> Any:
         return np.asarray(x)
+
+
+def _as_integers(steps: Any) -> Any:
+    """Whole floats below 2**53 as the integers they are, which take less work; else as given."""
+    if steps.dtype.kind in "iu" or not (np.floor(steps) == steps).all():
+        return steps
+    return steps.astype(np.int64) if np.abs(steps).max() < 2**53 else steps
 
 
 def _numpy_dtype(dtype: str) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from invtime.testing.oracle import Reference, bits_of_array
+from invtime.testing.oracle import Reference, bits_of_array, last_exact_step
 
 
 def expected_doubles(schedule: Any, steps: Iterable[int]) -> npt.NDArray[np.float64]:
@@ -41,20 +41,30 @@ def expected_bits(doubles: npt.NDArray[np.float64], dtype: str) -> npt.NDArray[n
     return (bits + 0x7FFF + (bits >> np.uint64(16) & np.uint64(1))) >> np.uint64(16)
 
 
-def bulk_steps(schedule: Any, count: int, seed: int) -> npt.NDArray[np.int64]:
-    """`count` int64 steps: two thirds on either side of a stage's start, the rest anywhere.
+def bulk_steps(
+    schedule: Any, count: int, seed: int, highest: int = 2**63 - 1
+) -> npt.NDArray[np.int64]:
+    """`count` steps up to `highest`: two thirds beside a stage's start, the rest anywhere.
 
     Both are drawn with every bit length equally likely; a few are negative.
     """
     random = np.random.default_rng(seed)
     reference = Reference(schedule)
-    longest = max(reference.stage(2**63 - 1).bit_length(), 1)
+    longest = max(reference.stage(highest).bit_length(), 1)
     stages = _any_length(random, count, min(longest, 63))
     firsts = (reference.first_step(int(k)) for k in stages)
     offsets = random.integers(-1, 2, count).tolist()
-    near = [min(n + o, 2**63 - 1) for n, o in zip(firsts, offsets, strict=True)]
-    anywhere = _any_length(random, count, 63)
+    near = [min(n + o, highest) for n, o in zip(firsts, offsets, strict=True)]
+    anywhere = np.minimum(_any_length(random, count, max(highest.bit_length(), 1)), highest)
     return np.where(random.integers(3, size=count) > 0, np.array(near, np.int64), anywhere)
+
+
+def bulk_arrays(schedule: Any, count: int, seed: int) -> list[npt.NDArray[np.int64]]:
+    """Two arrays of steps: one that the exact form can serve whole, and one from all of int64."""
+    last = last_exact_step(schedule)
+    short = bulk_steps(schedule, count // 2, seed, last) if last >= 0 else None
+    whole = bulk_steps(schedule, count - count // 2, seed)
+    return [whole] if short is None else [short, whole]
 
 
 def _any_length(random: np.random.Generator, count: int, longest: int) -> npt.NDArray[np.int64]:

@@ -9,7 +9,7 @@ Python numbers) and `staircase`. Slow and plain on purpose; `bulk` is for millio
 from __future__ import annotations
 
 from fractions import Fraction
-from math import inf, nan
+from math import gcd, inf, nan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -182,6 +182,26 @@ class Reference:
             common,
             ratio.numerator * self.initial.denominator,
         )
+
+
+def last_exact_step(schedule: Any) -> int:
+    """The last int64 step up to which A and B + C * t fit a significand; -1 if there is none.
+
+    On its two sides the values are computed in two ways, so both want testing, each alone.
+    """
+    reference = Reference(schedule)
+    a, b, c = reference.integers()
+    if not schedule.staircase:  # count in steps
+        c *= reference.period.denominator
+    common = gcd(a, b, c)
+    a, b, c = a // common, b // common, c // common
+    if max(a, b) > 2**53:
+        return -1
+    if c == 0:
+        return 2**63 - 1
+    t = (2**53 - b) // c
+    last = reference.first_step(t + 1) - 1 if schedule.staircase else t
+    return min(last, 2**63 - 1)
 
 
 def bits_of_array(array: Any, dtype: str) -> npt.NDArray[np.uint64]:

@@ -11,10 +11,17 @@ from hypothesis import strategies as st
 
 from invtime import InverseTimeDecay
 from invtime.testing import strategies
-from invtime.testing.bulk import bulk_steps, expected_doubles
+from invtime.testing.bulk import bulk_arrays, expected_doubles
 from invtime.testing.midpoints import closeness, near_midpoint
 from invtime.testing.modes import usable_modes
-from invtime.testing.oracle import CHAINS, FORMATS, Reference, bits_of_array, ulp_distance
+from invtime.testing.oracle import (
+    CHAINS,
+    FORMATS,
+    Reference,
+    bits_of_array,
+    last_exact_step,
+    ulp_distance,
+)
 
 MODES = usable_modes()
 NEAREST = 98  # the compensated form is promised where no tie is nearer than 2**-98
@@ -79,14 +86,22 @@ def allowed(reference, step, got, expected, dtype):
     return near_tie(reference, step)
 
 
-def check(mode, schedule, steps, dtypes=()):
+def check(mode, schedule, *arrays, dtypes=()):
     """Compare every element and dtype, and name those that differ by more than is allowed."""
     reference = Reference(schedule)
-    for dtype, bits in mode.kernel(schedule, dtypes)(steps).items():
-        pairs = zip(steps.tolist(), bits.tolist(), strict=True)
-        cases = ((n, got, reference.bits(n, dtype)) for n, got in pairs)
-        wrong = [case for case in cases if not allowed(reference, *case, dtype)]
-        assert not wrong, (dtype, wrong[:5])
+    kernel = mode.kernel(schedule, dtypes)
+    for steps in arrays:
+        for dtype, bits in kernel(steps).items():
+            pairs = zip(steps.tolist(), bits.tolist(), strict=True)
+            cases = ((n, got, reference.bits(n, dtype)) for n, got in pairs)
+            wrong = [case for case in cases if not allowed(reference, *case, dtype)]
+            assert not wrong, (dtype, wrong[:5])
+
+
+def both_ways(schedule, steps, dtype):
+    """The steps that the exact form can serve, and all of them, as arrays of one length."""
+    last = last_exact_step(schedule)
+    return [padded(part, dtype) for part in ([n for n in steps if n <= last], steps) if part]
 
 
 def examples(mode):
@@ -102,7 +117,7 @@ def test_integer_steps(mode):
     def agrees(schedule, data):
         drawn = data.draw(st.lists(strategies.steps(schedule), max_size=60))
         steps = drawn + strategies.landmarks(schedule)
-        check(mode, schedule, padded(steps, np.int64))
+        check(mode, schedule, *both_ways(schedule, steps, np.int64))
 
     agrees()
 
@@ -117,7 +132,7 @@ def test_float_steps(mode):
         drawn = data.draw(st.lists(strategies.float_steps(schedule), max_size=60))
         landmarks = [float(n) for n in strategies.landmarks(schedule)]
         steps = drawn + landmarks + list(strategies.SPECIAL_FLOATS)
-        check(mode, schedule, padded(steps, np.float64))
+        check(mode, schedule, *both_ways(schedule, steps, np.float64))
 
     agrees()
 
@@ -140,6 +155,15 @@ def test_the_chain_of_roundings(mode):
     for precision in (11, 8):
         schedule = InverseTimeDecay(1 + 2.0**-precision + 2.0**-40, 1000, 0)
         check(mode, schedule, np.array([0, 1, 2**40]))
+
+
+@pytest.mark.parametrize("period", [41, 49, 12.5])
+@pytest.mark.parametrize("mode", [m for m in MODES if str(m) not in SLOW], ids=str)
+def test_fractions_of_a_step_before_a_boundary(mode, period):
+    """A staircase does not drop a fraction of a step early, whatever else is in the array."""
+    schedule = InverseTimeDecay(0.1, period, 0.5, staircase=True)
+    starts = period * np.arange(1.0, 200.0)
+    check(mode, schedule, starts, starts - 0.25, np.concatenate([starts, starts - 0.25]))
 
 
 @pytest.mark.parametrize("staircase", [False, True], ids=["slope", "stairs"])
@@ -175,7 +199,7 @@ def test_many_integer_steps(mode, schedule):
         if schedule not in FIXED[1:4:2]:
             pytest.skip("one compilation takes several seconds")
         dtypes = ("float64",) if schedule.decay_steps < 1 else ("bfloat16",)
-    check(mode, schedule, bulk_steps(schedule, 4096, seed=1), dtypes)
+    check(mode, schedule, *bulk_arrays(schedule, 8192, seed=1), dtypes=dtypes)
 
 
 @pytest.mark.parametrize("mode", MODES, ids=str)

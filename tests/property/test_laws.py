@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from invtime import InverseTimeDecay, registry
 from invtime.testing import strategies
-from invtime.testing.bulk import bulk_steps
+from invtime.testing.bulk import bulk_arrays, bulk_steps
 from invtime.testing.modes import usable_modes
 from invtime.testing.oracle import FORMATS, Reference, bits_of_array
 
@@ -170,10 +170,11 @@ LAW_SCHEDULES = (
 def test_compiled_is_eager(mode, schedule):
     """What a compiler makes of the schedule has the bits of its eager evaluation."""
     eager = next(other for other in EAGER if other.backend == mode.backend)
-    steps = bulk_steps(schedule, 2000, seed=2)
-    compiled, plain = (way.kernel(schedule)(steps) for way in (mode, eager))
-    for dtype, bits in plain.items():
-        assert (compiled[dtype] == bits).all(), dtype
+    kernels = [way.kernel(schedule) for way in (mode, eager)]
+    for steps in bulk_arrays(schedule, 4000, seed=2):
+        compiled, plain = (kernel(steps) for kernel in kernels)
+        for dtype, bits in plain.items():
+            assert (compiled[dtype] == bits).all(), dtype
 
 
 @pytest.mark.parametrize("schedule", LAW_SCHEDULES, ids=repr)
