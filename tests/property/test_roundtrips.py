@@ -94,7 +94,8 @@ def test_placed_schedules(schedule, backend, dtype):
     for found in (pickle.loads(pickle.dumps(placed)), copy.deepcopy(placed)):
         assert found == placed
         assert hash(found) == hash(placed)
-        assert found(7) == placed(7) or backend
+        if (dtype or schedule.dtype) != "bfloat16" or find_spec("ml_dtypes"):
+            assert found(7) == placed(7)
 
 
 @given(named_schedules(dtypes=(None,)))
