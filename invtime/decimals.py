@@ -59,6 +59,8 @@ def _shortest(value: float, precision: int, smallest: int) -> tuple[int, int]:
 
     power = len(str(int(exact))) if exact >= 1 else -int(-frexp(value)[1] * 0.30103)
     power += 1
+    while Fraction(10) ** power > exact:  # one digit is 1 to 9 here, or 10 for a carry
+        power -= 1
     while True:
         unit = Fraction(10) ** power
         found = []

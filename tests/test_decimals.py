@@ -55,6 +55,10 @@ def test_negative_zero_is_zero():
     assert str(config["initial_learning_rate"]) == str(config["decay_rate"]) == "0.0"
 
 
+def test_of_two_decimals_of_one_digit_the_nearer_one():
+    assert as_written(2.0**-133, "bfloat16") == 9e-41  # 1e-40 reads back too
+
+
 def test_a_tie_between_two_decimals_goes_to_the_even_digit():
     assert as_written(float(np.float32(2097152.25)), "float32") == 2097152.2
 
