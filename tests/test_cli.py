@@ -76,11 +76,16 @@ def environment(tmp_path):
     return {**os.environ, "PYTHONPATH": str(tmp_path)}
 
 
-def process(*arguments, **options):
-    """A real process of the command, its output not yet read."""
-    command = [sys.executable, "-m", "invtime.cli", *map(str, arguments)]
+def python(*arguments, **options):
+    """A new Python process, its output not yet read."""
+    command = [sys.executable, *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, **pipes, **options)
+
+
+def process(*arguments, **options):
+    """A real process of the command, its output not yet read."""
+    return python("-m", "invtime.cli", *arguments, **options)
 
 
 def finished(*arguments, **options):
@@ -368,9 +373,14 @@ def test_a_pipe_that_is_closed_from_the_start_ends_it_quietly():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of another kind")
 def test_ctrl_c_ends_the_command_quietly():
-    # A shell starts its background jobs with the signal ignored, and so would this process be.
-    listen = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-    with process("table", *NUMBERS, "--stop", 10**12, "--format", "csv", **listen) as running:
+    # A shell starts its background jobs with the signal ignored, and this may be one of them.
+    # Not mended by preexec_fn: that forks, and JAX warns of every fork.
+    listening = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from invtime.cli import main; main()"
+    )
+    command = ["-c", listening, "table", *NUMBERS, "--stop", 10**12, "--format", "csv"]
+    with python(*command) as running:
         assert running.stdout.readline() == "step,learning_rate\n"
         running.send_signal(signal.SIGINT)
         _, err = running.communicate(timeout=60)
