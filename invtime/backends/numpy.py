@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from invtime.exact import ExactForm, evaluate, last_short_step
 BLOCK, SHORT_BLOCK = 16384, 2048
 
 
-@final
 class NumpyBackend(Backend):
     """NumPy arrays and scalars."""
 
@@ -24,7 +23,10 @@ class NumpyBackend(Backend):
     differentiable = False
 
     def coerce(self, step: Any, device: Any) -> Any:
-        x = step if isinstance(step, np.ndarray | np.generic) else np.asarray(step)
+        try:
+            x = step if isinstance(step, np.ndarray | np.generic) else np.asarray(step)
+        except (TypeError, ValueError):  # a traced array, one on an accelerator, a ragged list
+            raise StepTypeError.refusing(f"{step!r} of type {type(step).__name__}") from None
         kind = x.dtype.kind
         # ml_dtypes registers bfloat16 and its like as kind V.
         if kind not in "iuf" and not x.dtype.name.startswith(("bfloat16", "float8")):
@@ -137,7 +139,7 @@ class NumpyBackend(Backend):
             wide *= 1 / form.P
             np.floor(wide, out=wide)
         if form.C != 1:
-            wide *= form.C
+            wide *= float(form.C)  # where all steps are 0, C can be any integer
         wide += form.B
         np.divide(form.A, wide, out=wide)
         return True

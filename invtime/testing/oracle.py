@@ -216,7 +216,7 @@ def bits_of_array(array: Any, dtype: str) -> npt.NDArray[np.uint64]:
         bits = array.view(f"u{array.dtype.itemsize}")
     else:
         raise ValueError(f"expected an array of {dtype}, got {array.dtype}")
-    return np.where(array == array, bits, FORMATS[dtype].nan).astype(np.uint64)
+    return np.where(array == array, bits.astype(np.uint64), np.uint64(FORMATS[dtype].nan))
 
 
 def ulp_distance(first: int, second: int, dtype: str = "float64") -> int:
