@@ -21,7 +21,10 @@ class BackendInfo(NamedTuple):
     name: str
     """What `.on(name)` takes and `invtime backends` shows."""
     modules: tuple[str, ...]
-    """Top-level modules of the types it evaluates; the first is the framework's own."""
+    """Top-level modules of the types it evaluates; the first is the framework's own.
+
+    Empty for a backend without a framework, which evaluates what a hook sends to it.
+    """
     target: str
     """The backend class as "package.module:Class", imported when it is first needed."""
     install: str

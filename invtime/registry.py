@@ -34,6 +34,11 @@ SWITCH = "INVTIME_DISABLE_PLUGINS"
 # What `backend_name_for` answers for values that are unwrapped first.
 NUMBER, KERAS = "a Python number", "a keras.Variable"
 
+# The backend of the types that nothing else claims and that say `__array_namespace__`, and
+# what `backends()` says of one that claims no modules.
+FALLBACK = "array_api"
+NO_FRAMEWORK = "no framework of its own; it evaluates the arrays that are passed to it"
+
 _lock = threading.RLock()
 _plugins: Plugins | None = None
 _names: dict[type, str | None] = {}
@@ -117,8 +122,9 @@ def _load(name: Any) -> Backend:
         try:
             backend: Backend = getattr(import_module(module), attribute)()
         except ImportError as error:
+            needed = info.modules[0] if info.modules else module
             raise BackendUnavailableError(
-                f"backend {name!r} needs {info.modules[0]!r}, which does not import ({error}); "
+                f"backend {name!r} needs {needed!r}, which does not import ({error}); "
                 f"run: {info.install}"
             ) from error
         setattr(_loaded, name, backend)
@@ -141,6 +147,8 @@ def backends() -> list[BackendState]:
 def _state(found: Plugins, announced: Announced) -> BackendState:
     info, distribution = announced
     problem = found.conflicts.get(info.name)
+    if not info.modules:
+        return BackendState(info.name, distribution, None, info.install, problem or NO_FRAMEWORK)
     module = info.modules[0]
     if sys.modules.get(module) is None and util.find_spec(module) is None:
         return BackendState(info.name, distribution, None, info.install, f"{module} is missing")
@@ -168,7 +176,8 @@ def _wrong_step(step: Any) -> StepTypeError:
     if step is None:
         return StepTypeError(
             "the schedule was called without a step, as Keras optimizers call a plain callable; "
-            "pass the step, or give Keras a keras.optimizers.schedules.LearningRateSchedule"
+            "pass the step, or give Keras "
+            "invtime.integrations.keras.InverseTimeDecay.from_schedule(schedule)"
         )
     return StepTypeError.refusing(f"{step!r} of type {type(step).__name__}")
 
@@ -213,7 +222,10 @@ class Plugins:
         return self.announced[name].info
 
     def backend_for(self, step_type: type) -> str | None:
-        """The first answer of a plugin, else the owner of the first known class of the MRO."""
+        """The first answer of a plugin, else the owner of the first known class of the MRO.
+
+        Else the fallback, where the type has `__array_namespace__`.
+        """
         try:
             answer: str | None = self._manager.hook.invtime_backend_for(step_type=step_type)
         except Exception as error:  # a plugin's code can raise anything
@@ -232,7 +244,7 @@ class Plugins:
             for announced in self.announced.values():
                 if top in announced.info.modules:
                     return announced.info.name
-        return None
+        return FALLBACK if hasattr(step_type, "__array_namespace__") else None
 
     def _load(self, entry_point: metadata.EntryPoint) -> None:
         dist = entry_point.dist
@@ -272,7 +284,7 @@ def _checked(info: Any) -> BackendInfo:
 
     name, modules, target, install = info
     texts = (name, target, install, *modules)
-    if isinstance(modules, str) or not modules or not all(isinstance(t, str) for t in texts):
+    if isinstance(modules, str) or not all(isinstance(t, str) for t in texts):
         raise InvTimeError(f"{info!r} is not a BackendInfo(name, modules, target, install)")
     if not name.isidentifier() or ":" not in target:
         raise InvTimeError(f"{info!r} needs an identifier as name and 'module:Class' as target")

@@ -14,7 +14,7 @@ import invtime
 
 PACKAGE = Path(invtime.__file__).parent
 
-FRAMEWORKS = {"torch", "jax", "jaxlib", "tensorflow", "keras", "ml_dtypes", "optax"}
+FRAMEWORKS = {"torch", "jax", "jaxlib", "tensorflow", "keras", "ml_dtypes", "optax", "dask"}
 # Each costs milliseconds that a schedule of plain numbers has no use for.
 HEAVY = {"numpy", "pluggy", "dataclasses", "fractions", "decimal", "json", "importlib.metadata"}
 
@@ -199,7 +199,11 @@ def test_imports_run_one_way(module: str) -> None:
         wrong = {name for name in found if room(name) in TOP and room(name) not in TOP[own]}
     elif own == "backends":
         # The package is also the function `invtime.backends()`; a backend's file knows `base`.
-        more = {"backends": {"registry"}, "backends.base": set()}.get(module, {"backends.base"})
+        more = {
+            "backends": {"registry"},
+            "backends.base": set(),
+            "backends.dask": {"backends.numpy"},
+        }.get(module, {"backends.base"})
         wrong = found - MAY_IMPORT["backends"] - more
     else:
         wrong = found - MAY_IMPORT[module]
@@ -219,7 +223,8 @@ def test_only_a_backend_imports_its_framework() -> None:
                 if room(module) not in TOP:
                     owners.setdefault(framework, set()).add(module)
     assert owners.pop("ml_dtypes", set()) <= {"backends.numpy", "backends.array_api"}
-    assert owners.pop("numpy") <= {f"backends.{name}" for name in ("numpy", "jax", "tensorflow")}
+    users = ("numpy", "jax", "tensorflow", "dask", "array_api")
+    assert owners.pop("numpy") <= {f"backends.{name}" for name in users}
     for framework, where in owners.items():
         assert where == {f"backends.{framework}"}
 

@@ -143,7 +143,10 @@ def test_the_page_of_the_command_shows_its_output(arguments: str, shown: str) ->
 
 
 # Modules whose import needs what may be missing.
-OPTIONAL = {"torch", "jax", "tensorflow", "keras", "typer", "rich", "hypothesis", "ml_dtypes"}
+OPTIONAL = {
+    *("torch", "jax", "tensorflow", "keras", "dask", "ml_dtypes"),
+    *("typer", "rich", "hypothesis"),
+}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from invtime.hookspecs import BackendInfo, hookimpl
 
 @hookimpl
 def invtime_backends() -> list[BackendInfo]:
-    """The four frameworks that invtime itself knows."""
+    """The frameworks that invtime itself knows, and the fallback, which claims none."""
     return [
         BackendInfo(
             "numpy",
@@ -33,4 +33,11 @@ def invtime_backends() -> list[BackendInfo]:
             "invtime.backends.tensorflow:TensorflowBackend",
             'python -m pip install "invtime[tensorflow]"',
         ),
+        BackendInfo(
+            "dask",
+            ("dask",),
+            "invtime.backends.dask:DaskBackend",
+            'python -m pip install "invtime[dask]"',
+        ),
+        BackendInfo("array_api", (), "invtime.backends.array_api:ArrayAPIBackend", ""),
     ]

@@ -46,7 +46,7 @@ def load(names: Sequence[str] | None) -> tuple[list[Loaded], tuple[Missing, ...]
                 loaded.append(Loaded(registry.load(name), str(state.version)))
             except Exception as error:  # importing a broken framework can raise anything
                 problem = f"{type(error).__name__}: {error}"
-        if problem is not None:
+        if problem is not None and problem != registry.NO_FRAMEWORK:  # nothing can be missing
             missing.append(Missing(name, state.install, problem))
     return loaded, tuple(missing)
 

@@ -1,0 +1,158 @@
+"""The array API standard: arrays of any library that says `__array_namespace__`.
+
+Written over version 2023.12 of the standard or later, and nothing beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, final
+
+import numpy as np
+
+from invtime.backends.base import Backend
+from invtime.dtypes import dtype_name
+from invtime.errors import PlacementError, StepTypeError
+from invtime.exact import ExactForm
+
+# The standard has neither: they are taken from a namespace that goes beyond it.
+EXTRA = ("float16", "bfloat16")
+
+
+@final
+class ArrayAPIBackend(Backend):
+    """Arrays that no other backend claims, each evaluated in its own namespace."""
+
+    name = "array_api"
+    differentiable = False
+
+    def coerce(self, step: Any, device: Any) -> Any:
+        if not hasattr(step, "__array_namespace__"):
+            raise StepTypeError(
+                f"a step of type {type(step).__name__} has no `__array_namespace__`, which "
+                "backend 'array_api' needs; name no backend, or the one of its framework"
+            )
+        xp = step.__array_namespace__()
+        if not xp.isdtype(step.dtype, ("integral", "real floating")):
+            raise StepTypeError.refusing(f"an array of dtype {step.dtype}")
+        if device is None:
+            return step
+        there = _info(step).devices()
+        if device not in there:
+            raise PlacementError(
+                f"device {device!r} does not exist in {xp.__name__}; there are {list(there)}; "
+                "pass one of these"
+            )
+        return step.to_device(device)
+
+    def constant(self, value: float, dtype: str, like: Any, device: Any) -> Any:
+        raise _no_framework("make an array of a number")
+
+    def default_dtype(self) -> str:
+        raise _no_framework("make an array of a number")
+
+    def device(self, device: Any) -> Any:
+        return device  # the step's namespace knows whether it exists
+
+    def integer_range(self, x: Any) -> tuple[int, int] | None:
+        xp = x.__array_namespace__()
+        if xp.isdtype(x.dtype, "real floating"):
+            return None
+        limits = xp.iinfo(x.dtype)
+        return int(limits.min), int(limits.max)
+
+    def precision(self, x: Any) -> int:
+        return 53 if "float64" in _info(x).dtypes(device=x.device) else 24
+
+    def widest(self, x: Any) -> Any:
+        return _cast(x, "float64" if self.precision(x) == 53 else "float32")
+
+    def index(self, x: Any) -> Any:
+        return _cast(x, "int64")
+
+    def where(self, mask: Any, a: Any, b: Any) -> Any:
+        xp = mask.__array_namespace__()
+        if type(a) in (int, float):  # which `xp.where` takes from version 2024.12 on only
+            a = xp.full((), a, dtype=b.dtype, device=b.device)
+        elif type(b) in (int, float):
+            b = xp.full((), b, dtype=a.dtype, device=a.device)
+        return xp.where(mask, a, b)
+
+    def divide(self, a: Any, b: Any) -> Any:
+        return a / b
+
+    def quotient(self, n: Any, divisor: int) -> Any:
+        return n // divisor
+
+    def floor(self, x: Any) -> Any:
+        return x.__array_namespace__().floor(x)
+
+    def head(self, x: Any) -> Any:
+        """x rounded to 26 bits (12 at precision 24), as the standard has no bit mask.
+
+        Let p = 53 and c = 27 (24 and 12), and y = x * 2**-(c + 1), so that nothing overflows.
+        y * (2**c + 1) is rounded to p bits, which moves it by at most 2**(c - 1) units in the
+        last place of y, and y * 2**c is taken off: both are multiples of 2**c units, or of what
+        p bits leave, so the difference is exact and has p - c bits, and x - head is exact and
+        has c - 1. `limit`, the last number of p - c bits, leaves c bits of an x that would
+        round past it. Below 2**-994 (2**-113) y may be rounded to a subnormal number, which
+        moves x - head by as much again, to c bits. Each product is by a power of two and exact,
+        so that fusing it with a sum changes nothing.
+        """
+        cut, bits, top = (27, 26, 1024) if self.precision(x) == 53 else (12, 12, 128)
+        limit = (2.0**bits - 1) * 2.0 ** (top - bits)
+        small = x * 2.0 ** -(cut + 1)
+        large = small * 2.0**cut
+        head = ((small + large) - large) * 2.0 ** (cut + 1)
+        return self.where(head > limit, limit, head)
+
+    def choose(
+        self, x: Any, last: int, exact: Callable[[], Any], otherwise: Callable[[], Any]
+    ) -> Any:
+        return self.where(x <= last, exact(), otherwise())  # a maximum would wait for a device
+
+    def round_to(self, x: Any, dtype: str) -> Any:
+        return _cast(x if dtype == "float64" else _cast(x, "float32"), dtype)
+
+    def evaluate(self, form: ExactForm, x: Any, dtype: str) -> Any:
+        """The shared formula; NumPy, which some namespaces wrap, would warn of what is meant."""
+        with np.errstate(all="ignore"):
+            return super().evaluate(form, x, dtype)
+
+    def __call__(
+        self, form: ExactForm, step: Any, dtype: str | None = None, device: Any = None
+    ) -> Any:
+        """The schedule at any array, in `dtype` or the default float of its device."""
+        x = self.coerce(step, device)
+        default = _info(x).default_dtypes(device=x.device)["real floating"]
+        return self.evaluate(form, x, dtype or dtype_name(default))
+
+    def devices(self) -> list[str]:
+        raise _no_framework("list devices")
+
+    def to_numpy(self, x: Any) -> Any:
+        return np.from_dlpack(x, device="cpu")
+
+
+def _info(x: Any) -> Any:
+    return x.__array_namespace__().__array_namespace_info__()
+
+
+def _cast(x: Any, dtype: str) -> Any:
+    """x in the dtype of this name, or a `PlacementError` that lists those of its device."""
+    xp = x.__array_namespace__()
+    there = _info(x).dtypes(device=x.device)
+    found = getattr(xp, dtype, None) if dtype in EXTRA else there.get(dtype)
+    if found is None:
+        raise PlacementError(
+            f"{xp.__name__} has no {dtype} on device {x.device}; it has {sorted(there)}; "
+            "pass a dtype of these, or a step on another device"
+        )
+    return xp.astype(xp.asarray(x), found, copy=False)  # NumPy's operators make 0-d arrays scalars
+
+
+def _no_framework(what: str) -> PlacementError:
+    return PlacementError(
+        f"backend 'array_api' has no framework of its own and cannot {what}; pass an array that "
+        "has `__array_namespace__`, or name the backend of a framework"
+    )

@@ -1,0 +1,47 @@
+"""Dask: lazy, chunk by chunk, each chunk by the backend of NumPy."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import dask
+import dask.array as da
+import numpy as np
+
+from invtime.backends.numpy import NumpyBackend
+from invtime.errors import StepTypeError
+from invtime.exact import ExactForm
+
+
+@final
+class DaskBackend(NumpyBackend):
+    """Dask arrays whose chunks are NumPy's."""
+
+    name = "dask"
+
+    def coerce(self, step: Any, device: Any) -> Any:
+        if not isinstance(step, da.Array):
+            if dask.is_dask_collection(step):  # NumPy would compute it
+                raise StepTypeError.refusing(f"a {type(step).__name__} of Dask")
+            return da.asarray(super().coerce(step, device))
+        if not isinstance(step._meta, np.ndarray):
+            raise StepTypeError.refusing(f"a Dask array of {type(step._meta).__name__} chunks")
+        super().coerce(step._meta, device)  # which refuses by dtype
+        return step
+
+    def constant(self, value: float, dtype: str, like: Any, device: Any) -> Any:
+        return da.asarray(super().constant(value, dtype, like, device))
+
+    def host_step(self, x: Any) -> int | None:
+        return None  # it would have to be computed
+
+    def evaluate(self, form: ExactForm, x: Any, dtype: str) -> Any:
+        """The same array of chunks, each to be evaluated where and when it is computed."""
+        return x.map_blocks(_learning_rate, form, dtype)
+
+    def to_numpy(self, x: Any) -> Any:
+        return np.asarray(x.compute())
+
+
+def _learning_rate(chunk: Any, form: ExactForm, dtype: str) -> Any:
+    return NumpyBackend().evaluate(form, chunk, dtype)
