@@ -21,10 +21,17 @@ OLDEST = "3.11"
 PYTHONS = [OLDEST, "3.12", "3.13"]
 TESTED = ("-c", "constraints.txt")
 # tensorflow-cpu in place of the extra `tensorflow`: the same code without a GPU's libraries.
-FRAMEWORKS = (".[torch,jax,keras,cli,testing]", "tensorflow-cpu", "optax", "jsonschema")
+FRAMEWORKS = (
+    *(".[torch,jax,keras,dask,cli,testing]", "tensorflow-cpu", "optax", "jsonschema"),
+    *("distributed", "array-api-strict"),
+)
+TRAINERS = ("lightning", "transformers", "accelerate", "flax", "equinox")
+PARALLEL = ("-n", "2", "--dist", "loadfile")
+KERAS = ("tests/integrations/test_keras.py", "tests/integrations/test_rates.py")
 # What must be there: a framework that does not import fails the tests instead of skipping them.
 REQUIRED = {
-    "INVTIME_REQUIRE_BACKENDS": "numpy,torch,jax,tensorflow",
+    "INVTIME_REQUIRE_BACKENDS": "numpy,torch,jax,tensorflow,dask",
+    "INVTIME_REQUIRE_MODULES": "keras,optax,array_api_strict,distributed",
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }
 
@@ -53,18 +60,33 @@ def numpy(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def frameworks(session: nox.Session) -> None:
-    """The tests with NumPy, PyTorch, JAX and TensorFlow, each of which must be present."""
+    """The tests with NumPy, PyTorch, JAX and TensorFlow, each of which must be present.
+
+    Keras on TensorFlow; then its own tests again on its other backends, each in its process.
+    """
     session.install(*FRAMEWORKS, "pytest-xdist", *TESTED)
-    session.run("pytest", "-n", "2", "--dist", "loadfile", *session.posargs, env=REQUIRED)
+    apart = "--ignore=tests/trainers"
+    session.run("pytest", *PARALLEL, apart, *session.posargs, env=REQUIRED)
+    for backend in () if session.posargs else ("jax", "torch"):
+        session.run("pytest", *KERAS, env={**REQUIRED, "KERAS_BACKEND": backend})
+
+
+@nox.session(python=OLDEST)
+def trainers(session: nox.Session) -> None:
+    """The tests with what people train with: Lightning, Hugging Face, flax, Equinox, ..."""
+    session.install(*FRAMEWORKS, *TRAINERS, "pytest-xdist", *TESTED)
+    required = {**REQUIRED, "INVTIME_REQUIRE_MODULES": ",".join(TRAINERS)}
+    session.run("pytest", "tests/trainers", *PARALLEL, *session.posargs, env=required)
 
 
 @nox.session(python=OLDEST)
 def docs(session: nox.Session) -> None:
     """The documentation, each warning an error, and the examples in it."""
-    session.install(".[cli]", "sphinx", "furo", "myst-parser", *TESTED)
+    session.install(".[cli,torch,keras]", "sphinx", "furo", "myst-parser", *TESTED)
     for builder in ("html", "doctest"):
+        options = ("-W", "-n", "--keep-going", "-q", "-b", builder)
         target = f"docs/_build/{builder}"
-        session.run("sphinx-build", "-W", "-n", "--keep-going", "-q", "-b", builder, "docs", target)
+        session.run("sphinx-build", *options, "docs", target, env={"KERAS_BACKEND": "torch"})
 
 
 @nox.session(python=OLDEST, default=False)
@@ -72,7 +94,7 @@ def property(session: nox.Session) -> None:  # noqa: A001 (the name of the task)
     """The property tests at length, over every framework."""
     session.install(*FRAMEWORKS, "pytest-xdist", *TESTED)
     thorough = ("tests/property", "--hypothesis-profile", "thorough")
-    session.run("pytest", "-n", "2", *thorough, *session.posargs, env=REQUIRED)
+    session.run("pytest", *PARALLEL[:2], *thorough, *session.posargs, env=REQUIRED)
 
 
 @nox.session(python=OLDEST, default=False)

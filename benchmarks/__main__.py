@@ -10,8 +10,8 @@ from importlib import import_module, metadata
 
 from benchmarks.measure import HEADER
 
-MODULES = ("imports", "host", "arrays", "compiled", "scalars")
-VERSIONS = ("numpy", "torch", "jax", "tensorflow-cpu", "keras")
+MODULES = ("imports", "host", "arrays", "compiled", "scalars", "torch_scheduler", "optax_step")
+VERSIONS = ("numpy", "torch", "jax", "tensorflow-cpu", "keras", "optax")
 
 
 def main(chosen: list[str]) -> None:

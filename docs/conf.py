@@ -2,6 +2,7 @@
 
 import builtins
 import collections.abc
+import doctest
 from importlib import metadata
 
 project = "invtime"
@@ -29,6 +30,7 @@ napoleon_numpy_docstring = False
 python_display_short_literal_types = True
 
 # Only blocks marked as examples: the others show frameworks that may not be installed.
+doctest_default_flags = doctest.ELLIPSIS
 doctest_global_setup = "import numpy as np\nfrom invtime import InverseTimeDecay"
 
 # The inventories of Python and NumPy are not fetched, so that the build needs no network;
@@ -36,7 +38,8 @@ doctest_global_setup = "import numpy as np\nfrom invtime import InverseTimeDecay
 NAMES = "|".join([*dir(builtins), *collections.abc.__all__, "Any", "Executor"])
 nitpick_ignore_regex = [
     ("py:(class|exc)", NAMES),
-    ("py:.*", r"(collections\.abc|concurrent\.futures|typing|numpy|jax|tf)\..*"),
+    ("py:.*", r"(collections\.abc|concurrent\.futures|contextlib|typing)\..*"),
+    ("py:.*", r"(numpy|jax|tf|torch|keras)\..*"),
 ]
 
 html_theme = "furo"

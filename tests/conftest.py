@@ -1,11 +1,13 @@
 """How much is drawn, and which frameworks must not be missing.
 
 INVTIME_REQUIRE_BACKENDS   comma-separated backends; the session fails if one is not usable
+INVTIME_REQUIRE_MODULES    comma-separated modules; the session fails if one is not installed
 INVTIME_PROFILE            "thorough" draws fifty times as many examples; the same as pytest's
                            own --hypothesis-profile=thorough
 """
 
 import os
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,10 +27,15 @@ settings.register_profile("thorough", max_examples=5000, **COMMON)
 settings.load_profile(os.environ.get("INVTIME_PROFILE", "invtime"))
 
 
-def missing_backends(required: str) -> list[str]:
-    """The backends named in `required` that cannot be loaded, each with its reason."""
+def required(what: str) -> list[str]:
+    """The names in the environment variable INVTIME_REQUIRE_..."""
+    return [name for name in os.environ.get(f"INVTIME_REQUIRE_{what}", "").split(",") if name]
+
+
+def missing_backends() -> list[str]:
+    """The required backends that cannot be loaded, each with its reason."""
     missing = []
-    for name in filter(None, (part.strip() for part in required.split(","))):
+    for name in required("BACKENDS"):
         try:
             registry.load(name)
         except (invtime.InvTimeError, ImportError) as error:
@@ -38,6 +45,6 @@ def missing_backends(required: str) -> list[str]:
 
 def pytest_sessionstart() -> None:
     """Fail at once where a framework that was promised is not there."""
-    missing = missing_backends(os.environ.get("INVTIME_REQUIRE_BACKENDS", ""))
-    if missing:
-        pytest.exit("INVTIME_REQUIRE_BACKENDS: " + "; ".join(missing), returncode=3)
+    absent = [name for name in required("MODULES") if find_spec(name) is None]
+    if missing := missing_backends() + absent:
+        pytest.exit("required and missing: " + "; ".join(missing), returncode=3)

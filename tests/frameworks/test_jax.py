@@ -160,15 +160,11 @@ def test_export():
     assert exported.call(jnp.arange(3)).tolist() == SCHEDULE(jnp.arange(3)).tolist()
 
 
-def test_optax_takes_the_schedule_itself():
-    optax = pytest.importorskip("optax")
-    joined = optax.join_schedules([optax.linear_schedule(0.0, 0.1, 10), SCHEDULE], [10])
-    assert joined(10) == np.float32(0.1)
-    assert jax.jit(joined)(1010) == np.float32(SCHEDULE(1000))
-    optimizer = optax.sgd(SCHEDULE)
-    state = optimizer.init(jnp.ones(()))
-    update, _ = jax.jit(optimizer.update)(jnp.ones(()), state)
-    assert update == -np.float32(0.1)
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_a_traced_step_is_not_for_another_backend(backend):
+    pytest.importorskip(backend)
+    with pytest.raises(StepTypeError, match="Tracer"):
+        jax.jit(SCHEDULE.on(backend))(3)
 
 
 @pytest.mark.parametrize("make", [lambda: jnp.array([True]), lambda: jnp.array(1j)])

@@ -1,0 +1,85 @@
+"""A jitted optax train step: with the schedule, against the same with `polynomial_schedule`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from benchmarks.measure import Function, Row, compare
+from invtime import InverseTimeDecay
+
+WIDTH, BATCH = 256, 64
+SCHEDULES = {
+    "exact form": InverseTimeDecay(0.001, 1000, 0.5),
+    "staircase": InverseTimeDecay(0.001, 1000, 0.5, staircase=True),
+    "double word": InverseTimeDecay(0.001, 1000, 1 / 7),
+}
+
+
+def rows() -> Iterator[Row]:
+    """A small model, and one weight, where a step is hardly more than its rate."""
+    import optax
+
+    theirs = optax.polynomial_schedule(0.001, 0.0001, power=2, transition_steps=100_000)
+    for what, build, seconds in (
+        ("MLP 256x256, batch 64, adam", mlp_step, 20.0),
+        ("one weight, sgd", bare_step, 5.0),
+    ):
+        peer = build(theirs)
+        for kind, schedule in SCHEDULES.items():
+            yield compare(
+                f"optax step, {what}, {kind}",
+                build(schedule),
+                peer,
+                "<= 1.02",
+                against="optax.polynomial_schedule",
+                seconds=seconds,
+            )
+
+
+def mlp_step(schedule: Callable[[Any], Any]) -> Function:
+    """Three layers of 256 by 256 under Adam: forward, backward and update."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    keys = jax.random.split(jax.random.key(0), 4)
+    layers = [jax.random.normal(key, (WIDTH, WIDTH)) * (2 / WIDTH) ** 0.5 for key in keys[1:]]
+    batch = jax.random.normal(keys[0], (BATCH, WIDTH))
+
+    def loss(layers: Any) -> Any:
+        x = batch
+        for weights in layers[:-1]:
+            x = jax.nn.relu(x @ weights)
+        return jnp.mean((x @ layers[-1] - batch) ** 2)
+
+    return _train_step(optax.adam(schedule), layers, jax.grad(loss))
+
+
+def bare_step(schedule: Callable[[Any], Any]) -> Function:
+    """One weight under SGD, whose gradient is itself."""
+    import jax.numpy as jnp
+    import optax
+
+    return _train_step(optax.sgd(schedule), jnp.float32(1.0), lambda weight: weight)
+
+
+def _train_step(optimizer: Any, params: Any, gradient: Callable[[Any], Any]) -> Function:
+    """Each call goes on from the last, in the same memory, as a training loop does."""
+    from functools import partial
+
+    import jax
+    import optax
+
+    @partial(jax.jit, donate_argnums=(0, 1))
+    def step(params: Any, state: Any) -> Any:
+        updates, state = optimizer.update(gradient(params), state, params)
+        return optax.apply_updates(params, updates), state
+
+    carry = params, optimizer.init(params)
+
+    def run() -> None:
+        nonlocal carry
+        carry = jax.block_until_ready(step(*carry))
+
+    return run

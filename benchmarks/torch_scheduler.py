@@ -1,0 +1,37 @@
+"""One `step()` of InverseTimeLR against one of PyTorch's LambdaLR with the plain lambda."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+
+from benchmarks.measure import Row, compare
+from benchmarks.subjects import EXACT, STAIRCASE, plain
+from invtime.integrations.torch import InverseTimeLR
+
+SUBJECTS = {"": EXACT, ", staircase": STAIRCASE}
+
+
+def rows() -> Iterator[Row]:
+    """Schedulers of one and of four parameter groups, and of a tensor rate."""
+    for suffix, schedule in SUBJECTS.items():
+        for kind, groups, number in (
+            ("one group", 1, float),
+            ("four groups", 4, float),
+            ("a tensor rate", 1, torch.tensor),
+        ):
+            ours = InverseTimeLR.from_schedule(_sgd(groups, number(0.1)), schedule)
+            theirs = LambdaLR(_sgd(groups, number(1.0)), plain(schedule))
+            what = f"InverseTimeLR.step(), {kind}{suffix}"
+            yield compare(what, ours.step, theirs.step, "<= 1", against="LambdaLR, plain lambda")
+
+
+def _sgd(groups: int, rate: Any) -> torch.optim.Optimizer:
+    optimizer = torch.optim.SGD(
+        [{"params": [torch.nn.Parameter(torch.zeros(3))], "lr": rate} for _ in range(groups)]
+    )
+    optimizer.step()
+    return optimizer

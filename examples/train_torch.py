@@ -1,0 +1,28 @@
+"""The recipe in PyTorch, with InverseTimeLR.
+
+python -m pip install ".[torch]" && python examples/train_torch.py
+"""
+
+import torch
+from recipe import SCHEDULE, WEIGHTS, batches, report
+
+from invtime.integrations import current_rates
+from invtime.integrations.torch import InverseTimeLR
+
+w1, b1, w2, b2 = (torch.nn.Parameter(torch.tensor(value)) for value in WEIGHTS.values())
+# A float32 tensor as the rate, so that it has the precision of the weights; a float would do.
+optimizer = torch.optim.SGD([w1, b1, w2, b2], lr=torch.tensor(1.0))
+scheduler = InverseTimeLR.from_schedule(optimizer, SCHEDULE)
+rates, losses = [], []
+
+for inputs, targets in batches():
+    outputs = torch.tanh(torch.tensor(inputs) @ w1 + b1) @ w2 + b2
+    loss = torch.nn.functional.mse_loss(outputs, torch.tensor(targets))
+    optimizer.zero_grad()
+    loss.backward()
+    rates += current_rates(optimizer)
+    losses.append(loss.item())
+    optimizer.step()
+    scheduler.step()
+
+report("torch", rates, losses)

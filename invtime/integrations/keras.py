@@ -1,0 +1,151 @@
+"""The schedule as a learning-rate schedule of Keras 3, on any of its backends."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import Any
+
+from invtime import registry, spec
+from invtime.errors import BackendUnavailableError, ConfigError, StepTypeError
+
+try:
+    import keras
+    from keras.config import floatx
+    from keras.optimizers import schedules
+except ImportError as error:
+    raise BackendUnavailableError(
+        f"invtime.integrations.keras needs Keras 3, which does not import ({error}); run: "
+        "python -m pip install 'keras>=3.8', and set KERAS_BACKEND to a framework that is "
+        "installed"
+    ) from error
+
+
+def _of_schedule(key: str) -> property:
+    """A read-only attribute: an optimizer that is compiled already would not see a change."""
+    return property(attrgetter(f"schedule.{key}"), doc=f"`{key}` of the schedule; read-only.")
+
+
+@keras.saving.register_keras_serializable(package="invtime")
+class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
+    r"""Inverse time decay for a Keras optimizer, the same bits on every Keras backend.
+
+    .. math::
+        \mathrm{lr}(n) = \frac{L}{1 + R\,n / S}
+        \qquad\text{or, as a staircase,}\qquad
+        \mathrm{lr}(n) = \frac{L}{1 + R\,\lfloor n / S \rfloor}
+
+    n is the optimizer's count of updates made so far, so that update number k (the first is 1)
+    has the rate of step k - 1. With `gradient_accumulation_steps` Keras counts batches instead.
+
+    Args:
+        initial_learning_rate: L, the rate at step 0, at least 0.
+        decay_steps: S, in updates, above 0.
+        decay_rate: R, at least 0.
+        staircase: whether the rate drops only at multiples of `decay_steps`.
+        name: kept in the config.
+
+    Raises:
+        ConfigError: (a ValueError) a parameter is of a wrong type or out of range, or
+            `initial_learning_rate` is a tensor: its dtype would not survive in the config.
+
+    Source: the signature, the formula and the config keys are those of
+    `keras.optimizers.schedules.InverseTimeDecay`.
+
+    >>> schedule = InverseTimeDecay(0.1, decay_steps=1000, decay_rate=0.5)  # doctest: +SKIP
+    >>> optimizer = keras.optimizers.SGD(learning_rate=schedule)  # doctest: +SKIP
+    """
+
+    schedule: spec.InverseTimeDecay
+    """The schedule that gives the rates."""
+
+    initial_learning_rate = _of_schedule("initial_learning_rate")
+    decay_steps = _of_schedule("decay_steps")
+    decay_rate = _of_schedule("decay_rate")
+    staircase = _of_schedule("staircase")
+    name = _of_schedule("name")
+
+    def __init__(
+        self,
+        initial_learning_rate: Any,
+        decay_steps: Any,
+        decay_rate: Any,
+        staircase: bool = False,
+        name: str | None = "InverseTimeDecay",
+    ) -> None:
+        super().__init__()
+        self.schedule = spec.InverseTimeDecay(
+            initial_learning_rate, decay_steps, decay_rate, staircase, name
+        )
+        if self.schedule.dtype is not None:
+            raise _pinned(self.schedule)
+
+    def __call__(self, step: Any = None) -> Any:
+        """The rate at `step`, in `keras.config.floatx()`, as a tensor of the Keras backend.
+
+        Args:
+            step: the optimizer's count, or anything that `invtime.InverseTimeDecay` takes; a
+                Python number gives a tensor too.
+
+        Raises:
+            StepTypeError: (a TypeError) the step is no real number.
+        """
+        if step is None:
+            raise StepTypeError(
+                "the schedule was called without a step, as optimizers call it that are not those "
+                f"of Keras {keras.__version__}, such as tf_keras's; give those a schedule of their "
+                "own class, which calls the invtime.InverseTimeDecay with the step"
+            )
+        return registry.evaluate(self.schedule, step, keras.backend.backend(), dtype=floatx())
+
+    def get_config(self) -> dict[str, Any]:
+        """The parameters under the five keys of Keras's own schedule."""
+        return self.schedule.get_config()
+
+    @classmethod
+    def from_config(cls, config: Any) -> InverseTimeDecay:
+        """The schedule of a config, of this class or of Keras's own; else a ConfigError."""
+        return cls.from_schedule(spec.InverseTimeDecay.from_config(config))
+
+    @classmethod
+    def from_schedule(cls, schedule: Any) -> InverseTimeDecay:
+        """The Keras schedule of an `invtime.InverseTimeDecay`, or in place of Keras's own.
+
+        Raises:
+            ConfigError: (a ValueError) it is neither of the two, or a tensor pinned its dtype.
+        """
+        if type(schedule) is schedules.InverseTimeDecay:
+            return cls.from_config(schedule.get_config())
+        if type(schedule) is not spec.InverseTimeDecay:
+            raise ConfigError(
+                f"the schedule is {schedule!r} of type {type(schedule).__name__}; it must be an "
+                "invtime.InverseTimeDecay or a keras.optimizers.schedules.InverseTimeDecay "
+                "itself, since a subclass may compute something else; build one of these"
+            )
+        if schedule.dtype is not None:
+            raise _pinned(schedule)
+        return cls(**schedule.get_config())
+
+    def to_keras(self) -> Any:
+        """Keras's own schedule of the same parameters, which rounds in its own way."""
+        config = self.get_config()
+        rate = float(config.pop("initial_learning_rate"))  # of an int Keras would make ints only
+        return schedules.InverseTimeDecay(rate, **config)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, InverseTimeDecay):
+            return NotImplemented
+        return self.schedule == other.schedule
+
+    def __hash__(self) -> int:
+        return hash(self.schedule)
+
+    def __repr__(self) -> str:
+        return f"{__name__}.{self.schedule!r}"
+
+
+def _pinned(schedule: spec.InverseTimeDecay) -> ConfigError:
+    return ConfigError(
+        f"initial_learning_rate is a tensor of dtype {schedule.dtype}, for which the config of a "
+        "Keras schedule has no key: rates are of keras.config.floatx(); pass the plain number, "
+        f"{schedule.initial_learning_rate!r}"
+    )

@@ -1,0 +1,71 @@
+"""The scripts in examples/, each run as its docstring says."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+# What each needs, and the runs that are there by then.
+SCRIPTS = {
+    "numpy": ("numpy", []),
+    "torch": ("torch", ["numpy"]),
+    "jax": ("optax", ["numpy"]),
+    "tensorflow": ("tensorflow", ["numpy"]),
+    "keras": ("keras", ["numpy"]),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A copy, so that no run stays behind, and none from before is compared with."""
+    return shutil.copytree(
+        EXAMPLES, tmp_path_factory.mktemp("examples") / "examples", ignore=lambda *_: {"runs"}
+    )
+
+
+def run(folder, script):
+    command = [sys.executable, str(folder / f"train_{script}.py")]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=300, check=False, env=environment
+    )
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_rate_is_equal_bit_for_bit(folder, script):
+    needed, before = SCRIPTS[script]
+    pytest.importorskip(needed)
+    done = run(folder, script)
+    assert done.returncode == 0, done.stderr[-2000:]
+    first, *others = done.stdout.splitlines()
+    assert first.startswith(script)
+    assert ": 130 updates" in first
+    for name in before:
+        assert any(
+            line.startswith(f"  against {name}: 130 of 130 learning rates are equal bit for bit")
+            for line in others
+        )
+
+
+def test_a_rate_that_differs_in_its_last_bit_is_seen(folder):
+    assert run(folder, "numpy").returncode == 0
+    path = folder / "runs" / "other.json"
+    other = json.loads((folder / "runs" / "numpy.json").read_text())
+    first = int.from_bytes(bytes.fromhex(other["rates"][0]), "little")
+    other["rates"][0] = (first ^ 1).to_bytes(4, "little").hex()
+    path.write_text(json.dumps(other))
+    done = run(folder, "numpy")
+    path.unlink()
+    assert "against other: 129 of 130" in done.stdout
+    assert done.returncode == 1
+
+
+def test_every_script_is_run():
+    assert {path.stem for path in EXAMPLES.glob("train_*.py")} == {f"train_{s}" for s in SCRIPTS}

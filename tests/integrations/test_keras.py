@@ -1,0 +1,408 @@
+"""InverseTimeDecay in the optimizers of Keras, on the backend that KERAS_BACKEND names.
+
+The backend is one per process: the tests are run once for each.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras", exc_type=ImportError)
+
+import keras
+
+import invtime
+from invtime import ConfigError, StepTypeError
+from invtime.integrations.keras import InverseTimeDecay
+from invtime.testing.oracle import Reference
+
+BACKEND = keras.backend.backend()
+
+pytestmark = [
+    # Keras 3.15 reads its variables with np.array, whose copy= they do not take.
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),
+    # Dynamo says that it runs Keras's deprecated functions, and Keras uses those of torch.
+    pytest.mark.filterwarnings("ignore::UserWarning:torch"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
+]
+
+STEPS = 90  # past the second drop of the staircase
+STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+SCHEDULES = {
+    "exact": InverseTimeDecay(0.1, 1000, 0.5),
+    "staircase": STAIRCASE,
+    "double word": InverseTimeDecay(1 / 3, 12.345678901, 1 / 7, staircase=True),
+}
+MODES = {
+    "as Keras chooses": {},
+    "eager": {"run_eagerly": True},
+    "compiled": {"jit_compile": True},
+}
+
+
+def sgd(schedule, **options):
+    return keras.optimizers.SGD(schedule, **options)
+
+
+def adam(schedule):
+    """An Adam whose update is the rate times the sign of the gradient."""
+    return keras.optimizers.Adam(schedule, beta_1=0.0, beta_2=0.0, epsilon=1e-30)
+
+
+def scaled(schedule):
+    return keras.optimizers.LossScaleOptimizer(sgd(schedule), initial_scale=2.0**10)
+
+
+def build(optimizer, **mode):
+    """A model whose update number k, on batch k alone, lowers weight k by the rate.
+
+    The gradient of the loss is 1 for that weight and 0 for the others, and the weights start
+    at 0, so that they are the rates that were really used, to the bit.
+    """
+    layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
+    model = keras.Sequential([keras.Input((STEPS,)), layer])
+    model.compile(optimizer, loss="mae", **mode)
+    return model
+
+
+def fit(model, first=0, last=STEPS, batches=None, callbacks=None):
+    batches = np.eye(STEPS, dtype=np.float32) if batches is None else batches
+    targets = np.full((STEPS, 1), -1, np.float32)  # below every output
+    data = batches[first:last], targets[first:last]
+    model.fit(*data, batch_size=1, shuffle=False, verbose=0, callbacks=callbacks)
+    return model
+
+
+def rates_used(model):
+    return -model.get_weights()[0][:, 0]
+
+
+def true(schedule, steps, dtype="float32"):
+    reference = Reference(schedule)
+    return np.array([reference.value(step, dtype) for step in steps], dtype)
+
+
+def assert_same_bits(found, expected):
+    assert found.dtype == expected.dtype
+    wrong = np.flatnonzero(found.view(np.uint32) != expected.view(np.uint32))
+    assert not wrong.size, f"at {wrong[:3]}: {found[wrong[:3]]} and not {expected[wrong[:3]]}"
+
+
+# -- the rate of each update -----------------------------------------------------------------
+
+
+CASES = [("staircase", mode) for mode in MODES]
+CASES += [(name, "as Keras chooses") for name in SCHEDULES if name != "staircase"]
+
+
+@pytest.mark.parametrize(("schedule", "mode"), CASES)
+def test_update_k_has_the_rate_of_step_k_minus_1(schedule, mode):
+    schedule = SCHEDULES[schedule]
+    model = fit(build(sgd(schedule), **MODES[mode]))
+    assert_same_bits(rates_used(model), true(schedule, range(STEPS)))
+    assert int(model.optimizer.iterations) == STEPS
+    assert float(model.optimizer.learning_rate) == true(schedule, [STEPS])[0]
+
+
+@pytest.mark.parametrize("make", [adam, scaled])
+def test_other_optimizers(make):
+    model = fit(build(make(STAIRCASE)))
+    assert_same_bits(rates_used(model), true(STAIRCASE, range(STEPS)))
+
+
+def test_the_count_goes_on_from_fit_to_fit():
+    model = build(sgd(STAIRCASE))
+    for first, last in ((0, 1), (1, 41), (41, STEPS)):
+        fit(model, first, last)
+    assert_same_bits(rates_used(model), true(STAIRCASE, range(STEPS)))
+
+
+def test_a_callback_reads_the_rate_that_the_next_update_will_use():
+    class Log(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            rates.append(float(self.model.optimizer.learning_rate))
+
+    rates = []
+    fit(build(sgd(STAIRCASE)), callbacks=[Log()])
+    assert_same_bits(np.array(rates, np.float32), true(STAIRCASE, range(STEPS)))
+
+
+def test_gradient_accumulation_counts_batches():
+    model = fit(build(sgd(STAIRCASE, gradient_accumulation_steps=2)))
+    updates = true(STAIRCASE, range(1, STEPS, 2))  # Keras asks at the last batch of an update
+    assert_same_bits(rates_used(model), np.repeat(updates, 2) / 2)
+
+
+def test_an_update_that_loss_scaling_skips_does_not_count():
+    batches = np.eye(STEPS, dtype=np.float32)
+    batches[40, 40] = np.inf
+    model = fit(build(scaled(STAIRCASE)), batches=batches)
+    expected = np.insert(true(STAIRCASE, range(STEPS - 1)), 40, 0)
+    assert_same_bits(np.abs(rates_used(model)), expected)
+
+
+@pytest.mark.parametrize("start", [1, 41, 2**24 - 3, 2**31 - STEPS])
+def test_the_count_can_start_elsewhere(start):
+    """Float32 steps, which Keras's own schedule computes with, would lose 2**24 + 1."""
+    schedule = InverseTimeDecay(0.1, 2**24 + 1 if start > 41 else 41, 0.5, staircase=True)
+    model = build(sgd(schedule))
+    model.optimizer.build(model.trainable_variables)
+    model.optimizer.iterations.assign(start)
+    fit(model)
+    assert_same_bits(rates_used(model), true(schedule, range(start, start + STEPS)))
+
+
+def one_update_after_another(optimizer, weight):
+    """A function that makes an update of its own, compiled, without a model."""
+    optimizer.build([weight])
+    gradient = keras.ops.ones(())
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(lambda: optimizer.apply([gradient], [weight]))
+    if BACKEND == "torch":
+        import torch
+
+        return torch.compile(lambda: optimizer.apply([gradient], [weight]))
+    import jax
+
+    jitted = jax.jit(optimizer.stateless_apply)
+
+    def update():
+        states = [variable.value for variable in optimizer.variables]
+        weights, states = jitted(states, [gradient], [weight.value])
+        weight.assign(weights[0])
+        for variable, state in zip(optimizer.variables, states, strict=True):
+            variable.assign(state)
+
+    return update
+
+
+def test_a_training_loop_of_ones_own():
+    optimizer, weight = sgd(STAIRCASE), keras.Variable(0.0)
+    update = one_update_after_another(optimizer, weight)
+    rates = []
+    for _ in range(STEPS):
+        weight.assign(0.0)
+        update()
+        rates.append(-keras.ops.convert_to_numpy(weight))
+    assert_same_bits(np.array(rates, np.float32), true(STAIRCASE, range(STEPS)))
+
+
+# -- saved and resumed -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "interrupted"), [(sgd, 1), (sgd, 40), (sgd, 41), (sgd, 42), (adam, 41), (scaled, 41)]
+)
+def test_resumed_equals_uninterrupted(make, interrupted, tmp_path):
+    fit(build(make(STAIRCASE)), 0, interrupted).save(tmp_path / "model.keras")
+    model = keras.models.load_model(tmp_path / "model.keras")
+    assert int(model.optimizer.iterations) == interrupted
+    fit(model, interrupted)
+    assert_same_bits(rates_used(model), true(STAIRCASE, range(STEPS)))
+
+
+IN_ANOTHER_PROCESS = """
+import keras, numpy as np
+try:
+    keras.models.load_model("model.keras")
+except TypeError as error:
+    assert "Could not locate class 'InverseTimeDecay'" in str(error), error
+else:
+    raise AssertionError("another class was taken for it")
+import invtime.integrations.keras
+model = keras.models.load_model("model.keras")
+data = np.load("data.npz")
+model.fit(data["batches"], data["targets"], batch_size=1, shuffle=False, verbose=0)
+np.save("weights.npy", model.get_weights()[0])
+"""
+
+
+def test_in_another_process_the_import_is_all_that_loading_needs(tmp_path):
+    fit(build(sgd(STAIRCASE)), 0, 41).save(tmp_path / "model.keras")
+    batches, targets = np.eye(STEPS)[41:], np.full((STEPS - 41, 1), -1.0)
+    np.savez(tmp_path / "data.npz", batches=batches, targets=targets)
+    done = run(IN_ANOTHER_PROCESS, tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = -np.load(tmp_path / "weights.npy")[:, 0]
+    assert_same_bits(found, true(STAIRCASE, range(STEPS)))
+
+
+def run(code, folder):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=os.environ | {"KERAS_BACKEND": BACKEND},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_cloned_model_with_a_new_optimizer():
+    model = fit(build(sgd(STAIRCASE)), 0, 5)
+    optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
+    clone = keras.models.clone_model(model)
+    clone.compile(optimizer, loss="mae")
+    assert_same_bits(rates_used(fit(clone)), true(STAIRCASE, range(STEPS)))
+
+
+def test_keras_serializes_it():
+    serialized = keras.optimizers.schedules.serialize(STAIRCASE)
+    assert serialized["registered_name"] == "invtime>InverseTimeDecay"
+    text = json.dumps(serialized)
+    found = keras.optimizers.schedules.deserialize(json.loads(text))
+    assert type(found) is InverseTimeDecay
+    assert found == STAIRCASE
+
+
+# -- what it is converted from and to --------------------------------------------------------
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+def test_conversions(schedule):
+    assert InverseTimeDecay.from_schedule(schedule.schedule) == schedule
+    theirs = schedule.to_keras()
+    assert type(theirs) is keras.optimizers.schedules.InverseTimeDecay
+    assert theirs.get_config() == schedule.get_config()
+    assert InverseTimeDecay.from_schedule(theirs) == schedule
+    assert invtime.InverseTimeDecay.from_config(theirs.get_config()) == schedule.schedule
+
+
+def test_keras_gets_a_float_from_an_int():
+    assert float(InverseTimeDecay(1, 10, 0.5).to_keras()(10)) == np.float32(1 / 1.5)
+
+
+def test_the_config_has_the_keys_and_the_constructor_of_keras():
+    theirs = keras.optimizers.schedules.InverseTimeDecay
+    arguments = (0.1, 1000, 0.5, True, "mine")
+    config = theirs(*arguments).get_config()
+    assert InverseTimeDecay(*arguments).get_config() == config
+    assert InverseTimeDecay(**config).get_config() == config
+    assert InverseTimeDecay.from_config(config).name == "mine"
+    defaults = 0.1, 1000, 0.5
+    assert InverseTimeDecay(*defaults).get_config() == theirs(*defaults).get_config()
+
+
+def test_a_copy_is_equal():
+    for again in (copy.copy(STAIRCASE), copy.deepcopy(STAIRCASE), unpickled(STAIRCASE)):
+        assert again == STAIRCASE
+        assert hash(again) == hash(STAIRCASE)
+        assert again.get_config() == STAIRCASE.get_config()
+    assert SCHEDULES["exact"] != STAIRCASE
+    assert STAIRCASE.schedule != STAIRCASE
+    assert eval(repr(STAIRCASE), {"invtime": invtime}) == STAIRCASE
+
+
+def unpickled(schedule):
+    return pickle.loads(pickle.dumps(schedule))
+
+
+def test_its_parameters_are_attributes_that_cannot_be_set():
+    for key, value in STAIRCASE.get_config().items():
+        assert getattr(STAIRCASE, key) == value
+        with pytest.raises(AttributeError):
+            setattr(STAIRCASE, key, value)
+
+
+# -- steps and results -----------------------------------------------------------------------
+
+STEPS_OF_ALL_KINDS = {
+    "int": lambda: 41,
+    "float": lambda: 41.0,
+    "NumPy": lambda: np.int64(41),
+    "tensor": lambda: keras.ops.convert_to_tensor(41),
+    "variable": lambda: keras.Variable(41, dtype="int", trainable=False),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("step", STEPS_OF_ALL_KINDS)
+def test_the_result_is_a_tensor_of_the_float_type_of_keras(step, dtype):
+    step = STEPS_OF_ALL_KINDS[step]()
+    before = keras.config.floatx()
+    try:
+        keras.config.set_floatx(dtype)
+        rate = STAIRCASE(step)
+    finally:
+        keras.config.set_floatx(before)
+    assert keras.ops.is_tensor(rate)
+    assert keras.backend.standardize_dtype(rate.dtype) == dtype
+    assert float(rate) == Reference(STAIRCASE).value(41, dtype)
+
+
+def test_many_steps():
+    rates = keras.ops.convert_to_numpy(STAIRCASE(keras.ops.arange(STEPS)))
+    assert_same_bits(rates, true(STAIRCASE, range(STEPS)))
+
+
+# -- bad use ---------------------------------------------------------------------------------
+
+
+class Warmup(keras.optimizers.schedules.InverseTimeDecay):
+    """What a subclass computes is its own affair."""
+
+
+NO_SCHEDULES = {
+    "number": lambda: 0.1,
+    "other": lambda: keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5),
+    "subclass": lambda: Warmup(0.1, 10, 0.5),
+}
+
+
+@pytest.mark.parametrize("wrong", NO_SCHEDULES)
+def test_from_schedule_takes_the_two_classes_alone(wrong):
+    with pytest.raises(ConfigError, match=r"must be an invtime\.InverseTimeDecay or a keras"):
+        InverseTimeDecay.from_schedule(NO_SCHEDULES[wrong]())
+
+
+def test_a_dtype_that_the_config_cannot_keep_is_refused():
+    rate = keras.ops.convert_to_tensor(0.1, "bfloat16")
+    makers = (
+        lambda: InverseTimeDecay(rate, 1000, 0.5),
+        lambda: InverseTimeDecay.from_schedule(invtime.InverseTimeDecay(rate, 1000, 0.5)),
+        lambda: InverseTimeDecay.from_schedule(
+            keras.optimizers.schedules.InverseTimeDecay(rate, 1000, 0.5)
+        ),
+    )
+    for make in makers:
+        with pytest.raises(ConfigError, match=r"dtype bfloat16.*pass the plain number, 0\.1$"):
+            make()
+
+
+def test_a_bad_parameter_or_key_is_named():
+    with pytest.raises(ConfigError, match="decay_steps is 0"):
+        InverseTimeDecay(0.1, 0, 0.5)
+    with pytest.raises(ConfigError, match="unknown key 'power'"):
+        InverseTimeDecay.from_config({**STAIRCASE.get_config(), "power": 2})
+
+
+def test_an_optimizer_with_a_schedule_that_is_no_keras_schedule():
+    optimizer = sgd(STAIRCASE.schedule)
+    with pytest.raises(StepTypeError, match=r"integrations\.keras\.InverseTimeDecay\.from_sch"):
+        optimizer.learning_rate  # noqa: B018
+
+
+def test_a_call_without_a_step_or_with_none():
+    with pytest.raises(StepTypeError, match=f"not those of Keras {keras.__version__}"):
+        STAIRCASE()
+    with pytest.raises(StepTypeError, match="a step cannot be"):
+        STAIRCASE("41")
+
+
+@pytest.mark.parametrize("code", ["", "raise ImportError('nothing here')"])
+def test_without_keras_3_the_error_says_what_to_do(code, tmp_path):
+    (tmp_path / "keras.py").write_text(code, encoding="utf-8")
+    done = run("import invtime.integrations.keras", tmp_path)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("invtime.errors.BackendUnavailableError: ")
+    assert "pip install 'keras>=3.8'" in last
