@@ -31,9 +31,15 @@ KERAS = ("tests/integrations/test_keras.py", "tests/integrations/test_rates.py")
 # What must be there: a framework that does not import fails the tests instead of skipping them.
 REQUIRED = {
     "INVTIME_REQUIRE_BACKENDS": "numpy,torch,jax,tensorflow,dask",
-    "INVTIME_REQUIRE_MODULES": "keras,optax,array_api_strict,distributed",
+    "INVTIME_REQUIRE_MODULES": "keras,tf_keras,optax,array_api_strict,distributed",
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }
+
+
+def install_frameworks(session: nox.Session, *more: str) -> None:
+    """The package with every framework, and what else the task needs."""
+    session.install(*FRAMEWORKS, *more, *TESTED)
+    session.install("tf-keras", "--no-deps", *TESTED)  # it asks for `tensorflow` by that name
 
 
 @nox.session(python=OLDEST)
@@ -64,7 +70,7 @@ def frameworks(session: nox.Session) -> None:
 
     Keras on TensorFlow; then its own tests again on its other backends, each in its process.
     """
-    session.install(*FRAMEWORKS, "pytest-xdist", *TESTED)
+    install_frameworks(session, "pytest-xdist")
     apart = "--ignore=tests/trainers"
     session.run("pytest", *PARALLEL, apart, *session.posargs, env=REQUIRED)
     for backend in () if session.posargs else ("jax", "torch"):
@@ -74,7 +80,7 @@ def frameworks(session: nox.Session) -> None:
 @nox.session(python=OLDEST)
 def trainers(session: nox.Session) -> None:
     """The tests with what people train with: Lightning, Hugging Face, flax, Equinox, ..."""
-    session.install(*FRAMEWORKS, *TRAINERS, "pytest-xdist", *TESTED)
+    install_frameworks(session, *TRAINERS, "pytest-xdist")
     required = {**REQUIRED, "INVTIME_REQUIRE_MODULES": ",".join(TRAINERS)}
     session.run("pytest", "tests/trainers", *PARALLEL, *session.posargs, env=required)
 
@@ -92,7 +98,7 @@ def docs(session: nox.Session) -> None:
 @nox.session(python=OLDEST, default=False)
 def property(session: nox.Session) -> None:  # noqa: A001 (the name of the task)
     """The property tests at length, over every framework."""
-    session.install(*FRAMEWORKS, "pytest-xdist", *TESTED)
+    install_frameworks(session, "pytest-xdist")
     thorough = ("tests/property", "--hypothesis-profile", "thorough")
     session.run("pytest", *PARALLEL[:2], *thorough, *session.posargs, env=REQUIRED)
 
@@ -107,5 +113,5 @@ def minimums(session: nox.Session) -> None:
 @nox.session(python=OLDEST, default=False)
 def bench(session: nox.Session) -> None:
     """The benchmarks, side by side with the plain expressions and Keras, as a Markdown table."""
-    session.install(*FRAMEWORKS, *TESTED)
+    install_frameworks(session)
     session.run("python", "-m", "benchmarks", *session.posargs, env=REQUIRED)

@@ -10,7 +10,10 @@ from importlib import import_module, metadata
 
 from benchmarks.measure import HEADER
 
-MODULES = ("imports", "host", "arrays", "compiled", "scalars", "torch_scheduler", "optax_step")
+MODULES = (
+    *("imports", "host", "arrays", "compiled", "scalars"),
+    *("torch_scheduler", "optax_step", "keras_fit"),
+)
 VERSIONS = ("numpy", "torch", "jax", "tensorflow-cpu", "keras", "optax")
 
 
@@ -21,9 +24,9 @@ def main(chosen: list[str]) -> None:
     print(f"Python {platform.python_version()}, {os.cpu_count()} processors; {versions}\n")
     print(HEADER, flush=True)
     for name in chosen or MODULES:
-        if name == "scalars":
+        if name in ("scalars", "keras_fit"):  # Keras has one backend in a process
             for backend in ("tensorflow", "jax", "torch"):
-                subprocess.run([sys.executable, "-m", "benchmarks.scalars", backend], check=True)
+                subprocess.run([sys.executable, "-m", f"benchmarks.{name}", backend], check=True)
             continue
         for row in import_module(f"benchmarks.{name}").rows():
             print(row.markdown(), flush=True)

@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.measure import HEADER, Row, compare
 from benchmarks.subjects import EXACT, STAIRCASE
 
-STEPS = 200
+STEPS = 50
 
 
 def rows(backend: str) -> Iterator[Row]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 from invtime import exact
@@ -137,9 +138,14 @@ class Backend(ABC):
         """The constants of the double-word form, cut once for each form."""
         return cached_words(form, precision)
 
+    def scope(self, x: Any) -> AbstractContextManager[object]:
+        """What the primitives have to run in, for an `x`: a device, a precision, an error state."""
+        return nullcontext()
+
     def evaluate(self, form: ExactForm, x: Any, dtype: str) -> Any:
         """The schedule at x: the one override point, which must give the same bits."""
-        return exact.evaluate(form, self, x, dtype)
+        with self.scope(x):
+            return exact.evaluate(form, self, x, dtype)
 
     def __call__(
         self, form: ExactForm, step: Any, dtype: str | None = None, device: Any = None
@@ -161,6 +167,13 @@ class Backend(ABC):
     def modes(self) -> Mapping[str, Callable[[Kernel], Kernel]]:
         """Ways to run a function of an array: eager first, then compiled and the like."""
         return {"eager": lambda function: function}
+
+    def derivative(self, function: Kernel, x: Any) -> Any:
+        """The derivative of an elementwise function at each of the floats x.
+
+        To be given where the backend is `differentiable`; run inside of `scope(x)`, and nested.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def to_numpy(self, x: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any, final
 
@@ -121,10 +122,13 @@ class JaxBackend(Backend):
             return x
         return lax.convert_element_type(lax.convert_element_type(x, jnp.float32), jnp.dtype(dtype))
 
+    def scope(self, x: Any) -> AbstractContextManager[object]:
+        return jax.enable_x64(True)  # type: ignore[no-any-return]
+
     def evaluate(self, form: ExactForm, x: Any, dtype: str) -> Any:
         """The shared formula, in a jit of its own."""
         backend = self._narrow() if _platform(x) in NARROW_PLATFORMS else self
-        with jax.enable_x64(True):
+        with self.scope(x):
             return backend._compiled(form, x, dtype)
 
     @cache  # noqa: B019  # one backend a process
@@ -138,6 +142,9 @@ class JaxBackend(Backend):
 
     def modes(self) -> Mapping[str, Callable[[Kernel], Kernel]]:
         return {"eager": lambda function: function, "jit": jax.jit, "vmap": jax.vmap}
+
+    def derivative(self, function: Kernel, x: Any) -> Any:
+        return jax.grad(lambda steps: jnp.sum(function(steps)))(x)
 
     def to_numpy(self, x: Any) -> Any:
         return np.asarray(x)

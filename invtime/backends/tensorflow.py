@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, final
 
 import numpy as np
@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from invtime.backends.base import Backend, Kernel
 from invtime.errors import PlacementError, StepTypeError
-from invtime.exact import ExactForm
 
 
 @final
@@ -96,10 +95,14 @@ class TensorflowBackend(Backend):
     def choose(
         self, x: Any, last: int, exact: Callable[[], Any], otherwise: Callable[[], Any]
     ) -> Any:
-        near = tf.reduce_max(x) <= last
+        near = (x if x.shape.rank == 0 else tf.reduce_max(x)) <= last
         if not tf.executing_eagerly():
-            # XLA turns a tf.cond without side effects into a select, which computes both.
-            return tf.switch_case(tf.cast(near, tf.int32), [otherwise, exact])
+            # XLA turns a tf.cond without side effects into a select, which computes both. The
+            # executor of a graph walks the nodes of both, unless the rare one is a call.
+            rare = tf.function(
+                otherwise, autograph=False, experimental_attributes={"_noinline": True}
+            )
+            return tf.switch_case(tf.cast(near, tf.int32), [rare, exact])
         if _on_host(x):
             return exact() if near else otherwise()
         return tf.where(x <= last, exact(), otherwise())
@@ -112,10 +115,8 @@ class TensorflowBackend(Backend):
             return int(x)
         return None
 
-    def evaluate(self, form: ExactForm, x: Any, dtype: str) -> Any:
-        """The shared formula, on the device of the step: eager TensorFlow would use the first."""
-        with _on(x.device):
-            return super().evaluate(form, x, dtype)
+    def scope(self, x: Any) -> AbstractContextManager[object]:
+        return _on(x.device)  # eager TensorFlow would use the first device
 
     def devices(self) -> list[str]:
         names = (device.name for device in tf.config.list_logical_devices())
@@ -128,11 +129,17 @@ class TensorflowBackend(Backend):
             "xla": lambda function: tf.function(function, jit_compile=True),
         }
 
+    def derivative(self, function: Kernel, x: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            result = function(x)
+        return tape.gradient(result, x, unconnected_gradients="zero")
+
     def to_numpy(self, x: Any) -> Any:
         return x.numpy()
 
 
-def _on(device: str | None) -> Any:
+def _on(device: str | None) -> AbstractContextManager[object]:
     """The scope of a device; none at all for None or "", which `tf.device` takes for a reset."""
     return tf.device(device) if device else nullcontext()
 

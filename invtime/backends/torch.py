@@ -29,7 +29,7 @@ class TorchBackend(Backend):
         else:
             try:
                 x = torch.as_tensor(step, device=device)
-            except (TypeError, ValueError, RuntimeError):
+            except (AttributeError, TypeError, ValueError, RuntimeError):  # a traced array
                 raise StepTypeError.refusing(f"{step!r} of type {type(step).__name__}") from None
         if x.dtype == torch.bool or x.dtype.is_complex:
             raise StepTypeError.refusing(f"a tensor of dtype {x.dtype}")
@@ -149,6 +149,9 @@ class TorchBackend(Backend):
             "vmap": torch.func.vmap,
         }
 
+    def derivative(self, function: Kernel, x: Any) -> Any:
+        return torch.func.grad(lambda steps: function(steps).sum())(x)
+
     def to_numpy(self, x: Any) -> Any:
         x = x.detach().cpu()
         return (x.to(torch.float32) if x.dtype == torch.bfloat16 else x).numpy()
@@ -169,7 +172,7 @@ _held._dynamo_marked_constant = True  # type: ignore[attr-defined]
 def _concrete(x: Any) -> bool:
     """Whether x is plain data in host memory, watched by no transform or dispatch mode."""
     return (
-        type(x) is torch.Tensor
+        type(x) in (torch.Tensor, torch.nn.Parameter)  # Keras counts in a Parameter
         and x.is_cpu
         and not torch._C._functorch.is_functorch_wrapped_tensor(x)
         and not torch._C._len_torch_dispatch_stack()
