@@ -190,7 +190,8 @@ def differentiable(form: ExactForm, backend: Backend, n: Any) -> Any:
     if form.staircase or not form.C or words.start is not None:  # the last: past binary32's range
         return backend.where(n < 1, n, 0.0) * 0.0
     denominator = n * sum(words.per_step) + words.one
-    return _times_power(backend.divide(words.initial[0], denominator), words.exponent)
+    value = backend.divide(words.initial[0], denominator)
+    return _times_power(value - backend.detach(value), words.exponent)
 
 
 def _quotient(backend: Backend, words: Words, terms: list[Term], like: Any) -> Any:

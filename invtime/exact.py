@@ -166,9 +166,9 @@ def _at_integers(form: ExactForm, backend: Backend, step: Any, dtype: str) -> An
 def _divide_once(form: ExactForm, backend: Backend, n: Any, last: int) -> Any:
     """THE formula at whole 0 <= n <= last: A / (B + C * t), one operation of it inexact."""
     t = backend.widest(n)
-    if form.C == 0:
-        t = t * 0.0  # a constant schedule still follows the step's shape
-    elif form.staircase and last <= last_short_step(form, backend.precision(n)):
+    if form.C == 0 or last == 0:  # a constant still follows the step's shape
+        return backend.divide(float(form.A), t * 0.0 + float(form.B))
+    if form.staircase and last <= last_short_step(form, backend.precision(n)):
         t = backend.floor((t * float(form.Q) + 0.5) * (1 / form.P))
     elif form.staircase:
         t = backend.widest(stage_index(form, backend, n, last))
@@ -256,6 +256,5 @@ def _at_floats(form: ExactForm, backend: Backend, step: Any, dtype: str) -> Any:
         whole = backend.where(backend.floor(held) == held, held, inf)  # not so for NaN
         value = backend.choose(whole, last, exact, double_word)
     if backend.differentiable:  # zero in value, and in the derivative that of the plain formula
-        slope = compensated.differentiable(form, backend, n)
-        value = value + (slope - backend.detach(slope))
+        value = value + compensated.differentiable(form, backend, n)
     return backend.round_to(value, dtype)

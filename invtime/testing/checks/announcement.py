@@ -1,0 +1,89 @@
+"""The laws of being found: the announcement, the dispatch, and nothing imported before."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+
+from invtime import registry
+from invtime.backends.base import Backend
+from invtime.hookspecs import BackendInfo
+from invtime.testing.checks import cases
+from invtime.testing.checks.agreement import bits_of_result, hold
+from invtime.testing.checks.law import Broken, law
+
+# In a fresh interpreter, with the paths of this one, past what its startup files import.
+FRESH = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+before = set(sys.modules)
+import invtime
+invtime.backends()
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def _announced(backend: Backend) -> BackendInfo:
+    """What was announced under the backend's own name."""
+    announced = registry.plugins().announced
+    if backend.name not in announced:
+        raise Broken(
+            name=repr(backend.name),
+            returned="no announcement of that name",
+            true=f"one; there are {sorted(announced)}",
+        )
+    return announced[backend.name].info
+
+
+@law
+def check_announcement(backend: Backend) -> None:
+    """The name of the backend is the one announced, and its own arrays lead to it."""
+    info = _announced(backend)
+    loaded = registry.load(backend.name)
+    if not isinstance(backend, type(loaded)):
+        raise Broken(
+            name=repr(backend.name),
+            returned=f"{info.target}, a {type(loaded).__name__}",
+            true=f"a {type(backend).__name__}",
+        )
+    steps = np.array([0, 1, 41], "int32")
+    x = backend.coerce(steps, None)
+    found = registry.backend_name_for(type(x))
+    if found != backend.name:
+        raise Broken(
+            step=f"a {type(x).__module__}.{type(x).__qualname__}",
+            returned=f"backend {found!r}; {info.modules} are announced",
+            true=f"backend {backend.name!r}",
+        )
+    for schedule in (cases.SLOPE, cases.STAIRS):
+        ways: dict[str, Any] = {
+            "schedule(step)": lambda s=schedule: s.on(dtype="float32")(x),
+            f".on({backend.name!r})(step)": lambda s=schedule: s.on(backend.name, dtype="float32")(
+                x
+            ),
+        }
+        for call, result in ways.items():
+            bits = bits_of_result(backend, schedule, steps, result(), "float32", call)
+            hold(schedule, steps, {"float32": bits}, backend.precision(x), call)
+
+
+@law
+def check_lazy_import(backend: Backend) -> None:
+    """`import invtime` and `invtime.backends()` import neither the backend nor its framework."""
+    info = _announced(backend)
+    command = [sys.executable, "-c", FRESH, json.dumps(sys.path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise Broken(raised=(done.stderr.strip().splitlines() or ["nothing"])[-1])
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    early = sorted(loaded & {*info.modules, info.target.partition(":")[0]})
+    if early:
+        raise Broken(
+            after="import invtime; invtime.backends()",
+            returned=f"{', '.join(early)} imported",
+            true="imported by the first use of the backend",
+        )

@@ -1,0 +1,88 @@
+"""The schedules and steps of the fixed grid: few, hard, and the simplest first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from invtime import InverseTimeDecay
+from invtime.testing.bulk import bulk_arrays
+from invtime.testing.oracle import Reference, last_exact_step
+from invtime.testing.strategies import SPECIAL_FLOATS, landmarks
+
+Steps = npt.NDArray[Any]
+
+# One length, so that a framework that compiles for each shape compiles a schedule once.
+LENGTH = 512
+
+SLOPE = InverseTimeDecay(0.1, 1000, 0.5)
+STAIRS = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+FRACTIONAL = InverseTimeDecay(0.1, 0.3, 2, staircase=True)
+LONG = InverseTimeDecay(1 / 3, 1000, 1 / 7)
+LONG_STAIRS = InverseTimeDecay(1 / 3, 12.34567890123, 1 / 7, staircase=True)
+
+# Exact, staircase, constant, fractional period, double word, all of that at once, and far out.
+SCHEDULES = (
+    InverseTimeDecay(1, 1, 1),
+    SLOPE,
+    STAIRS,
+    InverseTimeDecay(0.3, 1000, 0),
+    FRACTIONAL,
+    LONG,
+    LONG_STAIRS,
+    InverseTimeDecay(1e60, 3, 1e60, staircase=True),
+)
+
+# A compiled floor drops late at the integers; the rest are fractions, short, long and tiny.
+PERIODS = (1, 41, 49, 97, 980, 1950, 2.5, 0.3, 97.7, 195.3125, 1 / 3, 1e-9, 1e15 + 0.125)
+
+
+def padded(steps: Any, dtype: str = "int64") -> Steps:
+    """The steps in an array of the one length, their last one repeated."""
+    array = np.asarray(steps).astype(dtype)[:LENGTH]
+    return np.pad(array, (0, LENGTH - array.size), mode="edge")
+
+
+def dense() -> Steps:
+    """The first steps, and those where a narrow format ends."""
+    edges = [999, 1000, 1001, 2047, 2049, 4097, 65504, 65519, 65520, 2**20 + 1, 2**24 - 1]
+    return padded([*range(258), *edges])
+
+
+def short(schedule: InverseTimeDecay) -> list[Steps]:
+    """Steps that the exact form can serve as a whole; none where it serves no step."""
+    arrays = bulk_arrays(schedule, 2 * LENGTH, seed=1)
+    return [padded(np.maximum(array, 0)) for array in arrays[:-1]]
+
+
+def huge(schedule: InverseTimeDecay) -> list[Steps]:
+    """Steps from all of int64: its end, the ends of formats, and where the exact form ends."""
+    last = last_exact_step(schedule)
+    ends = [last - 1, last, last + 1, 2**53 - 1, 2**53, 2**53 + 1, 2**62 + 1, 2**63 - 1]
+    found = [n for n in (*ends, *landmarks(schedule)) if 0 <= n < 2**63]
+    whole = bulk_arrays(schedule, 2 * LENGTH, seed=2)[-1]
+    alone = [padded([n]) for n in (2**24 + 1, 2**53 + 1, 2**63 - 1)]
+    near = [padded([n for n in found if n <= last])] if last >= 0 else []
+    return [padded(found), padded(abs(whole)), *near, *alone]
+
+
+def boundaries(schedule: InverseTimeDecay) -> list[Steps]:
+    """The last step of a stage, the first of the next and the one after it: near, then far."""
+    stages = [*range(1, 170), *(2**k + j for k in range(7, 53) for j in (0, 1)), 10**6, 10**9]
+    first = Reference(schedule).first_step
+    steps = [first(stage) + j for stage in stages for j in (-1, 0, 1)]
+    steps = [n for n in steps if 0 <= n < 2**62]
+    near = [n for n in steps[:LENGTH] if n <= last_exact_step(schedule)]
+    return [padded(part) for part in (near, steps[LENGTH:] + steps[: LENGTH // 4]) if part]
+
+
+def floats(schedule: InverseTimeDecay, dtype: str) -> list[Steps]:
+    """Float steps from 0 on: whole ones alone, and all kinds together."""
+    largest = 2 ** (np.finfo(dtype).nmant + 1)
+    whole = [n for n in (*range(200), *landmarks(schedule)) if 0 <= n < largest]
+    parts = [n + part for n in (0, 1, 40, 41, 999) for part in (0.25, 0.5, 0.999, 0.1)]
+    special = [x for x in SPECIAL_FLOATS if 0 <= x < float(np.finfo(dtype).max)]
+    beyond = [float(n) for n in landmarks(schedule) if n >= largest]
+    return [padded(whole, dtype), padded([*whole, *parts, *special, *beyond], dtype)]

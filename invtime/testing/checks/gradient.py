@@ -1,0 +1,92 @@
+"""The laws of the derivative in the step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from invtime import InverseTimeDecay
+from invtime.backends.base import Backend
+from invtime.testing.checks import cases
+from invtime.testing.checks.agreement import float_dtype, in_words, widest
+from invtime.testing.checks.law import Broken, Unsuited, law
+from invtime.testing.oracle import Reference
+
+AT = (-1000.5, -1.0, 0.0, 1.0, 2.5, 999.0, 1000.0, 123456.75, inf)
+ULP = 8  # the derivative is a plain formula in floats, of half a dozen roundings
+
+
+@law
+def check_gradient(backend: Backend) -> None:
+    """The derivative in a float step is the formula's: on the right at 0, and zero before.
+
+    A staircase has the derivative zero everywhere.
+    """
+    _check(backend, (*cases.SCHEDULES[:4], cases.LONG), 1)
+
+
+@law
+def check_second_gradient(backend: Backend) -> None:
+    """The derivative has itself the derivative of the formula."""
+    _check(backend, (cases.SLOPE, cases.LONG, cases.STAIRS), 2)
+
+
+def _check(backend: Backend, schedules: tuple[InverseTimeDecay, ...], order: int) -> None:
+    if not backend.differentiable:
+        raise Unsuited("the backend says that it is not differentiable")
+    kind, dtype = float_dtype(backend), widest(backend)
+    narrow = "float32" if "float32" in (kind, dtype) else "float64"
+    steps = np.array(AT, kind)
+    for schedule in schedules:
+        x = backend.coerce(steps, None)
+        with backend.scope(x):
+            try:
+                result = _derivative(backend, schedule, dtype, order)(x)
+            except NotImplementedError:
+                raise Broken(
+                    returned="no `derivative`", true="`derivative`, or differentiable = False"
+                ) from None
+        found = np.asarray(backend.to_numpy(result)).astype(np.float64)
+        if found.shape != steps.shape:
+            raise Broken(
+                schedule=schedule,
+                step=in_words(steps[0], steps),
+                returned=f"a derivative of shape {found.shape}",
+                true=f"of shape {steps.shape}",
+            )
+        for step, got in zip(steps, found.tolist(), strict=True):
+            true = float(slope(schedule, step.item(), order))
+            if not abs(got - true) <= ULP * float(np.finfo(narrow).eps) * abs(true):
+                raise Broken(
+                    schedule=schedule,
+                    step=in_words(step, steps),
+                    dtype=dtype,
+                    returned=f"a derivative of {got!r}",
+                    true=repr(true),
+                    order=order,
+                )
+
+
+def _derivative(
+    backend: Backend, schedule: InverseTimeDecay, dtype: str, order: int
+) -> Callable[[Any], Any]:
+    def function(step: Any) -> Any:
+        return backend(schedule.exact_form, step, dtype)
+
+    if order == 1:
+        return lambda x: backend.derivative(function, x)
+    return lambda x: backend.derivative(lambda y: backend.derivative(function, y), x)
+
+
+def slope(schedule: InverseTimeDecay, step: float, order: int) -> Fraction:
+    """The derivative of the exact value, of the first or the second order."""
+    reference = Reference(schedule)
+    if reference.staircase or step < 0 or step == inf:
+        return Fraction(0)
+    k = reference.decay / reference.period
+    value = reference.initial / (1 + k * Fraction(step)) ** (order + 1)
+    return -k * value if order == 1 else 2 * k * k * value

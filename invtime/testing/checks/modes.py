@@ -1,0 +1,89 @@
+"""The laws of the ways to run a function: compiled, mapped, traced."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from invtime.backends.base import Backend
+from invtime.testing.checks import cases
+from invtime.testing.checks.agreement import agree, asked, float_dtype, result_dtypes, widest
+from invtime.testing.checks.law import Broken, Unsuited, law
+
+# Few, as a compiler may take seconds for each; both have the double-word form for huge steps.
+COMPILED = ((cases.SLOPE, ("float64",)), (cases.STAIRS, ("float16", "bfloat16")))
+
+
+def _others(backend: Backend) -> list[str]:
+    """The modes after the first, which must be eager."""
+    modes = list(backend.modes())
+    if modes[:1] != ["eager"]:
+        raise Broken(returned=f"modes {modes}", true="'eager' first")
+    if len(modes) == 1:
+        raise Unsuited("the backend has no mode but eager")
+    return modes[1:]
+
+
+@law
+def check_modes(backend: Backend) -> None:
+    """In every one of `modes()` the value has the bits that it has eagerly."""
+    there, kind = result_dtypes(backend), float_dtype(backend)
+    numbers = [-1.5, -0.0, 0.0, 0.5, 1.0, 40.999, 41.0, 82.0, 1e6, 1e30, np.inf, np.nan]
+    for mode in _others(backend):
+        for schedule, dtypes in COMPILED:
+            found = [dtype for dtype in dtypes if dtype in there] or ["float32"]
+            arrays = [*cases.boundaries(schedule), cases.huge(schedule)[0], cases.padded([-5, -1])]
+            agree(backend, schedule, arrays, found, mode)
+        agree(backend, cases.SLOPE, [cases.padded(numbers, kind)], ["float32"], mode)
+
+
+@law
+def check_retracing(backend: Backend) -> None:
+    """A compiled function is not traced again as the value of the step changes.
+
+    Judged only where the framework runs the Python function while it traces and not after.
+    """
+    dtype = widest(backend)
+    judged = []
+    for mode in _others(backend):
+        counts = _traces(backend, mode, dtype)
+        if counts[1] > counts[0]:
+            continue  # run each time: nothing is compiled
+        judged.append(mode)
+        if counts[-1] > counts[1]:
+            raise Broken(
+                schedule=cases.SLOPE,
+                mode=mode,
+                returned=f"traced {counts[-1]} times in {len(counts)} calls",
+                true=f"{counts[1]}, as for the first value",
+            )
+    if not judged:
+        raise Unsuited("no mode shows when it traces")
+
+
+def _traces(backend: Backend, mode: str, dtype: str) -> list[int]:
+    """How often the Python function had run after each of some calls, the first two alike."""
+    form = cases.SLOPE.exact_form
+    calls = []
+
+    def count() -> int:
+        calls.append(1)
+        return 0
+
+    # Dynamo runs what is so marked while it traces, and never after; other tracers run anything.
+    count._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+    def function(step: Any) -> Any:
+        count()
+        return backend(form, step, dtype)
+
+    run = backend.modes()[mode](function)
+    counts = []
+    for first in (0, 0, 1, 41, 2**40):
+        steps = cases.padded(np.arange(first, first + 4))
+        x = backend.coerce(steps, None)
+        asked(partial(run, x), cases.SLOPE, steps, [dtype], mode)
+        counts.append(len(calls))
+    return counts
