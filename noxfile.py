@@ -26,6 +26,10 @@ FRAMEWORKS = (
     *("distributed", "array-api-strict"),
 )
 TRAINERS = ("lightning", "transformers", "accelerate", "flax", "equinox")
+PLUGINS = (
+    *(f"./examples/plugins/invtime-{name}" for name in ("mlx", "paddle", "fused")),
+    "./tests/plugins/invtime-broken",
+)
 PARALLEL = ("-n", "2", "--dist", "loadfile")
 KERAS = ("tests/integrations/test_keras.py", "tests/integrations/test_rates.py")
 # What must be there: a framework that does not import fails the tests instead of skipping them.
@@ -86,9 +90,16 @@ def trainers(session: nox.Session) -> None:
 
 
 @nox.session(python=OLDEST)
+def plugins(session: nox.Session) -> None:
+    """The sample plugins, installed as distributions, and a broken one beside them."""
+    session.install(".[torch,cli,testing]", *PLUGINS, *TESTED)
+    session.run("pytest", "tests/plugins/test_examples.py", *session.posargs)
+
+
+@nox.session(python=OLDEST)
 def docs(session: nox.Session) -> None:
     """The documentation, each warning an error, and the examples in it."""
-    session.install(".[cli,torch,keras]", "sphinx", "furo", "myst-parser", *TESTED)
+    session.install(".[torch,keras,cli,testing]", "sphinx", "furo", "myst-parser", *TESTED)
     for builder in ("html", "doctest"):
         options = ("-W", "-n", "--keep-going", "-q", "-b", builder)
         target = f"docs/_build/{builder}"

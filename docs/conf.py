@@ -35,11 +35,11 @@ doctest_global_setup = "import numpy as np\nfrom invtime import InverseTimeDecay
 
 # The inventories of Python and NumPy are not fetched, so that the build needs no network;
 # `nitpicky` then asks about their names, which are let through here, and about no other.
-NAMES = "|".join([*dir(builtins), *collections.abc.__all__, "Any", "Executor"])
+NAMES = "|".join([*dir(builtins), *collections.abc.__all__, "Any", "Axes", "Executor"])
 nitpick_ignore_regex = [
     ("py:(class|exc)", NAMES),
     ("py:.*", r"(collections\.abc|concurrent\.futures|contextlib|typing)\..*"),
-    ("py:.*", r"(numpy|jax|tf|torch|keras)\..*"),
+    ("py:.*", r"(numpy|jax|tf|torch|keras|_pytest)\..*"),
 ]
 
 html_theme = "furo"

@@ -10,6 +10,8 @@ import os
 import sys
 import threading
 import warnings
+from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import import_module, metadata, util
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,12 +26,15 @@ from invtime.errors import (
 )
 
 if TYPE_CHECKING:
+    from pluggy import HookImpl
+
     from invtime.backends.base import Backend
     from invtime.hookspecs import BackendInfo
     from invtime.spec import InverseTimeDecay
 
 GROUP = "invtime"
 SWITCH = "INVTIME_DISABLE_PLUGINS"
+OF = " of "  # between an entry point and its distribution, in a plugin's name
 
 # What `backend_name_for` answers for values that are unwrapped first.
 NUMBER, KERAS = "a Python number", "a keras.Variable"
@@ -99,11 +104,12 @@ def backend_name_for(step_type: type) -> str | None:
     except KeyError:
         pass
     with _lock:
-        name = _resolve(step_type)
-        if name not in (None, NUMBER, KERAS):
-            load(name)
-        _names[step_type] = name
-        return name
+        if step_type not in _names:  # by a thread that was here first
+            name = _resolve(step_type)
+            if name not in (None, NUMBER, KERAS):
+                load(name)
+            _names[step_type] = name
+        return _names[step_type]
 
 
 backend_name_for._dynamo_marked_constant = True  # type: ignore[attr-defined]
@@ -117,18 +123,30 @@ def load(name: Any) -> Backend:
 
 def _load(name: Any) -> Backend:
     with _lock:
-        info = plugins().find(name)
+        info, distribution = plugins().find(name)
         module, _, attribute = info.target.partition(":")
         try:
             backend: Backend = getattr(import_module(module), attribute)()
-        except ImportError as error:
-            needed = info.modules[0] if info.modules else module
-            raise BackendUnavailableError(
-                f"backend {name!r} needs {needed!r}, which does not import ({error}); "
-                f"run: {info.install}"
-            ) from error
+        except (Exception, SystemExit) as error:  # a plugin's code can raise anything
+            raise _unavailable(info, distribution, error) from error
         setattr(_loaded, name, backend)
         return backend
+
+
+def _unavailable(
+    info: BackendInfo, distribution: str, error: BaseException
+) -> BackendUnavailableError:
+    """The framework's fault, where what does not import is none of the plugin's own modules."""
+    own = info.target.partition(":")[0].partition(".")[0]
+    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] != own:
+        return BackendUnavailableError(
+            f"backend {info.name!r} needs {(*info.modules, own)[0]!r}, which does not import "
+            f"({error}); run: {info.install}"
+        )
+    return BackendUnavailableError(
+        f"backend {info.name!r} of {distribution} cannot be made: {info.target} raised "
+        f"{_in_words(error)}; mend or uninstall that distribution"
+    )
 
 
 def backends() -> list[BackendState]:
@@ -138,10 +156,7 @@ def backends() -> list[BackendState]:
     ['numpy', 'torch', 'jax', 'tensorflow']
     """
     found = plugins()
-    rows = [_state(found, announced) for announced in found.announced.values()]
-    return rows + [
-        BackendState(name, "", None, "", problem) for name, problem in found.problems.items()
-    ]
+    return [_state(found, announced) for announced in found.announced.values()] + found.problems
 
 
 def _state(found: Plugins, announced: Announced) -> BackendState:
@@ -159,8 +174,14 @@ def _version(module: str) -> str:
     try:
         return metadata.version(module)
     except metadata.PackageNotFoundError:  # tensorflow may come as tensorflow_cpu
-        names = metadata.packages_distributions().get(module, [])
+        names = _providers().get(module)
         return metadata.version(names[0]) if names else "unknown"
+
+
+@cache
+def _providers() -> Mapping[str, list[str]]:
+    """The distributions that bring each module; it takes the reading of all their records."""
+    return metadata.packages_distributions()
 
 
 def _resolve(step_type: type) -> str | None:
@@ -187,7 +208,15 @@ def plugins() -> Plugins:
     global _plugins
     with _lock:
         if _plugins is None:
-            _plugins = Plugins()
+            _plugins = Plugins()  # what a plugin asks while it is imported finds the built-ins
+            try:
+                faults = _plugins.load()
+            except BaseException:  # Ctrl-C: the next call begins anew
+                _plugins = None
+                raise
+            _names.clear()
+            for fault in faults:  # last, so that all is loaded where a warning is an error
+                _warn(fault)
         return _plugins
 
 
@@ -202,15 +231,27 @@ class Plugins:
 
         self.announced: dict[str, Announced] = {}
         self.conflicts: dict[str, str] = {}
-        self.problems: dict[str, str] = {}
+        self.problems: list[BackendState] = []
+        self._builtin: frozenset[str] = frozenset()
+        self._asking = False
         self._manager = pluggy.PluginManager(GROUP)
         self._manager.add_hookspecs(hookspecs)
         self._register("builtin", builtin, f"invtime {_version('invtime')}")
-        for entry_point in metadata.entry_points(group=GROUP):
-            if not _disabled(entry_point.name):
-                self._load(entry_point)
+        self._builtin = frozenset(self.announced)
 
-    def find(self, name: Any) -> BackendInfo:
+    def load(self) -> list[str]:
+        """Load the entry points one by one, in alphabetical order; the faults of some."""
+        try:
+            found = metadata.entry_points(group=GROUP)
+        except Exception as error:  # of any distribution at all, one that is damaged
+            return [f"no plugin can be used: the entry points cannot be read ({_in_words(error)})"]
+        faults = []
+        for entry_point in sorted(found, key=lambda point: (point.name, point.value)):
+            if not _disabled(entry_point.name):
+                faults += self._load(entry_point)
+        return faults
+
+    def find(self, name: Any) -> Announced:
         """What was announced under this name; an error that says what there is, otherwise."""
         if name in self.conflicts:
             raise BackendConflictError(self.conflicts[name])
@@ -219,78 +260,175 @@ class Plugins:
                 f"no backend is named {name!r}; there are {sorted(self.announced)}; "
                 "pass one of these, or install the plugin that brings it"
             )
-        return self.announced[name].info
+        return self.announced[name]
 
     def backend_for(self, step_type: type) -> str | None:
         """The first answer of a plugin, else the owner of the first known class of the MRO.
 
         Else the fallback, where the type has `__array_namespace__`.
         """
-        try:
-            answer: str | None = self._manager.hook.invtime_backend_for(step_type=step_type)
-        except Exception as error:  # a plugin's code can raise anything
-            answer = None
-            warnings.warn(
-                f"a plugin failed on type {step_type.__name__} ({error!r}); it is passed over",
-                PluginWarning,
-                stacklevel=2,
-            )
+        answer = self._ask(step_type)
         if answer is not None:
             return answer
         for cls in step_type.__mro__:
             top = cls.__module__.partition(".")[0]
             if top == "keras":
                 return KERAS if hasattr(step_type, "value") else None
-            for announced in self.announced.values():
-                if top in announced.info.modules:
-                    return announced.info.name
+            owner = self._owner(top)
+            if owner is not None:
+                return owner
         return FALLBACK if hasattr(step_type, "__array_namespace__") else None
 
-    def _load(self, entry_point: metadata.EntryPoint) -> None:
-        dist = entry_point.dist
-        distribution = f"{dist.name} {dist.version}" if dist else "an unknown distribution"
+    def _owner(self, module: str) -> str | None:
+        """The first backend that was announced with this module."""
+        for announced in self.announced.values():
+            if module in announced.info.modules:
+                return announced.info.name
+        return None
+
+    def _ask(self, step_type: type) -> str | None:
+        """The first answer of a hook that works; one that does not is asked no more.
+
+        One by one in pluggy's order, since a hook that raises would end pluggy's own call.
+        """
+        if self._asking:
+            raise InvTimeError("it evaluates an array; a hook may only look at the type")
+        hook = self._manager.hook.invtime_backend_for
+        for implementation in reversed(hook.get_hookimpls()):
+            try:
+                answer = self._answer(implementation, step_type)
+                if answer is not None:
+                    load(answer)
+                    return str(answer)
+            except (Exception, SystemExit) as error:  # a plugin's code can raise anything
+                self._manager.unregister(name=implementation.plugin_name)
+                name, _, distribution = implementation.plugin_name.partition(OF)
+                _warn(
+                    f"plugin {name!r} of {distribution} failed on type {step_type.__name__} "
+                    f"({_in_words(error)}); it is asked no more; {_remedy(name)}"
+                )
+        return None
+
+    def _answer(self, implementation: HookImpl, step_type: type) -> Any:
+        self._asking = True
         try:
-            self._register(entry_point.name, entry_point.load(), distribution)
-        except Exception as error:  # a plugin's code can raise anything
-            self.problems[entry_point.name] = f"{distribution}: {error!r}"
-            warnings.warn(
-                f"plugin {entry_point.name!r} of {distribution} cannot be used ({error!r}); "
-                f"mend or uninstall it, or set {SWITCH}={entry_point.name}",
-                PluginWarning,
-                stacklevel=2,
+            return implementation.function(*[step_type][: len(implementation.argnames)])
+        finally:
+            self._asking = False
+
+    def _load(self, entry_point: metadata.EntryPoint) -> list[str]:
+        """Load one plugin; what is wrong with it, if anything."""
+        name, distribution = entry_point.name, _distribution(entry_point)
+        try:
+            return self._register(name, entry_point.load(), distribution)
+        except (Exception, SystemExit) as error:  # a plugin's code can raise anything
+            problem = _in_words(error)
+            self.problems.append(BackendState(name, distribution, None, "", problem))
+            return [
+                f"plugin {name!r} of {distribution} cannot be used ({problem}); {_remedy(name)}"
+            ]
+
+    def _register(self, name: str, plugin: object, distribution: str) -> list[str]:
+        key = f"{name}{OF}{distribution}"
+        try:
+            self._manager.register(plugin, name=key)
+            hooks = self._hooks(plugin)
+            announce = hooks.get("invtime_backends", list)
+            infos = [_checked(info) for info in announce()]
+            for info in infos:
+                self._refuse_builtin(info)
+        except BaseException:
+            if self._manager.get_plugin(key) is plugin:  # else the name is another's
+                self._manager.unregister(name=key)
+            raise
+        faults = []
+        for info in infos:
+            overlap = None if "invtime_backend_for" in hooks else self._overlap(info)
+            if overlap is not None:
+                faults.append(f"plugin {name!r} of {distribution} {overlap}; {_remedy(name)}")
+            self._announce(info, name, distribution)
+        return faults
+
+    def _hooks(self, plugin: object) -> dict[str, Callable[..., Any]]:
+        """The hooks that a plugin has; an error if one is unknown or none is there."""
+        callers = self._manager.get_hookcallers(plugin) or []
+        unknown = [caller.name for caller in callers if not caller.has_spec()]
+        if unknown or not callers:
+            raise InvTimeError(
+                f"it has {f'a hook {unknown[0]!r}' if unknown else 'no hook'}; write "
+                "invtime_backends() or invtime_backend_for(step_type) with @invtime.hookimpl"
+            )
+        return {
+            caller.name: implementation.function
+            for caller in callers
+            for implementation in caller.get_hookimpls()
+            if implementation.plugin is plugin
+        }
+
+    def _refuse_builtin(self, info: BackendInfo) -> None:
+        if info.name in self._builtin:
+            raise InvTimeError(
+                f"invtime has a backend named {info.name!r} itself; announce another name, and "
+                "answer invtime_backend_for where its types are meant"
             )
 
-    def _register(self, name: str, plugin: object, distribution: str) -> None:
-        self._manager.register(plugin, name=name)
-        try:
-            hook = getattr(plugin, "invtime_backends", None)
-            infos = [_checked(info) for info in hook()] if hook else []
-        except Exception:
-            self._manager.unregister(plugin)
-            raise
-        for info in infos:
-            if info.name in self.announced:
-                first = self.announced[info.name].distribution
-                self.conflicts[info.name] = (
-                    f"two plugins announce a backend named {info.name!r}: {first} and "
-                    f"{distribution}; uninstall one, or set {SWITCH}={name}"
+    def _overlap(self, info: BackendInfo) -> str | None:
+        """What to say where another backend has the types that this one claims."""
+        for module in info.modules:
+            owner = self._owner(module)
+            if owner is not None and owner != info.name:
+                return (
+                    f"claims the types of {module!r}, which go to backend {owner!r} of "
+                    f"{self.announced[owner].distribution}; .on({info.name!r}) reaches it; "
+                    "to take the types, answer invtime_backend_for"
                 )
-            else:
-                self.announced[info.name] = Announced(info, distribution)
+        return None
+
+    def _announce(self, info: BackendInfo, name: str, distribution: str) -> None:
+        if info.name in self.announced:
+            first = self.announced[info.name].distribution
+            self.conflicts[info.name] = (
+                f"two plugins announce a backend named {info.name!r}: {first} and "
+                f"{distribution}; uninstall one, or set {SWITCH}={name}"
+            )
+        else:
+            self.announced[info.name] = Announced(info, distribution)
+
+
+def _distribution(entry_point: metadata.EntryPoint) -> str:
+    if entry_point.dist is None:
+        return "an unknown distribution"
+    about = entry_point.dist.metadata  # read once: it is parsed each time
+    return f"{about['Name']} {about['Version']}"
+
+
+def _remedy(name: str) -> str:
+    return f"mend or uninstall it, or set {SWITCH}={name}"
+
+
+def _in_words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, PluginWarning, stacklevel=2)
 
 
 def _checked(info: Any) -> BackendInfo:
     from invtime.hookspecs import BackendInfo
 
+    if not isinstance(info, tuple) or len(info) != 4 or not isinstance(info[1], tuple | list):
+        raise InvTimeError(f"{info!r} is not a BackendInfo(name, modules, target, install)")
     name, modules, target, install = info
-    texts = (name, target, install, *modules)
-    if isinstance(modules, str) or not all(isinstance(t, str) for t in texts):
+    if not all(isinstance(text, str) for text in (name, target, install, *modules)):
         raise InvTimeError(f"{info!r} is not a BackendInfo(name, modules, target, install)")
     if not name.isidentifier() or ":" not in target:
         raise InvTimeError(f"{info!r} needs an identifier as name and 'module:Class' as target")
+    if "builtins" in modules or not all(module.isidentifier() for module in modules):
+        raise InvTimeError(f"{info!r} needs as modules the top-level ones of a framework's types")
     return BackendInfo(name, tuple(modules), target, install)
 
 
 def _disabled(name: str) -> bool:
     blocked = os.environ.get(SWITCH, "")
-    return blocked == "1" or name in blocked.split(",")
+    return blocked == "1" or name in map(str.strip, blocked.split(","))

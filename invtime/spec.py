@@ -11,6 +11,8 @@ from invtime.exact import ExactForm
 from invtime.parameters import read_number
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from invtime.placement import PlacedSchedule
 
 
@@ -228,6 +230,99 @@ class InverseTimeDecay:
 
         return PlacedSchedule(self, backend, device, dtype)
 
+    @classmethod
+    def from_endpoints(
+        cls,
+        start: Any,
+        end: Any,
+        steps: Any,
+        *,
+        decay_steps: Any = None,
+        staircase: bool = False,
+        name: str | None = None,
+    ) -> InverseTimeDecay:
+        """The schedule that is exactly `start` at step 0 and exactly `end` at step `steps`.
+
+        Args:
+            start: the rate at step 0, as `initial_learning_rate`.
+            end: the rate at `steps`, above 0 and not above `start`.
+            steps: the step of the end, above 0; it need not be an integer.
+            decay_steps: kept where it is given, and needed for a staircase; None takes `steps`,
+                or what makes both parameters exact.
+            staircase: whether the rate drops only at multiples of `decay_steps`.
+            name: as the constructor's.
+
+        Raises:
+            ConfigError: no decay_rate is exact; the message says how near one comes.
+
+        >>> InverseTimeDecay.from_endpoints(0.1, 0.001, steps=100_000)
+        InverseTimeDecay(initial_learning_rate=0.1, decay_steps=100000, decay_rate=99)
+        >>> InverseTimeDecay.from_endpoints(0.1, 0.03, steps=1000)
+        InverseTimeDecay(initial_learning_rate=0.1, decay_steps=3000, decay_rate=7)
+        """
+        from invtime import planning
+
+        period, decay = planning.endpoints(start, end, steps, decay_steps, staircase)
+        return cls(start, period, decay, staircase, name)
+
+    def step_for(self, lr: Any) -> int | None:
+        """The first integer step with v(n) <= `lr`, None where the rate never gets there.
+
+        Both are exact: `lr` is the number as written, v(n) the rate before it is rounded.
+
+        >>> InverseTimeDecay(0.1, 1000, 0.5).step_for(0.01)
+        18000
+        """
+        from invtime import planning
+
+        return planning.step_for(self.exact_form, lr)
+
+    @property
+    def half_life(self) -> int | None:
+        """The first integer step with half the initial rate or less, None if there is none.
+
+        It is decay_steps / decay_rate, rounded up, unless the schedule is a staircase. The
+        next halving takes twice as long: 1 / n is not exponential.
+
+        >>> InverseTimeDecay(0.1, 1000, 0.5).half_life
+        2000
+        """
+        from invtime import planning
+
+        return planning.half_life(self.exact_form)
+
+    def rate_sum(self, start: int, stop: int) -> float:
+        """The sum of the rates at start <= n < stop, exact and then rounded once to binary64.
+
+        What is summed is v(n), not the rounded rates. A continuous schedule, and a staircase
+        with an integer `decay_steps`, take the same time for any range; a staircase with a
+        fractional one takes time in proportion to its plateaus.
+
+        >>> InverseTimeDecay(0.1, 1000, 0.5).rate_sum(0, 10**12)
+        4006.0737358438596
+        """
+        from invtime import planning
+
+        return planning.rate_sum(self.exact_form, start, stop)
+
+    def fingerprint(self, values: int | None = None, dtype: Any = None) -> str:
+        """A short digest of what the schedule means, or of the bits of its first values.
+
+        Two schedules have one fingerprint if, and but for chance only if, their rates are the
+        same numbers at every step: `(0.1, 1000, 0.5)` and `(0.1, 2000, 1.0)` do. `name` and
+        `dtype` take no part. The page on fingerprints defines both digests byte for byte.
+
+        Args:
+            values: None for the meaning; N for the bits of the rates at 0 <= n < N.
+            dtype: of those rates; None means the pinned dtype or float64.
+
+        >>> InverseTimeDecay(0.1, 1000, 0.5).fingerprint()
+        'itd1-a4047c4ebefeb79a'
+        """
+        from invtime import fingerprint
+
+        return fingerprint.fingerprint(self, values, dtype)
+
     def get_config(self) -> dict[str, Any]:
         """The parameters under Keras's five keys, and `dtype` where a tensor pinned it."""
         config = {
@@ -261,6 +356,33 @@ class InverseTimeDecay:
     def from_json(cls, text: str | bytes) -> InverseTimeDecay:
         """The schedule of a JSON text: a bare config, or one in Keras's envelope."""
         return cls.from_config(_config.loads(text))
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        xscale: str | None = None,
+        yscale: str | None = None,
+    ) -> Axes:
+        """Draw the rate by step with matplotlib, and return the axes.
+
+        Args:
+            ax: the axes to draw on; None means pyplot's current ones, so that several
+                schedules come together. `ax.legend()` names them.
+            start: the first step, 0 or more; on a log axis it is at least 1.
+            stop: the last step; None means ten times `decay_steps`.
+            xscale: "linear" or "log"; None leaves the axis as it is.
+            yscale: the same, for the rate.
+
+        Raises:
+            ConfigError: (a ValueError) a range or a scale that cannot be drawn.
+            ImportError: matplotlib is not installed.
+        """
+        from invtime.plotting import draw
+
+        return draw(self, ax, start=start, stop=stop, xscale=xscale, yscale=yscale)
 
     def _key(self) -> tuple[Any, ...]:
         numbers = self.initial_learning_rate, self.decay_steps, self.decay_rate

@@ -26,6 +26,7 @@ def parametrize_with_checks(
     Raises:
         ValueError: no check has a name in `expected_failures`, or a reason is empty.
 
+    >>> from invtime.testing import parametrize_with_checks
     >>> @parametrize_with_checks("numpy")
     ... def test_conformance(check):
     ...     check()

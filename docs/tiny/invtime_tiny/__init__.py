@@ -1,0 +1,15 @@
+"""tiny's tensors for invtime."""
+
+import invtime
+
+
+@invtime.hookimpl
+def invtime_backends():
+    return [
+        invtime.BackendInfo(
+            name="tiny",
+            modules=("tiny",),
+            target="invtime_tiny.backend:TinyBackend",
+            install="python -m pip install tiny",
+        )
+    ]

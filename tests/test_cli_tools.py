@@ -1,0 +1,166 @@
+"""`invtime fingerprint` and `invtime convert`: what they print, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("typer")
+pytest.importorskip("rich")
+
+from typer.testing import CliRunner
+
+from invtime import InverseTimeDecay, dialects
+from invtime.cli.app import app
+
+SCHEDULE = InverseTimeDecay(0.1, 1000, 0.5)
+NUMBERS = ["--initial-learning-rate", "0.1", "--decay-steps", "1000", "--decay-rate", "0.5"]
+PARAMETERS = ["initial_learning_rate=0.1", "decay_steps=1000", "decay_rate=0.5"]
+
+
+def invoke(*arguments, **options):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], **options)
+
+
+def printed(*arguments, **options):
+    result = invoke(*arguments, **options)
+    assert (result.exit_code, result.stderr) == (0, ""), result.output
+    return result.stdout
+
+
+def refused(*arguments, **options):
+    """The one line that a refusal leaves on stderr."""
+    result = invoke(*arguments, **options)
+    assert (result.exit_code, result.stdout) == (2, ""), result.output
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("invtime: ")
+    return result.stderr
+
+
+@pytest.mark.parametrize("command", ["fingerprint", "convert"])
+def test_help_has_an_example_and_the_exit_status(command):
+    text = printed(command, "--help")
+    assert f"Example: invtime {command}" in text
+    assert "Exit status: 0" in text
+
+
+# -- fingerprint -----------------------------------------------------------------------------
+
+
+def test_the_fingerprint_of_the_meaning():
+    assert printed("fingerprint", *NUMBERS) == SCHEDULE.fingerprint() + "\n"
+    staircase = InverseTimeDecay(0.1, 1000, 0.5, staircase=True)
+    assert printed("fingerprint", *NUMBERS, "--staircase") == staircase.fingerprint() + "\n"
+
+
+def test_the_fingerprint_of_values():
+    text = printed("fingerprint", *NUMBERS, "--values", 500, "--dtype", "bfloat16")
+    assert text == SCHEDULE.fingerprint(500, "bfloat16") + "\n"
+    assert printed("fingerprint", *NUMBERS, "--values", 5) == SCHEDULE.fingerprint(5) + "\n"
+
+
+def test_the_fingerprint_of_a_config(tmp_path):
+    file = tmp_path / "recipe.json"
+    file.write_text(SCHEDULE.to_json(envelope="keras"))
+    expected = SCHEDULE.fingerprint() + "\n"
+    assert printed("fingerprint", "--config", file) == expected
+    assert printed("fingerprint", "--config", "-", input=SCHEDULE.to_json()) == expected
+
+
+def test_the_fingerprint_in_json():
+    text = printed("fingerprint", *NUMBERS, "--values", 7, "--dtype", "float32", "--format", "json")
+    assert json.loads(text) == {
+        "fingerprint": SCHEDULE.fingerprint(7, "float32"),
+        "schedule": SCHEDULE.get_config(),
+        "values": 7,
+        "dtype": "float32",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "or --config FILE"),
+        ([*NUMBERS, "--values", "0"], "values is 0"),
+        ([*NUMBERS, "--values", "5", "--dtype", "int8"], "dtype 'int8'"),
+        ([*NUMBERS, "--dtype", "float32"], "only values have a dtype"),
+        (["--config", "no/such/file.json"], "No such file"),
+    ],
+)
+def test_fingerprint_refuses(arguments, message):
+    assert message in refused("fingerprint", *arguments)
+
+
+# -- convert ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", dialects.DIALECTS)
+def test_convert_writes_code_and_json(target):
+    assert printed("convert", "--to", target, *PARAMETERS) == dialects.code(target, SCHEDULE) + "\n"
+    text = printed("convert", "--to", target, *PARAMETERS, "--format", "json")
+    assert json.loads(text) == dialects.write(target, SCHEDULE)
+
+
+@pytest.mark.parametrize("source", sorted({*dialects.DIALECTS} - {"torch", "optax"}))
+def test_what_convert_writes_it_reads_again(source):
+    written = printed("convert", "--to", source, *PARAMETERS, "--format", "json")
+    text = printed("convert", "--from", source, "--config", "-", "--format", "json", input=written)
+    assert InverseTimeDecay.from_json(text).fingerprint() == SCHEDULE.fingerprint()
+
+
+def test_convert_reads_keras_envelope_and_a_file(tmp_path):
+    file = tmp_path / "schedule.json"
+    file.write_text(SCHEDULE.to_json(envelope="keras"))
+    text = printed("convert", "--from", "keras", "--to", "paddle", "--config", file)
+    assert text == "paddle.optimizer.lr.InverseTimeDecay(learning_rate=0.1, gamma=0.0005)\n"
+
+
+def test_convert_reads_booleans_and_text():
+    flags = ["policy=inv", "by_epoch=False", "lr=0.1", "gamma=5e-4"]
+    assert printed("convert", "--from", "mmcv", "--to", "thinc", *flags) == (
+        "thinc.api.decaying(0.1, 0.0005)\n"
+    )
+    assert "floor" not in printed("convert", *PARAMETERS, "staircase=true", "--to", "tf1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "needs initial_learning_rate"),
+        (["decay_steps"], "'decay_steps' is not the one KEY=VALUE"),
+        ([*PARAMETERS, "decay_rate=1"], "'decay_rate=1' is not the one"),
+        ([*PARAMETERS, "decay=1"], "no parameter 'decay', which is 1"),
+        ([*PARAMETERS, "staircase=yes"], "staircase is 'yes'"),
+        ([*PARAMETERS[:2], "decay_rate=-1"], "decay_rate is -1"),
+        (["--from", "torch", *PARAMETERS], "written and not read"),
+        (["--to", "pytorch", *PARAMETERS], "the dialect is 'pytorch'; accepted are"),
+        (["--to", "paddle", *PARAMETERS, "staircase=true"], "no staircase"),
+        (["--to", "paddle", *PARAMETERS[::2], "decay_steps=3000"], "is off by 4.0e-17 of it"),
+        (["--config", "-", *PARAMETERS], "--config was given with initial_learning_rate=0.1"),
+        (["--config", "no/such/file.json"], "No such file"),
+    ],
+)
+def test_convert_refuses(arguments, message):
+    assert message in refused("convert", *arguments)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"decay_steps": 1, "decay_steps": 2}', "\0"])
+def test_convert_refuses_a_file_that_is_no_object(text):
+    refused("convert", "--config", "-", input=text)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of another kind")
+@pytest.mark.parametrize("arguments", [["fingerprint", *NUMBERS], ["convert", *PARAMETERS]])
+def test_a_closed_pipe_ends_the_command_quietly(arguments):
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "invtime.cli", *arguments]
+    done = subprocess.run(
+        command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
