@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -49,6 +51,10 @@ PLUGIN = """
         for name, module in (("off", "numpy"), ("raising", "numpy"), ("absent", "no_such_thing")):
             target = f"invtime_off:{name.title()}"
             yield invtime.BackendInfo(name, (module,), target, f"pip install {name}")
+
+    @invtime.hookimpl
+    def invtime_backend_for(step_type):
+        return None  # the types of NumPy stay with NumPy's own backend
 """
 
 
@@ -129,6 +135,22 @@ def test_verify_exits_with_1_where_a_backend_differs(environment):
     status, out, _ = finished("verify", *NUMBERS, *only, "--format", "json", env=environment)
     assert status == 1
     assert json.loads(out)["runs"][0]["worst_ulp"] == 1
+
+
+def test_verify_writes_junit_beside_the_table(environment, tmp_path):
+    file = tmp_path / "report.xml"
+    only = ["--backend", "numpy", "--backend", "off", "--dtype", "float64", "--steps", 1000]
+    status, out, err = finished("verify", *NUMBERS, *only, "--junit", file, env=environment)
+    assert (status, err) == (1, "")
+    assert len(out.splitlines()) == 4
+    suite = ET.parse(file).getroot().find("testsuite")
+    assert (suite.attrib["tests"], suite.attrib["failures"]) == ("2", "1")
+    assert "int64 777" in suite.find("testcase/failure").text
+
+
+def test_verify_refuses_a_file_that_it_cannot_write_before_any_work(tmp_path):
+    missing = tmp_path / "no" / "report.xml"
+    assert "No such file" in refused(invoke("verify", *NUMBERS, "--junit", missing))
 
 
 def test_verify_exits_with_1_where_a_framework_fails(environment):
@@ -250,7 +272,7 @@ def test_version():
     assert invoke("--version").stdout == f"invtime {invtime.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["verify", "table", "backends", "schema"])
+@pytest.mark.parametrize("command", ["verify", "table", "plot", "backends", "schema"])
 def test_help_has_an_example_and_the_exit_status(command):
     result = invoke(command, "--help")
     assert result.exit_code == 0
@@ -373,15 +395,36 @@ def test_a_pipe_that_is_closed_from_the_start_ends_it_quietly():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of another kind")
 def test_ctrl_c_ends_the_command_quietly():
-    # A shell starts its background jobs with the signal ignored, and this may be one of them.
-    # Not mended by preexec_fn: that forks, and JAX warns of every fork.
-    listening = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from invtime.cli import main; main()"
-    )
-    command = ["-c", listening, "table", *NUMBERS, "--stop", 10**12, "--format", "csv"]
-    with python(*command) as running:
+    command = ["table", *NUMBERS, "--stop", 10**12, "--format", "csv"]
+    with listening(*command) as running:
         assert running.stdout.readline() == "step,learning_rate\n"
         running.send_signal(signal.SIGINT)
         _, err = running.communicate(timeout=60)
     assert (running.returncode, err) == (130, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of another kind")
+def test_ctrl_c_ends_a_long_verification_quietly(tmp_path):
+    started = tmp_path / "report.xml"
+    command = ["verify", *NUMBERS, "--backend", "numpy", "--steps", 10**12, "--junit", started]
+    with listening(*command) as running:
+        for _ in range(600):
+            if started.exists():
+                break
+            time.sleep(0.1)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    assert (running.returncode, out, err) == (130, "", "")
+
+
+def listening(*arguments):
+    """A process of the command that a signal interrupts.
+
+    A shell starts its background jobs with the signal ignored, and this may be one of them.
+    Not mended by preexec_fn: that forks, and JAX warns of every fork.
+    """
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from invtime.cli import main; main()"
+    )
+    return python("-c", code, *arguments)

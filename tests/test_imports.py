@@ -71,6 +71,19 @@ def test_announcing_backends_loads_no_framework(code: str) -> None:
     assert not loaded_by(code) & (FRAMEWORKS | {"numpy"})
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"import invtime; {SCHEDULE}schedule.fingerprint()",
+        f"import invtime; {SCHEDULE}schedule.step_for(0.01), schedule.rate_sum(0, 10**9)",
+        "import invtime; invtime.InverseTimeDecay.from_endpoints(0.1, 0.01, 1000)",
+        f"import invtime.dialects; {SCHEDULE}invtime.dialects.code('optax', schedule)",
+    ],
+)
+def test_planning_fingerprints_and_dialects_load_no_framework(code: str) -> None:
+    assert not loaded_by(code) & (FRAMEWORKS | {"numpy"})
+
+
 def test_a_numpy_step_loads_no_other_framework() -> None:
     found = loaded_by(f"import invtime, numpy; {SCHEDULE}schedule(numpy.arange(9))")
     assert "invtime.backends.numpy" in found
@@ -126,7 +139,12 @@ MAY_IMPORT = {
     "compensated": {"exact", "decimals", "rounding"},
     "hookspecs": set(),
     "registry": {"errors", "hookspecs", "backends", "backends.builtin"},
-    "spec": CORE | {"registry", "placement"},
+    "written": {"decimals", "errors"},
+    "planning": {"written", "exact", "parameters", "errors"},
+    "fingerprint": {"dtypes", "exact", "errors"},
+    "dialects": {"spec", "written", "decimals", "parameters", "rounding", "errors"},
+    "plotting": {"errors"},
+    "spec": CORE | {"registry", "placement", "planning", "fingerprint", "plotting"},
     "placement": CORE | {"registry", "spec"},
     "": CORE | DISCOVERY | {"spec", "placement"},
     "__main__": {"cli"},
@@ -137,7 +155,9 @@ TOP = {
     "verification": {"verification"},
     "integrations": {"integrations"},
     "testing": {"testing", "verification"},
-    "cli": {"cli", "verification"},
+    "audit": {"audit", "verification"},
+    "checklog": {"checklog", "verification"},
+    "cli": {"cli", "verification", "audit", "checklog"},
 }
 
 
@@ -224,7 +244,7 @@ def test_only_a_backend_imports_its_framework() -> None:
                     owners.setdefault(framework, set()).add(module)
     assert owners.pop("ml_dtypes", set()) <= {"backends.numpy", "backends.array_api"}
     users = ("numpy", "jax", "tensorflow", "dask", "array_api")
-    assert owners.pop("numpy") <= {f"backends.{name}" for name in users}
+    assert owners.pop("numpy") <= {*(f"backends.{name}" for name in users), "fingerprint"}
     for framework, where in owners.items():
         assert where == {f"backends.{framework}"}
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import tracemalloc
 from fractions import Fraction
 from math import inf, nan
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import invtime
 from invtime import registry
 from invtime.backends.numpy import NumpyBackend
+from invtime.testing.oracle import Reference
+from invtime.testing.strategies import float_steps, schedules, steps
 from invtime.verification import bits, runner, verify
-from invtime.verification.expected import Expected, exact_values
+from invtime.verification.expected import Expected, TrueValues
 from invtime.verification.grid import CHUNK, COMPILED, DTYPES, Grid, first_step, is_defined
+from invtime.verification.report import Run
 
 SCHEDULE = invtime.InverseTimeDecay(0.1, 1000, 0.5)
 STAIRCASE = invtime.InverseTimeDecay(0.1, 41, 0.5, staircase=True)
@@ -221,17 +228,36 @@ def test_bfloat16_agrees_with_ml_dtypes():
 def steps_of(grid):
     """dtype -> every step of the grid, as Python numbers."""
     found = {dtype: [] for dtype in DTYPES}
-    for chunk in grid:
-        assert chunk.ndim == 1
-        assert 0 < chunk.size <= CHUNK
-        found[chunk.dtype.name] += chunk.tolist()
+    for piece in grid.pieces(3 * CHUNK):
+        chunks = list(grid.chunks(piece))
+        assert len(chunks) == piece.chunks
+        assert sum(chunk.size for chunk in chunks) == piece.size <= 3 * CHUNK
+        for chunk in chunks:
+            assert chunk.ndim == 1
+            assert 0 < chunk.size <= CHUNK
+            assert chunk.dtype == piece.dtype
+            found[piece.dtype] += chunk.tolist()
     return found
+
+
+@pytest.mark.parametrize(("size", "chunk"), [(1, CHUNK), (300, 100), (64 * CHUNK, CHUNK)])
+def test_the_grid_is_the_same_in_pieces_of_any_size(monkeypatch, size, chunk):
+    form = SCHEDULE.exact_form
+    whole = steps_of(Grid(form, 500))
+    monkeypatch.setattr("invtime.verification.grid.CHUNK", chunk)
+    pieced = Grid(form, 500)
+    found = {dtype: [] for dtype in DTYPES}
+    for piece in pieced.pieces(size):
+        assert piece.size <= size
+        for part in pieced.chunks(piece):
+            assert part.size <= chunk
+            found[piece.dtype] += part.tolist()
+    assert repr(found) == repr(whole)  # NaN among them
 
 
 def test_the_grid_has_every_step_and_the_edges_of_the_types():
     grid = Grid(SCHEDULE.exact_form, 20_000)
     found = steps_of(grid)
-    assert len(grid) == sum(1 for _ in grid)
     assert set(range(20_001)) <= set(found["int64"])
     for power in (7, 8, 15, 16, 24, 31, 32, 53):
         assert {2**power - 1, 2**power, 2**power + 1, -(2**power)} <= set(found["int64"])
@@ -272,12 +298,38 @@ def test_the_grid_leaves_out_what_the_contract_leaves_open():
     assert is_defined(STAIRCASE.exact_form, 40.99999999999999)
 
 
-# -- what is allowed -----------------------------------------------------------------------
+# -- what is expected, and what is allowed -------------------------------------------------
+
+
+@given(schedule=schedules(), data=st.data())
+def test_the_true_values_are_those_of_the_oracle(schedule, data):
+    step = data.draw(steps(schedule) | float_steps(schedule))
+    found = TrueValues(schedule).at(np.array([step]))
+    assert int(bits.ranks(found, "float64")[0]) == Reference(schedule).bits(step)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_true_values_are_the_same_in_every_dtype_of_the_step(dtype):
+    for schedule in (SCHEDULE, STAIRCASE, invtime.InverseTimeDecay(1e-3, 0.3, 1 / 3, True)):
+        reference = Reference(schedule)
+        for step in (np.array([0, 1, 41, 82, 100]), np.array([5, 100]).repeat(3)):
+            found = TrueValues(schedule).at(step.astype(dtype))
+            assert found.tolist() == [reference.value(n) for n in step.tolist()]
+
+
+@pytest.mark.parametrize("parameters", [(0.1, 1000, 0.3), (1, 0.1, 1, True)])
+def test_a_wrong_reading_of_decimals_is_seen(monkeypatch, parameters):
+    """What is expected must not come from the integers that every backend is given."""
+    monkeypatch.setattr("invtime.exact.ratio", lambda number: float(number).as_integer_ratio())
+    binary = invtime.InverseTimeDecay(*parameters)
+    report, runs = runs_of("numpy", binary, dtypes=["float64"])
+    assert not report.ok
+    assert runs["eager", "float64"].mismatches > 1000
 
 
 def test_whole_steps_allow_one_value_and_fractions_their_neighbours():
     steps = np.array([-2.5, 0, 7, 0.5, 2.0**53 - 1, 2.0**53, inf, nan])
-    values = exact_values(SCHEDULE.exact_form, steps)
+    values = TrueValues(SCHEDULE).at(steps)
     expected, low, high = Expected(steps, values).allowed("float64")
     assert (high - expected).tolist() == (expected - low).tolist() == [0, 0, 0, 1, 0, 1, 0, 0]
     integers = Expected(np.array([0, 2**53]), values[:2]).allowed("float64")
@@ -292,6 +344,7 @@ def test_numpy_agrees_and_the_report_is_json():
     assert report.ok
     assert [run.dtype for run in report.runs] == ["float64", *NARROW]
     assert all(run.points > 20_000 for run in report.runs if not run.note)
+    assert all(run.points == run.asked for run in report.runs)
     assert all(run.version == np.__version__ for run in report.runs)
     found = json.loads(report.to_json())
     assert found["ok"] is True
@@ -442,34 +495,35 @@ def test_progress_reaches_its_total():
     assert seen == [(done, total) for done in range(1, total + 1)]
 
 
-class Counting(ThreadPoolExecutor):
-    submitted = 0
-
-    def submit(self, *call):
-        self.submitted += 1
-        return super().submit(*call)
+def test_a_run_that_lacks_points_is_not_ok():
+    whole = Run("numpy", "2", "eager", "cpu", "float64", asked=10, points=10)
+    assert whole.ok
+    assert not dataclasses.replace(whole, points=9).ok
 
 
-def test_an_executor_gives_the_same_report_from_a_bounded_queue(monkeypatch):
-    monkeypatch.setattr(runner, "AHEAD", 2)
-    ahead = []
-    with Counting(2) as executor:
+def peak_of(steps):
+    """The most memory that NumPy and Python take for a verification, in bytes."""
+    tracemalloc.start()
+    try:
+        verify(SCHEDULE, backends=["numpy"], dtypes=["float32"], modes=["eager"], steps=steps)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
-        def note(done, total):
-            ahead.append(executor.submitted - done)
 
-        report = verify(
-            STAIRCASE,
-            backends=["off"],
-            dtypes=["float64"],
-            executor=executor,
-            progress=note,
-            steps=CHUNK,
-        )
-    assert report == verify(STAIRCASE, backends=["off"], dtypes=["float64"], steps=CHUNK)
-    assert not report.ok
-    assert executor.submitted == len(ahead)
-    assert max(ahead) <= 2
+def test_memory_does_not_grow_with_the_steps(monkeypatch):
+    monkeypatch.setattr(runner, "PIECE", 2 * CHUNK)
+    peak_of(10)
+    # Kept, the values of eight chunks more in five dtypes of the step would take 5 MiB.
+    assert peak_of(10 * CHUNK) < peak_of(2 * CHUNK) + 2**21
+
+
+def test_memory_does_not_grow_with_the_differences(monkeypatch):
+    monkeypatch.setattr(Off, "evaluate", lambda *call: NumpyBackend.evaluate(*call) * 2)
+    _, runs = runs_of("off", dtypes=["float32"], steps=2 * CHUNK)
+    run = runs["eager", "float32"]
+    assert run.mismatches > 10 * CHUNK
+    assert len(run.profile) < 2**11
 
 
 def test_compiled_step_dtypes_come_first():
@@ -488,6 +542,115 @@ def test_runs_do_not_share_a_code_object(monkeypatch):
     report, _ = runs_of("numpy", steps=10, dtypes=["float64", "float32", "float16"])
     assert report.ok
     assert len({id(code) for code in codes}) == len(codes) == 3
+
+
+# -- the profile ---------------------------------------------------------------------------
+
+
+def test_the_profile_has_the_largest_distance_of_each_stretch(monkeypatch):
+    def evaluate(self, form, x, dtype):
+        wide = np.float64(x)
+        out = NumpyBackend().evaluate(form, x, dtype)
+        later = x.dtype == np.uint16  # in another piece
+        wrong = [wide == 1000, wide == 1001, later & (wide == 1002), wide == 1900, wide == -7]
+        ulps = np.select(wrong, [1, 9, 12, 2, 3])
+        return (out.view(np.int32) + ulps.astype(np.int32)).view(np.float32)
+
+    monkeypatch.setattr(Off, "evaluate", evaluate)
+    _, runs = runs_of("off", dtypes=["float32"])
+    run = runs["eager", "float32"]
+    wrong = [(found.step, found.ulp) for found in run.profile if not found.allowed]
+    assert wrong == [(-7, 3), (1002, 12), (1900, 2)]
+    assert run.worst_ulp == 12
+    assert "profile" not in json.loads(verify(SCHEDULE, backends=["off"], steps=5).to_json())
+
+
+def test_the_profile_tells_what_is_allowed():
+    report, runs = runs_of("single", dtypes=["float32"])
+    assert report.ok
+    profile = runs["eager", "float32"].profile
+    assert {found.ulp for found in profile} == {1}
+    assert all(found.allowed for found in profile)
+    assert [found.step for found in profile] == sorted(found.step for found in profile)
+
+
+# -- JUnit ---------------------------------------------------------------------------------
+
+# element -> the attributes it must have, and what may be in it, as CI systems read them
+JUNIT = {
+    "testsuites": ({"tests", "failures", "errors", "skipped"}, {"testsuite"}),
+    "testsuite": ({"name", "tests", "failures", "errors", "skipped"}, {"properties", "testcase"}),
+    "properties": (set(), {"property"}),
+    "property": ({"name", "value"}, set()),
+    "testcase": ({"name", "classname"}, {"failure", "error", "skipped", "system-out"}),
+    "failure": ({"message", "type"}, set()),
+    "error": ({"message", "type"}, set()),
+    "skipped": ({"message"}, set()),
+    "system-out": (set(), set()),
+}
+
+
+def junit_of(report):
+    """The test suite in a report's JUnit XML, its shape checked."""
+    root = ET.fromstring(report.to_junit())
+    assert root.tag == "testsuites"
+    for element in root.iter():
+        attributes, children = JUNIT[element.tag]
+        assert attributes <= element.attrib.keys()
+        assert {child.tag for child in element} <= children
+    (suite,) = root
+    for counted in (root, suite):
+        for attribute, path in (
+            ("tests", ".//testcase"),
+            ("failures", ".//failure"),
+            ("errors", ".//error"),
+            ("skipped", ".//skipped"),
+        ):
+            assert int(counted.attrib[attribute]) == len(root.findall(path))
+    for case in suite.iter("testcase"):
+        assert len(case.findall("failure") + case.findall("error") + case.findall("skipped")) <= 1
+    names = [(case.attrib["classname"], case.attrib["name"]) for case in suite.iter("testcase")]
+    assert len(names) == len(set(names))
+    return suite
+
+
+def test_junit_has_a_case_for_each_run(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    report = verify(SCHEDULE, backends=["numpy", "off"], steps=1000)
+    suite = junit_of(report)
+    assert {name: suite.attrib[name] for name in ("tests", "failures", "errors", "skipped")} == {
+        "tests": "8",
+        "failures": "3",
+        "errors": "0",
+        "skipped": "2",  # bfloat16
+    }
+    config = suite.find("properties/property[@name='schedule']").attrib["value"]
+    assert json.loads(config) == SCHEDULE.get_config()
+    case = suite.find("testcase[@classname='invtime.off'][@name='eager cpu float64']")
+    assert "points differ, by up to 1 ULP" in case.find("failure").attrib["message"]
+    assert case.find("failure").text.startswith("first at int64 777: expected 0.07")
+    assert f"off {np.__version__}: " in case.find("system-out").text
+
+
+def test_junit_has_errors_and_what_is_missing(monkeypatch):
+    def evaluate(*call):
+        raise RuntimeError("\x1b[31mno <kernel> & \x00 \ud800\x1b[0m")
+
+    monkeypatch.setattr(Raising, "evaluate", evaluate)
+    known = registry.plugins().announced
+    for name in set(known) - {"raising", "absent"}:
+        monkeypatch.delitem(known, name)
+    suite = junit_of(verify(SCHEDULE, dtypes=["float64"], steps=10))
+    error = suite.find("testcase[@classname='invtime.raising']/error")
+    assert error.attrib["message"] == "at int64 steps: RuntimeError: ?[31mno <kernel> & ? ??[0m"
+    missing = suite.find("testcase[@classname='invtime.absent']/skipped")
+    assert missing.attrib["message"] == "no_such_framework is missing; run: pip install absent"
+
+
+def test_junit_fails_where_nothing_was_compared(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    suite = junit_of(verify(SCHEDULE, backends=["numpy"], dtypes=["bfloat16"], steps=10))
+    assert suite.find("testcase/error").attrib["message"] == "nothing was compared"
 
 
 # -- the frameworks ------------------------------------------------------------------------

@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from invtime import __version__
-from invtime.cli import backends, schema, table, verify
+from invtime.cli import (
+    audit,
+    backends,
+    check_log,
+    convert,
+    fingerprint,
+    plot,
+    schema,
+    table,
+    verify,
+)
 from invtime.cli.output import emit
 
 app = typer.Typer(
@@ -35,5 +45,15 @@ def invtime(
     """Inverse time decay of a learning rate, the same bits in every framework."""
 
 
-for command in (verify.verify, table.table, backends.backends, schema.schema):
+for command in (
+    verify.verify,
+    audit.audit,
+    check_log.check_log,
+    table.table,
+    fingerprint.fingerprint,
+    convert.convert,
+    plot.plot,
+    backends.backends,
+    schema.schema,
+):
     app.command()(command)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 
 import typer
 from rich.box import SIMPLE
@@ -44,9 +45,15 @@ def bad_input() -> Iterator[None]:
     """Turn what the user got wrong into one line on stderr and exit status 2."""
     try:
         yield
-    except (InvTimeError, OSError) as error:
+    except (InvTimeError, OSError, ImportError) as error:
         print(f"invtime: {' '.join(str(error).split())}", file=sys.stderr)
         raise typer.Exit(2) from None
+
+
+def check_writable(path: Path) -> None:
+    """Raise OSError before any work is done, where a file cannot be written in the end."""
+    with path.open("ab"):
+        pass
 
 
 def as_table(

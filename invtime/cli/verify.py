@@ -6,17 +6,20 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from invtime.cli import schedule as options
-from invtime.cli.output import Format, as_table, bad_input, emit
+from invtime.cli.output import Format, as_table, bad_input, check_writable, emit
+from invtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Executor
 
-    from invtime.verification import Difference, Report, Run
+    from invtime.verification import Report, Run
 
 NUMBERS = ("points", "mismatches", "worst ULP")
 COLUMNS = ("backend", "mode", "device", "dtype", *NUMBERS, "first differing step", "note")
@@ -44,6 +47,22 @@ def verify(
         list[str] | None, typer.Option(help="Only this result dtype; may be repeated.")
     ] = None,
     layout: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.TABLE,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write JUnit XML too, for a CI system.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the ULP distance by step too, .png or .svg."),
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Do the work on a Dask cluster, such as tcp://host:8786."
+        ),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="With --dask, the longest wait for one piece, in seconds.")
+    ] = 1800,
 ) -> None:
     """Compare every installed backend with the exact values, bit by bit.
 
@@ -53,16 +72,20 @@ def verify(
     Example: `invtime verify --initial-learning-rate 0.1 --decay-steps 1000 --decay-rate 0.5
     --backend numpy`
 
-    Exit status: 0 if nothing differs, 1 on a mismatch or where a framework failed, 2 for bad
-    input.
+    Exit status: 0 if nothing differs, 1 on a mismatch or where a framework or a worker failed, 2
+    for bad input.
     """
-    from invtime import verification
+    from invtime import plotting, verification
 
     # TensorFlow warns of retracing: one function is traced for each dtype of the step here.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with bad_input():
         found = options.build(initial_learning_rate, decay_steps, decay_rate, staircase, config)
-        with _progress() as progress:
+        if plot is not None:
+            plotting.check_path(plot)
+        for path in filter(None, (junit, plot)):
+            check_writable(path)
+        with _executor(dask) as executor, _progress() as progress:
             report = verification.verify(
                 found,
                 backends=backend,
@@ -70,10 +93,44 @@ def verify(
                 devices=device,
                 dtypes=dtype,
                 steps=steps,
+                executor=executor,
+                timeout=timeout,
                 progress=progress,
             )
+        if junit is not None:
+            junit.write_text(report.to_junit(), "utf-8")
+        if plot is not None:
+            drawn, ax = plotting.figure()
+            report.plot(ax)
+            plotting.save(drawn, plot)
     emit([report.to_json(indent=2)] if layout is Format.JSON else _lines(report))
     raise typer.Exit(0 if report.ok else 1)
+
+
+@contextmanager
+def _executor(address: str | None) -> Iterator[Executor | None]:
+    """The workers of a Dask cluster, where its scheduler's address is given."""
+    if address is None:
+        yield None
+        return
+    try:
+        from distributed import Client
+        from distributed.comm import resolve_address
+    except ImportError as error:
+        raise ImportError(
+            f"--dask needs dask.distributed, which does not import ({error}); "
+            'run: python -m pip install "dask[distributed]"'
+        ) from error
+    try:
+        resolve_address(address)  # a client of a wrong one would go on trying behind its error
+    except ValueError as error:
+        raise ConfigError(
+            f"--dask is {address!r}: {error}; pass one such as tcp://host:8786"
+        ) from None
+    with Client(address, timeout=10, set_as_default=False) as client:
+        client.wait_for_workers(1, timeout=30)
+        with client.get_executor() as executor:
+            yield executor
 
 
 @contextmanager
@@ -98,14 +155,8 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _cells(run: Run) -> list[str]:
-    counts = [str(count) for count in (run.points, run.mismatches, run.worst_ulp)]
-    first = "" if run.first is None else _first(run.first)
+    points = str(run.points) if run.points == run.asked else f"{run.points} of {run.asked}"
+    counts = [points, str(run.mismatches), str(run.worst_ulp)]
+    first = "" if run.first is None else str(run.first)
     note = run.note if run.error is None else f"failed {run.error}"
     return [f"{run.backend} {run.version}", run.mode, run.device, run.dtype, *counts, first, note]
-
-
-def _first(difference: Difference) -> str:
-    return (
-        f"{difference.step_dtype} {difference.step}: expected {difference.expected!r} "
-        f"({difference.expected_bits}), found {difference.found!r} ({difference.found_bits})"
-    )

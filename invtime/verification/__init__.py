@@ -8,7 +8,7 @@
 (True, [0])
 """
 
-from invtime.verification.report import Difference, Missing, Report, Run
+from invtime.verification.report import Difference, Distance, Missing, Report, Run
 from invtime.verification.runner import verify
 
-__all__ = ["Difference", "Missing", "Report", "Run", "verify"]
+__all__ = ["Difference", "Distance", "Missing", "Report", "Run", "verify"]

@@ -74,6 +74,8 @@ def distance(a: Ranks, b: Ranks) -> npt.NDArray[np.uint64]:
 def _rank(word: Ranks, dtype: str) -> Ranks:
     width, fraction = LAYOUTS[dtype]
     infinity = 2 ** (width - 1) - 2**fraction
+    if word.size and word.min() >= 0 and word.max() <= infinity:  # as rates are
+        return word
     rank = word ^ ((word >> 63) & (2 ** (width - 1) - 1))
     quiet_nan = infinity + 2 ** (fraction - 1)
     return np.asarray(np.where((rank > infinity) | (rank < ~infinity), quiet_nan, rank))

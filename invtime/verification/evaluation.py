@@ -1,7 +1,8 @@
-"""One run while it goes on: the schedule in one place, evaluated chunk by chunk."""
+"""One run where it takes place: the schedule, evaluated and compared chunk by chunk."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,39 +14,65 @@ from invtime.spec import InverseTimeDecay
 from invtime.verification import bits
 from invtime.verification.bits import Ranks
 from invtime.verification.expected import Expected
-from invtime.verification.grid import CHUNK, COMPILED, DTYPES
-from invtime.verification.report import Run
+from invtime.verification.grid import CHUNK
 from invtime.verification.selection import Place
 from invtime.verification.tally import Tally
 
 
+@dataclass(slots=True)
+class Outcome:
+    """What one run made of one piece of the grid."""
+
+    version: str
+    """The framework's version where it took place."""
+    tally: Tally
+    refused: int = 0
+    """The steps that the backend does not take, for their dtype."""
+    skipped: str | None = None
+    error: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run ended here; if not, every step must be compared or refused."""
+        return self.skipped is not None or self.error is not None
+
+
 class Evaluation:
-    """A schedule in one place: `compare` takes the chunks, `result` gives the `Run`."""
+    """A schedule in one place: `compare` takes the chunks of a piece, `take` the outcome."""
 
     def __init__(self, schedule: InverseTimeDecay, place: Place) -> None:
         self._schedule = schedule
         self._place = place
         self._kernel: Kernel | None = None
-        self._tally = Tally(place.dtype)
-        eager = place.mode == next(iter(place.backend.modes()))
-        self._step_dtypes = DTYPES if eager else COMPILED
-        self._refused: list[str] = []
         self._skipped: str | None = None
         self._error: str | None = None
+        self._start()
         try:
             place.backend.dtype(place.dtype)
         except PlacementError as error:
             self._skipped = str(error)
 
+    def _start(self) -> None:
+        self._tally = Tally(self._place.dtype)
+        self._refused = 0
+
+    def take(self) -> Outcome:
+        """The outcome since the last call."""
+        outcome = Outcome(
+            self._place.version, self._tally, self._refused, self._skipped, self._error
+        )
+        self._start()
+        return outcome
+
     def compare(self, expected: Expected) -> None:
         """Evaluate a chunk and count what differs; what the framework raises ends the run."""
-        dtype = expected.steps.dtype.name
-        if self._skipped or self._error or dtype not in self._step_dtypes:
+        if self._skipped or self._error:
             return
         try:
             self._compare(expected)
         except Exception as error:  # a framework can raise anything
             reason = (str(error).strip().splitlines() or [""])[0]
+            dtype = expected.steps.dtype.name
             self._error = f"at {dtype} steps: {type(error).__name__}: {reason}"
 
     def _compare(self, expected: Expected) -> None:
@@ -56,7 +83,7 @@ class Evaluation:
         try:
             native = backend.coerce(padded, backend.device(device))
         except StepTypeError:
-            self._refused.append(steps.dtype.name)
+            self._refused += steps.size
             return
         precision = backend.precision(native)
         if precision < 53 and dtype == "float64":
@@ -77,40 +104,6 @@ class Evaluation:
         # Dynamo keeps what it compiled by code object, eight at most: each run needs its own.
         kernel.__code__ = kernel.__code__.replace()
         return backend.modes()[mode](kernel)
-
-    def result(self) -> Run:
-        """The run as far as it has come."""
-        place, tally = self._place, self._tally
-        error = self._error
-        if error is None and not self._skipped and not tally.points:
-            error = f"no step was evaluated: refused are {', '.join(dict.fromkeys(self._refused))}"
-        return Run(
-            backend=place.backend.name,
-            version=place.version,
-            mode=place.mode,
-            device=place.device,
-            dtype=place.dtype,
-            points=tally.points,
-            mismatches=tally.mismatches,
-            worst_ulp=tally.worst_ulp,
-            first=tally.first,
-            neighbours=tally.neighbours,
-            flushed=tally.flushed,
-            note=self._note(),
-            error=error,
-        )
-
-    def _note(self) -> str:
-        if self._skipped:
-            return f"skipped: {self._skipped}"
-        notes = []
-        if self._tally.flushed:
-            notes.append(f"subnormals flushed to zero: {self._tally.flushed}")
-        if self._tally.neighbours:
-            notes.append(f"neighbours, as allowed: {self._tally.neighbours}")
-        if self._refused:
-            notes.append(f"no {', '.join(dict.fromkeys(self._refused))} steps")
-        return "; ".join(notes)
 
 
 def _ranks(found: npt.NDArray[Any], dtype: str) -> Ranks:

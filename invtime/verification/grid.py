@@ -1,6 +1,6 @@
 """The steps at which backends are compared, in every integer and float dtype of NumPy.
 
-For each dtype there are two parts, in chunks of at most `CHUNK` steps:
+For each dtype there are two parts, cut into pieces, and those into chunks of at most `CHUNK`:
 
     consecutive   every whole step 0, 1, ..., last
     edges         around every power of two, the first steps of plateaus near those and of
@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from math import inf, isfinite, nan, nextafter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,8 +38,31 @@ DTYPES = (*COMPILED, "int8", "int16", "uint8", "uint16", "uint32", "uint64", "fl
 SPECIAL = (-0.0, -0.5, -1e300, -inf, 5e-324, 1e-310, 1e-30, 1e30, 1e300, inf, nan)
 
 
+class Piece(NamedTuple):
+    """A stretch of one part of the grid."""
+
+    dtype: str
+    edges: bool
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        """The number of steps."""
+        return self.stop - self.start
+
+    @property
+    def chunks(self) -> int:
+        """The number of chunks in it."""
+        return -(-self.size // CHUNK)
+
+    def __str__(self) -> str:
+        part = "edges" if self.edges else "steps"
+        return f"the {self.dtype} {part} {self.start} to {self.stop - 1}"
+
+
 class Grid:
-    """The chunks of steps for one form, made as they are iterated over.
+    """The steps for one form, made as they are asked for.
 
     Args:
         form: the exact form of the schedule.
@@ -55,18 +78,21 @@ class Grid:
             for dtype in DTYPES
         }
 
-    def __len__(self) -> int:
-        """The number of chunks."""
-        sizes = [*self._stops.values(), *(edges.size for edges in self._edges.values())]
-        return sum(-(-size // CHUNK) for size in sizes)
+    def pieces(self, size: int) -> Iterator[Piece]:
+        """The whole grid, in pieces of at most `size` steps."""
+        for dtype in DTYPES:
+            for edges, stop in ((False, self._stops[dtype]), (True, self._edges[dtype].size)):
+                for start in range(0, stop, size):
+                    yield Piece(dtype, edges, start, min(start + size, stop))
 
-    def __iter__(self) -> Iterator[Steps]:
-        for dtype, stop in self._stops.items():
-            for start in range(0, stop, CHUNK):
-                yield np.arange(start, min(start + CHUNK, stop)).astype(dtype)
-            edges = self._edges[dtype]
-            for start in range(0, edges.size, CHUNK):
-                yield edges[start : start + CHUNK]
+    def chunks(self, piece: Piece) -> Iterator[Steps]:
+        """The steps of a piece."""
+        for start in range(piece.start, piece.stop, CHUNK):
+            stop = min(start + CHUNK, piece.stop)
+            if piece.edges:
+                yield self._edges[piece.dtype][start:stop]
+            else:
+                yield np.arange(start, stop, dtype=np.int64).astype(piece.dtype)
 
 
 def first_step(form: ExactForm, stage: int) -> int:

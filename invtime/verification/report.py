@@ -1,17 +1,23 @@
-"""The outcome of a verification: plain frozen data, and its JSON."""
+"""The outcome of a verification: plain frozen data, its JSON, its JUnit XML, its picture."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invtime.spec import InverseTimeDecay
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first step of a run whose value is not an allowed one, in the grid's order."""
+    """The first step of a run whose value is not an allowed one, in the grid's order.
+
+    Its text is one line, as in the table: the step, and both values with their bits.
+    """
 
     step: int | float
     step_dtype: str
@@ -22,6 +28,23 @@ class Difference:
     """In hexadecimal, such as '0x3dcccccd'; every NaN shows the bits of one."""
     found_bits: str
 
+    def __str__(self) -> str:
+        return (
+            f"{self.step_dtype} {self.step}: expected {self.expected!r} ({self.expected_bits}), "
+            f"found {self.found!r} ({self.found_bits})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """The largest distance from the expected value in a stretch of the steps."""
+
+    step: int | float
+    ulp: int
+    """In ULP of the run's dtype."""
+    allowed: bool
+    """Whether the contract allows it: a neighbour, or a subnormal flushed to zero."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -29,10 +52,12 @@ class Run:
 
     backend: str
     version: str
-    """The framework's version."""
+    """The framework's version; all of them, where an executor's workers have several."""
     mode: str
     device: str
     dtype: str
+    asked: int = 0
+    """The steps to compare: those of the grid in the dtypes that the backend takes."""
     points: int = 0
     """The steps compared."""
     mismatches: int = 0
@@ -46,12 +71,14 @@ class Run:
     """Steps with zero where a subnormal number of `dtype` was expected, which is allowed."""
     note: str = ""
     error: str | None = None
-    """What the framework raised; the run ended there."""
+    """What the framework raised, or what an executor lost; the run ended there."""
+    profile: tuple[Distance, ...] = ()
+    """The largest distances by step, of at most 16 stretches to an octave of the step."""
 
     @property
     def ok(self) -> bool:
-        """Whether the run reached its end without a mismatch (a skipped run did)."""
-        return self.error is None and not self.mismatches
+        """Whether all points asked for were compared without a mismatch (none, if skipped)."""
+        return self.error is None and not self.mismatches and self.points == self.asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +96,8 @@ class Report:
     """Every run of a verification, and the backends that could not take part."""
 
     schedule: InverseTimeDecay
+    steps: int
+    """The last of the consecutive steps."""
     runs: tuple[Run, ...]
     missing: tuple[Missing, ...] = ()
 
@@ -78,22 +107,43 @@ class Report:
         return any(run.points for run in self.runs) and all(run.ok for run in self.runs)
 
     def to_json(self, indent: int | None = None) -> str:
-        """The report as a JSON object: schedule, ok, runs, missing.
+        """The report as a JSON object: schedule, steps, ok, runs, missing.
 
         The numbers of a difference are JSON strings: they may be NaN, infinite, or integers
-        that other readers of JSON would round.
+        that other readers of JSON would round. The profiles are left out.
         """
         report = {
             "schedule": self.schedule.get_config(),
+            "steps": self.steps,
             "ok": self.ok,
             "runs": [_plain(run) for run in self.runs],
             "missing": [asdict(missing) for missing in self.missing],
         }
         return json.dumps(report, indent=indent, allow_nan=False)
 
+    def to_junit(self) -> str:
+        """The report as JUnit XML, which CI systems read: each run is a test case.
+
+        A mismatch is a failure, a run that ended early an error. What was not compared, for
+        its dtype or for a backend that is missing, is skipped.
+        """
+        from invtime.verification.junit import to_junit
+
+        return to_junit(self)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the distances in ULP by step, on `ax` or on pyplot's current axes.
+
+        Raises ImportError where matplotlib is not installed.
+        """
+        from invtime.verification.picture import draw
+
+        return draw(self, ax)
+
 
 def _plain(run: Run) -> dict[str, Any]:
     fields = asdict(run)
+    del fields["profile"]
     if run.first is not None:
         fields["first"] = {key: str(value) for key, value in asdict(run.first).items()}
     return {**fields, "ok": run.ok}

@@ -1,26 +1,29 @@
-"""Every backend over the whole grid, compared with the exact values chunk by chunk.
+"""Every backend over the whole grid, compared with the exact values piece by piece.
 
-A chunk of exact values is computed once and shared by all runs, and memory does not grow
-with the number of steps.
+The work is done here, or by the workers of an executor; memory does not grow with the number
+of steps. What comes back is counted against what was asked for.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import closing
 
-from invtime.errors import ConfigError
-from invtime.exact import ExactForm
+from invtime.errors import ConfigError, InvTimeError
 from invtime.spec import InverseTimeDecay
-from invtime.verification.bits import Floats
-from invtime.verification.evaluation import Evaluation
-from invtime.verification.expected import Expected, exact_values
-from invtime.verification.grid import Grid, Steps
+from invtime.verification.account import Account
+from invtime.verification.evaluation import Outcome
+from invtime.verification.grid import CHUNK, Piece
 from invtime.verification.report import Report
-from invtime.verification.selection import load, select
+from invtime.verification.selection import Place, load, select
+from invtime.verification.sweep import Job, Sweep, compare
 
-AHEAD = 32  # chunks in work on an executor, ahead of the one that is compared
+PIECE = 64 * CHUNK  # steps that are handed out at a time: about a second's work
+AHEAD = 128  # pieces in work on an executor, ahead of the one that is counted
+TRIES = 3  # for each piece
 
 
 def verify(
@@ -32,6 +35,7 @@ def verify(
     dtypes: Sequence[str] | None = None,
     steps: int = 100_000,
     executor: Executor | None = None,
+    timeout: float | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Report:
     """Compare every backend with the exact value of `schedule`, bit by bit.
@@ -47,8 +51,12 @@ def verify(
             all of that kind; None means all.
         dtypes: result dtypes; None means all four. NumPy skips bfloat16 without ml_dtypes.
         steps: the last of the consecutive integer steps, 0 or more.
-        executor: computes the exact values ahead of the comparison. Let it use processes:
-            they are plain Python, which threads do not speed up.
+        executor: whose workers do the work, a piece of the grid at a time, such as a
+            `ProcessPoolExecutor` that spawns, or `dask.distributed.Client(...).get_executor()`.
+            Each worker needs the same backends and devices; threads of one process take turns.
+            A piece that comes back short or not at all is tried three times, then reported.
+        timeout: how long to wait for one piece of an executor, in seconds; None has no end, also
+            where every worker is gone and the executor waits for new ones.
         progress: called as progress(done, total), in chunks, from the calling thread.
 
     Returns:
@@ -64,32 +72,124 @@ def verify(
     if type(steps) is not int or steps < 0:
         raise ConfigError(f"steps is {steps!r}; it must be an int of 0 or more; pass 100_000, say")
     loaded, missing = load(backends)
-    runs = [Evaluation(schedule, place) for place in select(loaded, modes, devices, dtypes)]
-    grid = Grid(schedule.exact_form, steps)
-    done, total = 0, len(grid) * len(runs)
-    for chunk, values in _with_values(schedule.exact_form, grid, executor):
-        expected = Expected(chunk, values)
-        for run in runs:
-            run.compare(expected)
-            done += 1
-            if progress is not None:
-                progress(done, total)
-    return Report(schedule, tuple(run.result() for run in runs), missing)
-
-
-def _with_values(
-    form: ExactForm, chunks: Iterable[Steps], executor: Executor | None
-) -> Iterator[tuple[Steps, Floats]]:
-    """Each chunk with its exact values, at most `AHEAD` chunks in work at a time."""
+    places = select(loaded, modes, devices, dtypes)
+    sweep = Sweep(schedule, steps, places)
+    books = _Books(sweep, places, progress)
     if executor is None:
-        for chunk in chunks:
-            yield chunk, exact_values(form, chunk)
-        return
-    pending: deque[tuple[Steps, Future[Floats]]] = deque()
-    for chunk in chunks:
-        pending.append((chunk, executor.submit(exact_values, form, chunk)))
-        if len(pending) > AHEAD:
-            first, future = pending.popleft()
-            yield first, future.result()
-    for chunk, future in pending:
-        yield chunk, future.result()
+        for piece in books.pieces():
+            books.enter(piece, sweep.compare(piece, books.tick))
+    else:
+        spots = tuple((p.backend.name, p.mode, p.device, p.dtype) for p in places)
+        job = Job(schedule, steps, spots, uuid.uuid4().hex)
+        try:
+            with closing(_outcomes(executor, job, books, timeout)) as outcomes:
+                for piece, outcome in outcomes:
+                    books.tick(piece.chunks * len(outcome))
+                    books.enter(piece, outcome)
+        except _LostError as lost:
+            for account in books.accounts:
+                account.fail(str(lost))
+    runs = tuple(account.result() for account in books.accounts)
+    return Report(schedule, steps, runs, missing)
+
+
+class _LostError(Exception):
+    """A piece of the grid did not come back, or not whole, however often it was tried."""
+
+
+class _Books:
+    """The accounts of all runs, and how far they are."""
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        places: Iterable[Place],
+        progress: Callable[[int, int], object] | None,
+    ) -> None:
+        self._grid = sweep.grid
+        self._progress = progress
+        self._done = self._total = 0
+        self.accounts = [Account(place) for place in places]
+        self._takers = {
+            dtype: [account for account in self.accounts if dtype in account.place.step_dtypes]
+            for dtype in {piece.dtype for piece in self._grid.pieces(PIECE)}
+        }
+        for piece in self._grid.pieces(PIECE):
+            self._total += piece.chunks * len(self._takers[piece.dtype])
+            for account in self._takers[piece.dtype]:
+                account.asked += piece.size
+
+    def pieces(self) -> Iterator[Piece]:
+        """The pieces that some run still has to compare."""
+        for piece in self._grid.pieces(PIECE):
+            if any(account.open for account in self._takers[piece.dtype]):
+                yield piece
+
+    def enter(self, piece: Piece, outcomes: list[Outcome]) -> None:
+        """Enter the outcomes of a piece, one for each run that takes its dtype."""
+        for account, outcome in zip(self._takers[piece.dtype], outcomes, strict=True):
+            account.add(piece, outcome)
+
+    def check(self, piece: Piece, outcomes: list[Outcome]) -> None:
+        """Raise InvTimeError where a run that goes on lacks steps of the piece."""
+        for account, outcome in zip(self._takers[piece.dtype], outcomes, strict=True):
+            came = outcome.tally.points + outcome.refused
+            if account.open and not outcome.ended and came != piece.size:
+                raise InvTimeError(f"{came} of {piece.size} points came back")
+
+    def tick(self, chunks: int = 1) -> None:
+        """Count chunks that are done, in all runs together."""
+        self._done += chunks
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+
+def _outcomes(
+    executor: Executor, job: Job, books: _Books, timeout: float | None
+) -> Generator[tuple[Piece, list[Outcome]], None, None]:
+    """Each piece with its outcomes, in order, at most `AHEAD` pieces in work at a time."""
+    pending: deque[tuple[Piece, Future[list[Outcome]]]] = deque()
+    try:
+        for piece in books.pieces():
+            pending.append((piece, _submit(executor, job, piece, 0)))
+            if len(pending) > AHEAD:
+                yield _whole(executor, job, books, timeout, *pending.popleft())
+        while pending:
+            yield _whole(executor, job, books, timeout, *pending.popleft())
+    finally:
+        for _, future in pending:
+            future.cancel()
+
+
+def _whole(
+    executor: Executor,
+    job: Job,
+    books: _Books,
+    timeout: float | None,
+    piece: Piece,
+    future: Future[list[Outcome]],
+) -> tuple[Piece, list[Outcome]]:
+    """The outcomes of a piece, which is tried again where it was lost or is not whole."""
+    attempt = 1
+    while True:
+        try:
+            outcomes = future.result(timeout)
+            books.check(piece, outcomes)
+            return piece, outcomes
+        except Exception as error:  # a worker died, raised anything, or is silent
+            future.cancel()
+            if attempt == TRIES:
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                raise _LostError(f"{piece} were lost in {TRIES} tries: {reason}") from error
+        future = _submit(executor, job, piece, attempt)
+        attempt += 1
+
+
+def _submit(executor: Executor, job: Job, piece: Piece, attempt: int) -> Future[list[Outcome]]:
+    """The future of a piece; an executor that takes no more gives one that has failed."""
+    try:
+        return executor.submit(compare, job, piece, attempt)
+    except Exception as error:  # a pool that broke, a client that was closed
+        failed: Future[list[Outcome]] = Future()
+        failed.set_exception(error)
+        return failed

@@ -9,6 +9,7 @@ from invtime import registry
 from invtime.backends.base import Backend
 from invtime.dtypes import DTYPES, dtype_name
 from invtime.errors import PlacementError
+from invtime.verification import grid
 from invtime.verification.report import Missing
 
 
@@ -27,6 +28,12 @@ class Place(NamedTuple):
     mode: str
     device: str
     dtype: str
+
+    @property
+    def step_dtypes(self) -> tuple[str, ...]:
+        """The dtypes of the steps there: all in the eager mode, which comes first."""
+        eager = self.mode == next(iter(self.backend.modes()))
+        return grid.DTYPES if eager else grid.COMPILED
 
 
 def load(names: Sequence[str] | None) -> tuple[list[Loaded], tuple[Missing, ...]]:

@@ -1,0 +1,17 @@
+"""The learning rates that a run has logged, against the schedule that it was to have.
+
+>>> import invtime
+>>> from invtime.checklog import Log, diagnose
+>>> schedule = invtime.InverseTimeDecay(0.1, 1000, 0.5)
+>>> diagnose(Log.of({0: 0.1, 1000: 0.0667}), schedule).level
+'digits'
+>>> diagnose(Log.of({0: 0.1, 1000: 0.05}), schedule).explanations[0].parameters
+{'decay_rate': 1}
+"""
+
+from invtime.checklog.diagnosis import diagnose
+from invtime.checklog.log import Log, LogError
+from invtime.checklog.reading import read
+from invtime.checklog.report import Diagnosis, Explanation
+
+__all__ = ["Diagnosis", "Explanation", "Log", "LogError", "diagnose", "read"]

@@ -1,0 +1,99 @@
+"""A log beside a schedule, and what the logged rates say about the steps they were taken at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from math import ceil, floor, inf
+
+import numpy as np
+
+from invtime.checklog.agreement import Floats, Rates
+from invtime.spec import InverseTimeDecay
+from invtime.verification.grid import first_step
+
+Between = tuple[float, float]
+
+
+class Case:
+    """The rates of a log, the steps that they should be of, and the schedule.
+
+    Args:
+        steps: counted as the schedule counts them.
+        rates: one for each.
+        schedule: the one that the run was to have.
+    """
+
+    def __init__(self, steps: Sequence[int], rates: Rates, schedule: InverseTimeDecay) -> None:
+        self.steps = steps
+        self.rates = rates
+        self.schedule = schedule
+        self.expected = self.values(schedule)
+        self.moves = len(set(rates.printed)) > 1
+
+    def values(
+        self, schedule: InverseTimeDecay, count: Callable[[int], int] = lambda n: n
+    ) -> Floats:
+        """The exact values of a schedule at the steps, or at what `count` makes of them."""
+        return np.array([schedule(count(n)) for n in self.steps])
+
+    def fits(self, values: Floats, level: str) -> bool:
+        """Whether every rate agrees with these values."""
+        return self.rates.agree(values, level)
+
+    def turns(self, schedule: InverseTimeDecay) -> list[float]:
+        """n / S of each step, or the plateau of a staircase."""
+        form = schedule.exact_form
+        held = [max(n, 0) for n in self.steps]
+        if schedule.staircase:
+            return [n * form.Q // form.P for n in held]
+        return [n * form.Q / form.P for n in held]
+
+    @cache  # noqa: B019 (a case lives as long as its diagnosis)
+    def bounds(self, level: str) -> list[Between]:
+        """Between what the exact value of each rate lies."""
+        low, high = self.rates.bounds(level)
+        return list(zip(low.tolist(), high.tolist(), strict=True))
+
+    @cache  # noqa: B019
+    def turns_of_rates(self, level: str) -> list[Between]:
+        """Between which n / S, or plateaus, each rate was taken."""
+        initial, decay = self.schedule.initial_learning_rate, self.schedule.decay_rate
+        turns = [
+            (
+                (initial / high - 1) / decay if high else inf,
+                (initial / low - 1) / decay if low else inf,
+            )
+            for low, high in self.bounds(level)
+        ]
+        if self.schedule.staircase:
+            return [(_up(least), _down(most)) for least, most in turns]
+        return turns
+
+    @cache  # noqa: B019
+    def steps_of_rates(self, level: str) -> list[Between]:
+        """Between which steps each rate was taken; -inf from where it is the initial one."""
+        form = self.schedule.exact_form
+        steps = []
+        for least, most in self.turns_of_rates(level):
+            if self.schedule.staircase:
+                first = first_step(form, int(least)) if 0 < least < inf else least
+                last = first_step(form, int(most) + 1) - 1 if -1 < most < inf else most
+            else:
+                first, last = _up(least * form.P / form.Q), _down(most * form.P / form.Q)
+            steps.append((first if least > 0 else -inf, last))
+        return steps
+
+
+def overlap(intervals: Iterable[Between]) -> Between:
+    """What all intervals have in common; empty where the first is above the second."""
+    found = list(intervals)
+    return max(low for low, _ in found), min(high for _, high in found)
+
+
+def _up(value: float) -> float:
+    return ceil(value) if abs(value) < 2**62 else value
+
+
+def _down(value: float) -> float:
+    return floor(value) if abs(value) < 2**62 else value

@@ -1,0 +1,122 @@
+"""`invtime audit`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from invtime import config as configs
+from invtime.cli import schedule as options
+from invtime.cli.output import as_table, bad_input, emit
+from invtime.spec import InverseTimeDecay
+
+if TYPE_CHECKING:
+    from invtime.audit import Audit
+
+
+class Layout(StrEnum):
+    """How the findings are written."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+def audit(
+    initial_learning_rate: options.InitialLearningRate = None,
+    decay_steps: options.DecaySteps = None,
+    decay_rate: options.DecayRate = None,
+    staircase: options.Staircase = False,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="A config in JSON, or a list of them; - reads stdin.",
+            rich_help_panel=options.PANEL,
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="The number of the run's steps.")] = 100_000,
+    start: Annotated[int, typer.Option(min=0, help="The first step of the run.")] = 0,
+    peer: Annotated[
+        list[str] | None, typer.Option(help="Only this peer, such as keras-jax; may be repeated.")
+    ] = None,
+    layout: Annotated[Layout, typer.Option("--format", help="How to write it.")] = Layout.TABLE,
+) -> None:
+    """Say whether a run with Keras's, Paddle's or a hand-written schedule had another one.
+
+    Calls what people use for this schedule today, each in a process of its own and on the CPU,
+    and compares it with the exact values: the drops of a staircase that come late or early,
+    and the steps with other bits. What is not installed is listed with the reason.
+
+    Example: `invtime audit --initial-learning-rate 0.1 --decay-steps 41 --decay-rate 0.5
+    --staircase --peer keras-jax`
+
+    Exit status: 0 if nobody was affected (other bits within rounding affect nobody), 1 if
+    somebody was or failed, 2 for bad input.
+    """
+    with bad_input():
+        found = _schedules(initial_learning_rate, decay_steps, decay_rate, staircase, config)
+        from invtime import audit
+
+        with _progress() as progress:
+            report = audit.audit(found, peers=peer, start=start, steps=steps, progress=progress)
+    emit(_lines(report, layout))
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def _schedules(
+    initial_learning_rate: str | None,
+    decay_steps: str | None,
+    decay_rate: str | None,
+    staircase: bool,
+    config: str | None,
+) -> list[InverseTimeDecay]:
+    """The schedule of the options, or those of the file."""
+    given = (initial_learning_rate, decay_steps, decay_rate, staircase or None)
+    if config is None or any(option is not None for option in given):
+        return [options.build(initial_learning_rate, decay_steps, decay_rate, staircase, config)]
+    text = sys.stdin.buffer.read() if config == "-" else Path(config).read_bytes()
+    found = configs.loads(text)
+    if not isinstance(found, list):
+        return [InverseTimeDecay.from_config(found)]
+    return [InverseTimeDecay.from_json(json.dumps(one)) for one in found]
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None] | None]:
+    """The peer at work, on stderr while it is a terminal."""
+    from rich.console import Console
+
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with Console(stderr=True).status("audit") as status:
+        yield lambda name: status.update(f"audit: {name}")
+
+
+def _lines(report: Audit, layout: Layout) -> Iterator[str]:
+    from invtime.audit import page
+
+    if layout is Layout.JSON:
+        yield report.to_json(indent=2)
+    elif layout is Layout.MARKDOWN:
+        yield from page.markdown(report)
+    else:
+        for schedule in report.schedules:
+            yield page.call(schedule)
+            rows = map(page.cells, report.of(schedule))
+            yield from as_table(page.COLUMNS, rows, page.NUMBERS)
+            yield from page.verdicts(report, schedule)
+            yield ""
+        versions = {finding.version for finding in report.findings}
+        parts = sorted({part for version in versions for part in version.split(", ")})
+        yield f"versions: {', '.join(parts)}"
+        for skipped in report.skipped:
+            yield f"not called: {skipped.peer} ({skipped.reason})"

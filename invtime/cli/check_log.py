@@ -1,0 +1,58 @@
+"""`invtime check-log`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from invtime.cli import schedule as options
+from invtime.cli.output import Format, bad_input, emit
+
+
+def check_log(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="CSV, JSON lines, metrics.csv, trainer_state.json, or an event file; - is stdin.",
+        ),
+    ],
+    initial_learning_rate: options.InitialLearningRate = None,
+    decay_steps: options.DecaySteps = None,
+    decay_rate: options.DecayRate = None,
+    staircase: options.Staircase = False,
+    config: options.Config = None,
+    step_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The column or key of the steps.")
+    ] = None,
+    rate_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The column, key or tag of the rates.")
+    ] = None,
+    first_step: Annotated[
+        int | None, typer.Option(help="What the log calls the schedule's step 0.")
+    ] = None,
+    layout: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.TABLE,
+) -> None:
+    """Say whether a run's logged learning rates are those of a schedule, and if not, why.
+
+    A match is one in bits (float64, or float32) or in the digits that were printed. What else
+    may explain the log is tried: shifted steps, epochs for updates, a staircase or none, the
+    late drop of compiled Keras, another parameter.
+
+    Example: `invtime check-log metrics.csv --initial-learning-rate 0.1 --decay-steps 41
+    --decay-rate 0.5 --staircase`
+
+    Exit status: 0 for a match, 1 for none, 2 for bad input.
+    """
+    with bad_input():
+        found = options.build(initial_learning_rate, decay_steps, decay_rate, staircase, config)
+        from invtime import checklog
+
+        log = checklog.read(
+            sys.stdin.buffer.read() if file == "-" else file, step_column, rate_column
+        )
+    diagnosis = checklog.diagnose(log, found, first_step)
+    emit([diagnosis.to_json(indent=2)] if layout is Format.JSON else diagnosis.lines())
+    raise typer.Exit(0 if diagnosis.match else 1)

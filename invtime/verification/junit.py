@@ -1,0 +1,78 @@
+"""A report as JUnit XML: the elements that Jenkins, GitLab, GitHub's actions and others read.
+
+Source: the format has no standard; this keeps to what is common in the descriptions at
+https://github.com/testmoapp/junitxml and in Jenkins's junit-10.xsd.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+if TYPE_CHECKING:
+    from invtime.verification.report import Report, Run
+
+# What XML 1.0 has no way to write, such as the escape codes in a framework's message.
+FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def to_junit(report: Report) -> str:
+    """One test suite: a case for each run and each missing backend."""
+    suite = ET.Element("testsuite", name="invtime verify")
+    properties = ET.SubElement(suite, "properties")
+    for name, text in (
+        ("schedule", json.dumps(report.schedule.get_config())),
+        ("steps", str(report.steps)),
+    ):
+        ET.SubElement(properties, "property", name=name, value=text)
+    for run in report.runs:
+        case = ET.SubElement(suite, "testcase", classname=f"invtime.{run.backend}", name=_name(run))
+        _verdict(case, run)
+        ET.SubElement(case, "system-out").text = _clean(
+            f"{run.backend} {run.version}: {run.points} of {run.asked} points, "
+            f"{run.mismatches} mismatches, worst {run.worst_ulp} ULP\n{run.note}".rstrip()
+        )
+    for missing in report.missing:
+        case = ET.SubElement(
+            suite, "testcase", classname=f"invtime.{missing.backend}", name="missing"
+        )
+        reason = f"{missing.reason}; run: {missing.install}".removesuffix("; run: ")
+        ET.SubElement(case, "skipped", message=_clean(reason))
+    if not any(run.points for run in report.runs):
+        case = ET.SubElement(suite, "testcase", classname="invtime", name="anything")
+        ET.SubElement(case, "error", message="nothing was compared", type="error")
+    counts = {
+        name: str(len(suite.findall(path)))
+        for name, path in (
+            ("tests", "testcase"),
+            ("failures", "testcase/failure"),
+            ("errors", "testcase/error"),
+            ("skipped", "testcase/skipped"),
+        )
+    }
+    suite.attrib.update(counts)
+    root = ET.Element("testsuites", {"name": "invtime", **counts})
+    root.append(suite)
+    ET.indent(root)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, "unicode")}\n'
+
+
+def _name(run: Run) -> str:
+    return f"{run.mode} {run.device} {run.dtype}"
+
+
+def _verdict(case: ET.Element, run: Run) -> None:
+    first = None if run.first is None else f"first at {run.first}"
+    if run.error is not None:
+        ET.SubElement(case, "error", message=_clean(run.error), type="error").text = first
+    elif run.mismatches:
+        message = f"{run.mismatches} of {run.points} points differ, by up to {run.worst_ulp} ULP"
+        ET.SubElement(case, "failure", message=message, type="mismatch").text = first
+    elif not run.points:
+        ET.SubElement(case, "skipped", message=_clean(run.note))
+
+
+def _clean(text: str) -> str:
+    return FORBIDDEN.sub("?", text)

@@ -1,0 +1,410 @@
+"""`verify` on executors: the same report, constant memory, and workers that die or lose points."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import threading
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+import invtime
+from invtime import registry
+from invtime.verification import runner, sweep, verify
+from invtime.verification.grid import CHUNK
+
+SCHEDULE = invtime.InverseTimeDecay(0.1, 1000, 0.5)
+STAIRCASE = invtime.InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+
+# Backends of a distribution of their own, which the processes of workers find as well.
+PLUGIN = """
+    import os
+    from pathlib import Path
+
+    import invtime
+    import numpy as np
+    from invtime.backends.numpy import NumpyBackend
+
+    class Off(NumpyBackend):
+        name = "off"
+
+        def evaluate(self, form, x, dtype):
+            out = super().evaluate(form, x, dtype)
+            return np.where(x == 777, np.nextafter(out, np.array(np.inf, out.dtype)), out)
+
+    class Mortal(NumpyBackend):
+        '''Ends its process at the first int32 steps, as often as the file says.'''
+
+        name = "mortal"
+
+        def evaluate(self, form, x, dtype):
+            left = Path(os.environ["INVTIME_TEST_DEATHS"])
+            first = x.dtype == np.int32 and x[0] == 0 and x[1] == 1
+            if first and (deaths := int(left.read_text())):
+                left.write_text(str(deaths - 1))
+                os._exit(1)
+            return super().evaluate(form, x, dtype)
+
+    class Raising(NumpyBackend):
+        name = "raising"
+
+        def evaluate(self, form, x, dtype):
+            if x.dtype == np.int32:
+                raise RuntimeError("the kernel was lost")
+            return super().evaluate(form, x, dtype)
+
+    @invtime.hookimpl
+    def invtime_backends():
+        for name in ("off", "mortal", "raising"):
+            yield invtime.BackendInfo(name, ("numpy",), f"invtime_off:{name.title()}", "-")
+
+    @invtime.hookimpl
+    def invtime_backend_for(step_type):
+        return None  # the types of NumPy stay with NumPy's own backend
+"""
+
+
+@pytest.fixture(scope="module")
+def deaths(tmp_path_factory):
+    """The file that says how often a worker still dies; the plugin above is installed."""
+    path = tmp_path_factory.mktemp("plugin")
+    info = path / "invtime_off-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: invtime-off\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[invtime]\noff = invtime_off\n")
+    (path / "invtime_off.py").write_text(textwrap.dedent(PLUGIN))
+    left = path / "deaths"
+    left.write_text("0")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(path))
+        patch.setenv("PYTHONPATH", str(path), prepend=os.pathsep)
+        patch.setenv("INVTIME_TEST_DEATHS", str(left))
+        patch.setattr(registry, "_plugins", None)
+        yield left
+        for name in ("off", "mortal", "raising"):
+            registry._loaded.__dict__.pop(name, None)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Pieces of one chunk, so that there are many."""
+    monkeypatch.setattr(runner, "PIECE", CHUNK)
+
+
+def both(schedule, executor, **options):
+    """The report with the executor, which must be the one without."""
+    report = verify(schedule, executor=executor, **options)
+    assert report == verify(schedule, **options)
+    assert all(run.points == run.asked for run in report.runs)
+    return report
+
+
+# -- threads -------------------------------------------------------------------------------
+
+
+class Counting(ThreadPoolExecutor):
+    submitted = 0
+
+    def submit(self, *call):
+        self.submitted += 1
+        return super().submit(*call)
+
+
+@pytest.mark.usefixtures("deaths", "small")
+def test_the_queue_is_bounded(monkeypatch):
+    monkeypatch.setattr(runner, "AHEAD", 2)
+    ahead, entered = [], []
+    with Counting(2) as executor:
+
+        def note(done, total):
+            entered.append((done, total))
+            ahead.append(executor.submitted - len(entered))
+
+        options = {"backends": ["off"], "dtypes": ["float64"], "steps": CHUNK}
+        report = verify(STAIRCASE, executor=executor, progress=note, **options)
+    assert report == verify(STAIRCASE, **options)
+    assert not report.ok
+    assert executor.submitted == len(entered) > 20
+    assert max(ahead) <= 2
+    assert entered[-1] == (entered[0][1],) * 2
+
+
+@pytest.mark.usefixtures("small")
+def test_threads_of_one_process_take_turns(monkeypatch):
+    from invtime.backends.numpy import NumpyBackend
+
+    evaluate, inside, threads = NumpyBackend.evaluate, threading.Lock(), set()
+
+    def alone(*call):
+        assert inside.acquire(blocking=False)
+        threads.add(threading.get_ident())
+        try:
+            return evaluate(*call)
+        finally:
+            inside.release()
+
+    monkeypatch.setattr(NumpyBackend, "evaluate", alone)
+    with ThreadPoolExecutor(4) as executor:
+        options = {"backends": ["numpy"], "dtypes": ["float32"], "steps": 4 * CHUNK}
+        assert verify(SCHEDULE, executor=executor, **options).ok
+    assert len(threads) > 1
+
+
+@pytest.mark.usefixtures("small")
+def test_nothing_is_left_in_work_after_an_interrupt():
+    futures = []
+
+    class Held(ThreadPoolExecutor):
+        def submit(self, *call):
+            futures.append(super().submit(*call) if len(futures) < 2 else Future())
+            return futures[-1]
+
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
+    with Held(1) as executor, pytest.raises(KeyboardInterrupt):
+        verify(SCHEDULE, backends=["numpy"], executor=executor, progress=interrupt)
+    assert len(futures) > 10
+    assert all(future.cancelled() for future in futures[2:])
+
+
+class Apart(ThreadPoolExecutor):
+    """Every piece in a worker of its own, which knows nothing of the others."""
+
+    def submit(self, compare, job, piece, attempt):
+        return super().submit(compare, job._replace(token=str(piece)), piece, attempt)
+
+
+@pytest.mark.usefixtures("deaths")
+def test_a_run_that_has_ended_stays_so_wherever_its_other_pieces_are():
+    options = {"backends": ["raising", "numpy"], "dtypes": ["float64"], "steps": 1000}
+    with Apart(1) as executor:
+        report = verify(SCHEDULE, executor=executor, **options)
+    assert report == verify(SCHEDULE, **options)
+    assert report.runs[0].error == "at int32 steps: RuntimeError: the kernel was lost"
+    assert report.runs[1].ok
+
+
+class Losing(ThreadPoolExecutor):
+    """Loses points of the float64 pieces, so often for each."""
+
+    def __init__(self, lose, times):
+        super().__init__(1)
+        self.lose, self.times = lose, times
+
+    def submit(self, compare, job, piece, attempt):
+        def call():
+            outcomes = compare(job, piece, attempt)
+            return (
+                self.lose(outcomes)
+                if piece.dtype == "float64" and attempt < self.times
+                else outcomes
+            )
+
+        return super().submit(call)
+
+
+def fewer(outcomes):
+    outcomes[1].tally.points -= 5
+    return outcomes
+
+
+def raising(outcomes):
+    raise RuntimeError("the machine\nwas taken back")
+
+
+LOSSES = [
+    (fewer, r"InvTimeError: \d+ of 1001 points came back"),
+    (lambda outcomes: outcomes[:1], "ValueError: "),
+    (lambda outcomes: None, "TypeError: "),
+    (raising, "RuntimeError: the machine was taken back"),
+]
+
+
+@pytest.mark.parametrize("lose", [lose for lose, _ in LOSSES])
+def test_what_is_lost_once_is_done_again(lose):
+    with Losing(lose, 2) as executor:
+        both(SCHEDULE, executor, backends=["numpy"], dtypes=["float64", "float32"], steps=1000)
+
+
+@pytest.mark.parametrize(("lose", "reason"), LOSSES)
+def test_what_is_lost_each_time_is_reported(lose, reason):
+    options = {"backends": ["numpy"], "dtypes": ["float64", "float32"], "steps": 1000}
+    with Losing(lose, 3) as executor:
+        report = verify(SCHEDULE, executor=executor, **options)
+    assert not report.ok
+    whole = verify(SCHEDULE, **options)
+    for run, complete in zip(report.runs, whole.runs, strict=True):
+        assert 1000 < run.points < run.asked == complete.points
+        assert not run.ok
+        assert run.error.startswith("the float64 steps 0 to 1000 were lost in 3 tries: ")
+        assert re.search(reason, run.error)
+    found = json.loads(report.to_json())["runs"][0]
+    assert found["points"] < found["asked"]
+    assert "were lost" in report.to_junit()
+
+
+def test_a_worker_that_is_silent_is_reported():
+    class Silent(ThreadPoolExecutor):
+        def submit(self, compare, job, piece, attempt):
+            whole = super().submit(compare, job, piece, attempt)
+            if piece.dtype != "float64":
+                return whole
+            silent.append(Future())
+            return silent[-1]
+
+    silent = []
+    with Silent(1) as executor:
+        options = {"backends": ["numpy"], "steps": 1000, "timeout": 2}
+        report = verify(SCHEDULE, executor=executor, **options)
+    assert not report.ok
+    assert all("were lost in 3 tries: TimeoutError" in run.error for run in report.runs)
+    assert all(0 < run.points < run.asked for run in report.runs)
+    assert all(future.cancelled() for future in silent)
+
+
+def test_an_executor_that_takes_no_work_is_reported():
+    executor = ThreadPoolExecutor(1)
+    executor.shutdown()
+    report = verify(SCHEDULE, backends=["numpy"], dtypes=["float64"], executor=executor)
+    assert not report.ok
+    assert report.runs[0].points == 0
+    assert "after shutdown" in report.runs[0].error
+
+
+# -- processes -----------------------------------------------------------------------------
+
+
+def processes():
+    return ProcessPoolExecutor(2, multiprocessing.get_context("spawn"))
+
+
+@pytest.mark.usefixtures("deaths")
+def test_processes_give_the_same_report(monkeypatch):
+    monkeypatch.setattr(runner, "PIECE", CHUNK)
+    with processes() as executor:
+        for schedule in (SCHEDULE, STAIRCASE):
+            options = {"backends": ["numpy", "off"], "dtypes": ["float64", "float16"]}
+            report = both(schedule, executor, steps=2 * CHUNK, **options)
+            assert [run.ok for run in report.runs] == [True, True, False, False]
+            assert report.runs[2].first.step == 777
+
+
+def test_a_process_that_dies_is_reported(deaths):
+    deaths.write_text("1")
+    with processes() as executor:
+        report = verify(SCHEDULE, backends=["mortal"], dtypes=["float64"], executor=executor)
+    assert not report.ok
+    (run,) = report.runs
+    assert run.points < run.asked
+    assert "were lost in 3 tries: BrokenProcessPool" in run.error
+
+
+# -- Dask ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def cluster():
+    """A client of two worker processes; a death is reported at once, not tried again by Dask."""
+    dask = pytest.importorskip("dask")
+    distributed = pytest.importorskip("distributed")
+    options = {"processes": True, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(n_workers=2, **options) as workers,
+        distributed.Client(workers, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client(deaths):
+    with cluster() as client:
+        yield client
+
+
+def test_a_dask_cluster_gives_the_same_report(client, small):
+    with client.get_executor() as executor:
+        options = {"backends": ["numpy", "off"], "dtypes": ["float64", "bfloat16"]}
+        report = both(STAIRCASE, executor, steps=2 * CHUNK, **options)
+        assert [run.ok for run in report.runs] == [True, True, False, False]
+        assert report.runs[2].first.step == 777
+        assert both(SCHEDULE, executor, backends=["numpy"], steps=10).ok
+
+
+def test_both_workers_of_a_cluster_work_and_keep_their_sweep(client, small):
+    def misses():
+        return client.run(lambda: sweep._sweep.cache_info().misses)
+
+    before = misses()
+    with client.get_executor() as executor:
+        options = {"backends": ["numpy"], "dtypes": ["float32"], "steps": 20 * CHUNK}
+        assert verify(SCHEDULE, executor=executor, **options).ok
+    assert len(before) == 2
+    assert misses() == {worker: count + 1 for worker, count in before.items()}
+
+
+MORTAL = {"backends": ["mortal"], "dtypes": ["float64"], "steps": 1000}
+
+
+def test_a_worker_of_a_cluster_that_dies_is_replaced(client, deaths):
+    deaths.write_text("1")
+    with client.get_executor() as executor:
+        report = verify(SCHEDULE, executor=executor, timeout=60, **MORTAL)
+    assert deaths.read_text() == "0"
+    assert report.ok
+    assert report == verify(SCHEDULE, **MORTAL)
+
+
+def test_workers_of_a_cluster_that_die_each_time_are_reported(deaths):
+    deaths.write_text("99")
+    # Dask gives up a worker that dies as it starts; with none left, only the timeout ends it.
+    with cluster() as client, client.get_executor() as executor:
+        report = verify(SCHEDULE, executor=executor, timeout=20, **MORTAL)
+        deaths.write_text("0")
+    assert not report.ok
+    (run,) = report.runs
+    assert run.points < run.asked
+    assert re.search("were lost in 3 tries: (KilledWorker|TimeoutError)", run.error)
+
+
+def command(*arguments):
+    """The exit status, stdout and stderr of a real process of `invtime verify --dask`."""
+    numbers = ["--initial-learning-rate", "0.1", "--decay-steps", "1000", "--decay-rate", "0.5"]
+    line = [sys.executable, "-m", "invtime.cli", "verify", *numbers, "--steps", "1000"]
+    done = subprocess.run(
+        [*line, *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command_works_on_a_cluster(client):
+    pytest.importorskip("typer")
+    address = client.scheduler.address
+    only = ["--dask", address, "--dtype", "float64", "--format", "json"]
+    status, out, err = command(*only, "--backend", "numpy")
+    assert (status, err) == (0, "")
+    assert json.loads(out)["runs"][0]["points"] == json.loads(out)["runs"][0]["asked"]
+    status, out, err = command(*only, "--backend", "off")
+    assert (status, err) == (1, "")
+    assert json.loads(out)["runs"][0]["first"]["step"] == "777"
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [("tcp://127.0.0.1:1", "imed out"), ("nonsense://a", "nonsense")],
+)
+def test_the_command_refuses_what_is_no_cluster(address, message):
+    pytest.importorskip("typer")
+    pytest.importorskip("distributed")
+    status, out, err = command("--dask", address, "--backend", "numpy")
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert message in err
