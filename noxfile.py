@@ -22,8 +22,8 @@ PYTHONS = [OLDEST, "3.12", "3.13"]
 TESTED = ("-c", "constraints.txt")
 # tensorflow-cpu in place of the extra `tensorflow`: the same code without a GPU's libraries.
 FRAMEWORKS = (
-    *(".[torch,jax,keras,dask,cli,testing]", "tensorflow-cpu", "optax", "jsonschema"),
-    *("distributed", "array-api-strict"),
+    *(".[torch,jax,keras,dask,plot,cli,testing]", "tensorflow-cpu", "optax", "jsonschema"),
+    *("distributed", "array-api-strict", "tensorboard"),
 )
 TRAINERS = ("lightning", "transformers", "accelerate", "flax", "equinox")
 PLUGINS = (
@@ -35,7 +35,9 @@ KERAS = ("tests/integrations/test_keras.py", "tests/integrations/test_rates.py")
 # What must be there: a framework that does not import fails the tests instead of skipping them.
 REQUIRED = {
     "INVTIME_REQUIRE_BACKENDS": "numpy,torch,jax,tensorflow,dask",
-    "INVTIME_REQUIRE_MODULES": "keras,tf_keras,optax,array_api_strict,distributed",
+    "INVTIME_REQUIRE_MODULES": (
+        "keras,tf_keras,optax,array_api_strict,distributed,matplotlib,tensorboard"
+    ),
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }
 
