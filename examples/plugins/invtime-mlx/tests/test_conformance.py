@@ -21,11 +21,13 @@ def test_the_name_and_the_type_lead_here():
     assert [SCHEDULE.on("mlx")(n).item() for n in (0, 1000, 4000)] == expected
 
 
-def test_evaluating_waits_for_the_steps():
-    steps = mx.array([1.0]) + 1
-    before = mx.get_active_memory()
-    SCHEDULE(mx.broadcast_to(steps, (2**20,)))
-    assert mx.get_active_memory() - before < 2**20
+def test_evaluating_waits_until_the_result_is_wanted():
+    mx.reset_peak_memory()
+    before = mx.get_peak_memory()
+    rates = SCHEDULE(mx.arange(2**20, dtype=mx.int64))
+    assert mx.get_peak_memory() - before < 2**20
+    mx.eval(rates)
+    assert mx.get_peak_memory() - before >= 2**23
 
 
 def test_training_with_a_compiled_step():

@@ -21,7 +21,7 @@ class Operand:
 def tensor_of(x: Any, like: Any = None) -> Any:
     """The tensor of an operand, or of a number in the dtype of `like`."""
     if isinstance(x, int | float):
-        return x
+        return paddle.full([], x, tensor_of(like).dtype)
     return x.tensor if isinstance(x, Operand) else x
 
 

@@ -80,6 +80,7 @@ def test_after_tensorflow_the_import_is_refused_before_it_crashes():
         sys.modules["tensorflow"] = types.ModuleType("tensorflow")
         try:
             invtime.InverseTimeDecay(0.1, 1000, 0.5).on("paddle")
+            raise AssertionError
         except invtime.BackendUnavailableError as error:
             assert "import it before" in str(error)
             assert "paddle" not in sys.modules
