@@ -28,4 +28,4 @@ def _bare_name(dtype: Any) -> str:
     if dtype is float:
         return "float64"
     name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or dtype
-    return str(name).rpartition(".")[2]
+    return str(name).rpartition(".")[2].lower()  # Paddle has FLOAT32

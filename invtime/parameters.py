@@ -41,7 +41,7 @@ def _scalar(key: str, value: Any) -> tuple[int | float, str | None]:
     """A NumPy scalar, a 0-d array or a scalar tensor."""
     if not hasattr(value, "dtype") or not hasattr(value, "shape"):
         raise _not_a_number(key, value)
-    dtype = str(getattr(value.dtype, "name", value.dtype)).rpartition(".")[2]
+    dtype = str(getattr(value.dtype, "name", value.dtype)).rpartition(".")[2].lower()
     try:
         shape = tuple(value.shape)
     except ValueError:  # a TensorFlow shape of unknown rank
