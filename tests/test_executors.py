@@ -52,8 +52,8 @@ PLUGIN = """
                 os._exit(1)
             return super().evaluate(form, x, dtype)
 
-    class Raising(NumpyBackend):
-        name = "raising"
+    class Failing(NumpyBackend):
+        name = "failing"
 
         def evaluate(self, form, x, dtype):
             if x.dtype == np.int32:
@@ -62,7 +62,7 @@ PLUGIN = """
 
     @invtime.hookimpl
     def invtime_backends():
-        for name in ("off", "mortal", "raising"):
+        for name in ("off", "mortal", "failing"):
             yield invtime.BackendInfo(name, ("numpy",), f"invtime_off:{name.title()}", "-")
 
     @invtime.hookimpl
@@ -88,7 +88,7 @@ def deaths(tmp_path_factory):
         patch.setenv("INVTIME_TEST_DEATHS", str(left))
         patch.setattr(registry, "_plugins", None)
         yield left
-        for name in ("off", "mortal", "raising"):
+        for name in ("off", "mortal", "failing"):
             registry._loaded.__dict__.pop(name, None)
 
 
@@ -184,7 +184,7 @@ class Apart(ThreadPoolExecutor):
 
 @pytest.mark.usefixtures("deaths")
 def test_a_run_that_has_ended_stays_so_wherever_its_other_pieces_are():
-    options = {"backends": ["raising", "numpy"], "dtypes": ["float64"], "steps": 1000}
+    options = {"backends": ["failing", "numpy"], "dtypes": ["float64"], "steps": 1000}
     with Apart(1) as executor:
         report = verify(SCHEDULE, executor=executor, **options)
     assert report == verify(SCHEDULE, **options)
