@@ -262,7 +262,7 @@ def test_a_worker_that_is_silent_is_reported():
 
     silent = []
     with Silent(1) as executor:
-        options = {"backends": ["numpy"], "steps": 1000, "timeout": 2}
+        options = {"backends": ["numpy"], "dtypes": ["float64"], "steps": 1000, "timeout": 2}
         report = verify(SCHEDULE, executor=executor, **options)
     assert not report.ok
     assert all("were lost in 3 tries: TimeoutError" in run.error for run in report.runs)
