@@ -53,11 +53,15 @@ class InverseTimeDecay:
     """
 
     __slots__ = (
+        "_A",
+        "_B",
+        "_C",
+        "_P",
+        "_Q",
         "__weakref__",
         "_a",
         "_b",
         "_c",
-        "_integers",
         "_last",
         "_last_staged",
         "_p",
@@ -86,7 +90,11 @@ class InverseTimeDecay:
     _q: int
     _last: int
     _last_staged: int
-    _integers: tuple[int, int, int, int, int]
+    _A: int
+    _B: int
+    _C: int
+    _P: int
+    _Q: int
     _token: int
 
     # AutoGraph calls what bears this mark as it is: there is nothing in here to convert.
@@ -143,7 +151,7 @@ class InverseTimeDecay:
             "decay_steps": steps,
             "decay_rate": decay,
             "staircase": staircase,
-            "name": "InverseTimeDecay" if name is None else name,
+            "name": "InverseTimeDecay" if name is None else str.__str__(name),  # no subclass
             "dtype": dtype,
             "exact_form": form,
             "_a": form.A,
@@ -155,8 +163,13 @@ class InverseTimeDecay:
             # symbolic integers give the right bits.
             "_last": -1 if staircase else last,
             "_last_staged": min(last, (2**63 - 1) // form.Q) if staircase else -1,
-            # Past them: one int that differs from schedule to schedule as any of these does.
-            "_integers": (form.A, form.B, form.C, form.P if staircase else 0, form.Q),
+            # The same again for every step: read only where the token is no symbolic integer,
+            # and so none of these is, since it differs from schedule to schedule as they do.
+            "_A": form.A,
+            "_B": form.B,
+            "_C": form.C,
+            "_P": form.P if staircase else 0,
+            "_Q": form.Q if form.Q > 1 else 0,
             "_token": hash(form),
         }
         for key, value in fields.items():
@@ -180,11 +193,10 @@ class InverseTimeDecay:
         if step.__class__ is int and step >= 0:
             if step <= self._last:
                 return self._a / (self._b + self._c * step)
-            if step <= self._last_staged:
-                return self._a / (self._b + self._c * (step * self._q // self._p))
             if self._token.__class__ is int:
-                a, b, c, p, q = self._integers
-                return a / (b + c * (step * q // p if p else step))
+                if self._P:
+                    step = (step * self._Q if self._Q else step) // self._P
+                return self._A / (self._B + self._C * step)
         return self._evaluate(step)
 
     def _evaluate(self, step: Any) -> Any:
@@ -345,7 +357,7 @@ class InverseTimeDecay:
         dtype = parameters.pop("dtype", None)
         schedule = cls(**parameters)
         if dtype is not None:
-            object.__setattr__(schedule, "dtype", dtype)
+            object.__setattr__(schedule, "dtype", str.__str__(dtype))
         return schedule
 
     def to_json(self, envelope: str | None = None) -> str:

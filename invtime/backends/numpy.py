@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from invtime.backends.base import Backend
+from invtime.backends.numpy_rounding import divide_rounded
 from invtime.errors import PlacementError, StepTypeError
 from invtime.exact import ExactForm, evaluate, last_short_step
 
-# Elements at a time: in place, and with the many temporaries of the double-word form, which
-# should all stay in the first-level cache.
-BLOCK, SHORT_BLOCK = 16384, 2048
+# Elements at a time: in place, in the second-level cache, and with the many temporaries of the
+# double-word form, which should all stay in the first.
+BLOCK, SHORT_BLOCK = 32768, 2048
 
 
 class NumpyBackend(Backend):
@@ -111,25 +112,16 @@ class NumpyBackend(Backend):
             for steps, results in blocks:
                 wide = results if dtype == "float64" else scratch[: steps.size]
                 if not self._divide_in_place(form, steps, wide):
-                    exact_steps = _as_integers(steps)
                     for start in range(0, steps.size, SHORT_BLOCK):
                         part = slice(start, start + SHORT_BLOCK)
-                        wide[part] = evaluate(form, self, exact_steps[part], "float64")
+                        wide[part] = evaluate(form, self, steps[part], "float64")
                 if wide is not results:
                     results[...] = self.round_to(wide, dtype)
 
     def _divide_in_place(self, form: ExactForm, steps: Any, wide: Any) -> bool:
-        """A / (B + C * t) written to `wide`; False where it would not be exact."""
-        last = form.last_exact_step(53)
-        if form.staircase:
-            last = min(last, last_short_step(form, 53))
-        if steps.dtype.kind in "iu":
-            unsigned = steps.view(steps.dtype.str.replace("i", "u"))  # negative ones come last
-            fits = unsigned.max() <= min(last, int(np.iinfo(steps.dtype).max))
-        else:
-            whole = np.floor(steps, out=wide) == steps
-            fits = whole.all() and steps.min() >= 0 and steps.max() <= last
-        if not fits:
+        """A / (B + C * t) written to `wide`; False where that takes the double-word form."""
+        highest = _highest(steps, wide)
+        if highest < 0 or (form.staircase and highest > last_short_step(form, 53)):
             return False
         wide[...] = steps
         if form.staircase:
@@ -138,6 +130,9 @@ class NumpyBackend(Backend):
             wide += 0.5
             wide *= 1 / form.P
             np.floor(wide, out=wide)
+        if highest > form.last_exact_step(53):
+            highest = highest * form.Q // form.P if form.staircase else highest
+            return divide_rounded(form, wide, highest, wide)
         if form.C != 1:
             wide *= float(form.C)  # where all steps are 0, C can be any integer
         wide += form.B
@@ -151,11 +146,20 @@ class NumpyBackend(Backend):
         return np.asarray(x)
 
 
-def _as_integers(steps: Any) -> Any:
-    """Whole floats below 2**53 as the integers they are, which take less work; else as given."""
-    if steps.dtype.kind in "iu" or not (np.floor(steps) == steps).all():
-        return steps
-    return steps.astype(np.int64) if np.abs(steps).max() < 2**53 else steps
+def _highest(steps: Any, scratch: Any) -> int:
+    """The largest step; -1 unless all are whole numbers from 0 on, floats below 2**53."""
+    kind, bits = steps.dtype.kind, 8 * steps.dtype.itemsize
+    # As unsigned integers, floats too are in the order of their values, and negative ones last.
+    top = steps.view(f"u{bits // 8}").max()
+    if kind == "u":
+        return int(top)
+    if top >> (bits - 1):
+        return -1
+    if kind == "i":
+        return int(top)
+    highest = float(top.view(steps.dtype))
+    whole = highest < 2.0**53 and (np.floor(steps, out=scratch) == steps).all()
+    return int(highest) if whole else -1
 
 
 def _numpy_dtype(dtype: str) -> Any:

@@ -1,0 +1,93 @@
+"""Long decimals on NumPy: the rounding is right where it is hardest to tell."""
+
+from random import Random
+
+import numpy as np
+import pytest
+
+import invtime.backends.numpy as numpy_backend
+from invtime import InverseTimeDecay
+from invtime.testing.midpoints import closeness
+from invtime.testing.oracle import Reference
+
+LONG = InverseTimeDecay(1 / 3, 1000, 1 / 7)
+
+
+def hard_case(random):
+    """A schedule and a step below 2**32 whose value lies within 2**-72 of a tie.
+
+    M / 2**j is the tie: L * den * 2**j - M * (den + num * n) = 1 or -1, for which n solves a
+    congruence modulo den * 2**j, and L follows.
+    """
+    while True:
+        den, num, j = random.randrange(2**11, 2**13) | 1, random.choice((1, 3, 7)), 18
+        middle, residue = random.randrange(2**53, 2**54) | 1, random.choice((-1, 1))
+        modulus = den << j
+        try:
+            n = -(middle * den + residue) * pow(middle * num, -1, modulus) % modulus
+        except ValueError:  # no inverse
+            continue
+        rate = (middle * (den + num * n) + residue) // modulus
+        if 2**42 < rate < 2**53:
+            schedule = InverseTimeDecay(rate, den, num)
+            if closeness(Reference(schedule).exact(n)) > 72:
+                return schedule, n
+
+
+def test_values_beside_a_tie(assert_bits):
+    """Without the exact division two fifths of these round to the wrong side."""
+    random = Random(6)
+    for _ in range(200):
+        schedule, n = hard_case(random)
+        steps = np.array([max(n, 1) - 1, n, n + 1])
+        assert_bits(schedule, steps, schedule(steps))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint32", "float64"])
+@pytest.mark.parametrize("staircase", [False, True])
+def test_every_magnitude_of_step(staircase, dtype, assert_bits):
+    schedule = InverseTimeDecay(1 / 3, 7.7 if staircase else 1000, 1 / 7, staircase)
+    for bits in range(34):
+        top = min(2**bits, 2**32 - 1)
+        steps = np.unique(np.array([0, 1, 2, top // 3, top - 1, top])).astype(dtype)
+        assert_bits(schedule, steps, schedule(steps))
+
+
+@pytest.mark.parametrize("rate", [0, 1e-60, 1 / 7e30, 1 / 7, 12345.678901234567, 1 / 7e-30, 1e60])
+@pytest.mark.parametrize("initial", [1e-60, 1 / 3, 1.2345678901234567e59])
+def test_every_magnitude_of_parameter(initial, rate, assert_bits):
+    steps = np.array([0, 1, 999, 10**6, 2**31])
+    for period in (1e-60, 0.7, 1000, 1e60):
+        schedule = InverseTimeDecay(initial, period, rate)
+        assert_bits(schedule, steps, schedule(steps))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "steps", "covered"),
+    [
+        (LONG, [0, 2**32 - 1], True),
+        (LONG, [0, 2**32], False),
+        (InverseTimeDecay(1 / 3, 1, 2.0**52 / 8), [0, 3], True),
+        (InverseTimeDecay(1 / 3, 1, 2.0**52), [0, 3], False),  # 1 is below the unit of k0
+        (InverseTimeDecay(1 / 3, 7, 1 / 7, staircase=True), [0, 7 * 2**32 - 1], True),
+        (InverseTimeDecay(1 / 3, 7, 1 / 7, staircase=True), [0, 7 * 2**32], False),
+    ],
+)
+def test_where_it_applies(schedule, steps, covered, assert_bits, monkeypatch):
+    seen = []
+
+    def watched(*arguments):
+        seen.append(divide_rounded(*arguments))
+        return seen[-1]
+
+    divide_rounded = numpy_backend.divide_rounded
+    monkeypatch.setattr(numpy_backend, "divide_rounded", watched)
+    steps = np.array(steps)
+    assert_bits(schedule, steps, schedule(steps))
+    assert seen == [covered]
+
+
+def test_rows_and_blocks_join_without_a_seam(assert_bits):
+    edges = [0, 8191, 8192, 8193, 32767, 32768, 32769, 65535, 65536, 99_999]
+    values = LONG(np.arange(100_000))
+    assert_bits(LONG, np.array(edges), values[edges])
