@@ -1,34 +1,44 @@
-"""NumPy arrays of ten million steps: against the plain NumPy expression."""
+"""NumPy arrays.
+
+`np.divide(200, steps)` is one division of the same memory into a new array, the least that could
+be done; the plain expression is four such passes. Every row is binary64.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from benchmarks.measure import Row, compare
-from benchmarks.subjects import EXACT, LONG, LONG_STAIRCASE, STAIRCASE, plain, steps
+from benchmarks.subjects import EXACT, LONG, LONG_STAIRCASE, STAIRCASE, kind, plain, steps
 
-COUNT = 10_000_000
-SUBJECTS = {
-    "exact form": (EXACT, "<= 0.7"),
-    "staircase": (STAIRCASE, ""),
-    "double word": (LONG, "<= 8"),
-    "double word, staircase": (LONG_STAIRCASE, "<= 8"),
-}
+PLAIN, FLOOR = "the plain expression", "`np.divide`"
 
 
 def rows() -> Iterator[Row]:
-    """Each form for int64, int32 and float64 steps."""
+    """Both forms for int64, int32 and float64 steps; then from one step to 100 million."""
     for dtype in ("int64", "int32", "float64"):
-        n = steps(COUNT, dtype)
-        for what, (schedule, promised) in SUBJECTS.items():
-            peer = plain(schedule, np.floor)
-            yield compare(
-                f"NumPy, 1e7 {dtype} steps, {what}",
-                lambda schedule=schedule, n=n: schedule(n),  # type: ignore[misc]
-                lambda peer=peer, n=n: peer(n),  # type: ignore[misc]
-                promised,
-                against="the plain NumPy expression",
-                seconds=4.0,
-            )
+        n = steps(10_000_000, dtype)
+        for schedule in (EXACT, STAIRCASE):
+            yield _against_plain(schedule, n, f"1e7 {dtype} steps, {kind(schedule)}")
+            row = _against_divide(schedule, n, f"1e7 {dtype} steps, {kind(schedule)}")
+            yield row.ratio_at_most(1.25) if (dtype, schedule) == ("int64", EXACT) else row
+        for schedule in (LONG, LONG_STAIRCASE):
+            row = _against_plain(schedule, n, f"1e7 {dtype} steps, {kind(schedule)}, long decimals")
+            yield row.ratio_at_most(6)
+    for exponent in (0, 2, 4, 6, 8):
+        n = steps(10**exponent, "int64")
+        yield _against_plain(EXACT, n, f"1e{exponent} int64 steps, continuous")
+        yield _against_plain(LONG, n, f"1e{exponent} int64 steps, continuous, long decimals")
+
+
+def _against_plain(schedule: Any, n: Any, what: str) -> Row:
+    peer = plain(schedule, np.floor)
+    return compare(what, lambda: schedule(n), lambda: peer(n), against=PLAIN)
+
+
+def _against_divide(schedule: Any, n: Any, what: str) -> Row:
+    divisors = n + 1
+    return compare(what, lambda: schedule(n), lambda: np.divide(200, divisors), against=FLOOR)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,37 +13,80 @@ Function = Callable[[], object]
 
 
 class Row(NamedTuple):
-    """One line of the table: ours against the peer, and the ratio that was promised."""
+    """One line of the table: ours against the peer, in one unit."""
 
     what: str
     peer: str
-    ours_us: float
-    peer_us: float
+    ours: float
+    theirs: float
     ratio: float
-    promised: str
+    unit: str = "s"
+    target: str = ""
+    met: bool | None = None
 
     def markdown(self) -> str:
-        return (
-            f"| {self.what} | {self.peer} | {self.ours_us:.4g} | {self.peer_us:.4g} | "
-            f"{self.ratio:.2f} | {self.promised} |"
-        )
+        figures = f"{_text(self.ours, self.unit)} | {_text(self.theirs, self.unit)}"
+        verdict = {None: "", True: f"{self.target}: met", False: f"{self.target}: **missed**"}
+        return f"| {self.what} | {self.peer} | {figures} | {self.ratio:.2f} | {verdict[self.met]} |"
+
+    def ratio_at_most(self, limit: float) -> Row:
+        return self._replace(target=f"ratio ≤ {limit:g}", met=round(self.ratio, 2) <= limit)
+
+    def at_most(self, limit: float) -> Row:
+        target = f"ours ≤ {_text(limit, self.unit)}"
+        return self._replace(target=target, met=self.ours <= limit)
+
+    def at_most_more(self, limit: float) -> Row:
+        met = self.ours - self.theirs <= limit
+        return self._replace(target=f"{_text(limit, self.unit)} more at most", met=met)
 
 
-HEADER = "| what | peer | ours, us | peer, us | ratio | promised |\n|---|---|---|---|---|---|"
+HEADER = "| what | against | ours | theirs | ratio | target |\n|---|---|---|---|---|---|"
 
 
 def compare(
-    what: str, ours: Function, peer: Function, promised: str, *, against: str, seconds: float = 2.0
+    what: str,
+    ours: Function,
+    peer: Function,
+    *,
+    against: str,
+    seconds: float = 1.5,
+    calls: int = 1,
 ) -> Row:
-    """The median over rounds of (time of ours / time of the peer), each round a pair."""
+    """The median over rounds of (time of ours / time of the peer), each round a pair.
+
+    The times shown are the best ones, divided by the number of `calls` that a function makes.
+    """
     loops = max(1, int(0.01 / max(_once(ours), _once(peer), 1e-8)))
     times: list[tuple[float, float]] = []
     until = time.perf_counter() + seconds
-    while time.perf_counter() < until or len(times) < 7:
+    while time.perf_counter() < until or len(times) < 5:
         times.append((_time(ours, loops), _time(peer, loops)))
-    ratio = statistics.median(mine / theirs for mine, theirs in times)
-    best = [min(column) * 1e6 for column in zip(*times, strict=True)]
-    return Row(what, against, best[0], best[1], ratio, promised)
+    return _row(what, against, times, "s", calls)
+
+
+def compare_processes(
+    what: str, ours: str, peer: str, *, against: str, unit: str = "s", rounds: int = 7
+) -> Row:
+    """Two programs, each a process that prints its figure, or, without one, its whole time."""
+    pairs = [(_process(ours), _process(peer)) for _ in range(rounds)]
+    return _row(what, against, pairs, unit)
+
+
+def _row(
+    what: str, against: str, pairs: list[tuple[float, float]], unit: str, calls: int = 1
+) -> Row:
+    ratio = statistics.median(mine / theirs for mine, theirs in pairs)
+    best = [min(column) / calls for column in zip(*pairs, strict=True)]
+    return Row(what, against, best[0], best[1], ratio, unit)
+
+
+def _process(code: str) -> float:
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    return float(done.stdout.split()[-1]) if done.stdout else time.perf_counter() - start
 
 
 def _once(function: Function) -> float:
@@ -55,3 +100,12 @@ def _time(function: Function, loops: int) -> float:
     for _ in range(loops):
         function()
     return (time.perf_counter() - start) / loops
+
+
+def _text(value: float, unit: str) -> str:
+    if unit != "s":
+        return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+    for factor, name in ((1e9, "ns"), (1e6, "µs"), (1e3, "ms")):
+        if value * factor < 999.5:
+            return f"{value * factor:.3g} {name}"
+    return f"{value:.3g} s"

@@ -1,36 +1,34 @@
-"""An eager scalar tensor on the CPU: against Keras's own schedule on the same framework.
+"""A scalar on the CPU, eager: against Keras's own schedule on the same framework.
 
-Keras's backend is one per process, so this module is run once for each, as
-`python -m benchmarks.scalars torch`.
+Keras takes a Python int, too; ours is then the host's value.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.measure import HEADER, Row, compare
-from benchmarks.subjects import EXACT, STAIRCASE
+from benchmarks.measure import Row, compare
+from benchmarks.subjects import EXACT, STAIRCASE, kind
+
+TIMES_FASTER = {"tensorflow": 15, "jax": 10, "torch": 10}
 
 
 def rows(backend: str) -> Iterator[Row]:
-    """One int64 (JAX: int32) scalar, both forms, on one Keras backend."""
-    os.environ["KERAS_BACKEND"] = backend
+    """One int64 (JAX: int32) scalar, both forms, on one Keras backend; then a Python int."""
     import keras
 
     step = _scalar(backend)
     for schedule in (EXACT, STAIRCASE):
         theirs = keras.optimizers.schedules.InverseTimeDecay(**schedule.get_config())
-        kind = "staircase" if schedule.staircase else "exact form"
-        yield compare(
-            f"{backend}, eager scalar tensor, {kind}",
-            lambda schedule=schedule: schedule(step),  # type: ignore[misc]
-            lambda theirs=theirs: theirs(step),  # type: ignore[misc]
-            "<= 0.1",
-            against=f"Keras's InverseTimeDecay on {backend}",
-        )
+        for what, n in (("scalar tensor", step), ("Python int", 123456)):
+            row = compare(
+                f"{backend}, {what}, {kind(schedule)}",
+                lambda schedule=schedule, n=n: schedule(n),  # type: ignore[misc]
+                lambda theirs=theirs, n=n: theirs(n),  # type: ignore[misc]
+                against="Keras's InverseTimeDecay",
+            )
+            yield row.ratio_at_most(round(1 / TIMES_FASTER[backend], 3)) if n is step else row
 
 
 def _scalar(backend: str) -> Any:
@@ -45,10 +43,3 @@ def _scalar(backend: str) -> Any:
     import tensorflow as tf
 
     return tf.constant(123456, tf.int64)
-
-
-if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        print(HEADER)
-    for row in rows(sys.argv[1]):
-        print(row.markdown(), flush=True)

@@ -30,4 +30,8 @@ def plain(schedule: InverseTimeDecay, floor: Callable[[Any], Any] = math.floor) 
 
 def steps(count: int, dtype: str) -> Any:
     """0, 1, 2, ... as a NumPy array."""
-    return np.arange(count).astype(dtype)
+    return np.arange(count, dtype=dtype)
+
+
+def kind(schedule: InverseTimeDecay) -> str:
+    return "staircase" if schedule.staircase else "continuous"

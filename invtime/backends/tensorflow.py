@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from math import inf
 from typing import Any, final
 
 import numpy as np
@@ -11,6 +12,9 @@ import tensorflow as tf
 
 from invtime.backends.base import Backend, Kernel
 from invtime.errors import PlacementError, StepTypeError
+
+# From here on, halfway past its largest number, a double rounds to float32's infinity.
+OVERFLOW = 2.0**128 - 2.0**103
 
 
 @final
@@ -20,23 +24,25 @@ class TensorflowBackend(Backend):
     name = "tensorflow"
 
     def coerce(self, step: Any, device: Any) -> Any:
-        try:
-            with _on(device):
-                if not tf.is_tensor(step):
-                    step = np.asarray(step)
-                x = tf.identity(step) if device else tf.convert_to_tensor(step)
-        except (TypeError, ValueError):
-            raise StepTypeError.refusing(f"{step!r} of type {type(step).__name__}") from None
+        if device is None and isinstance(step, tf.Tensor):
+            x = step
+        else:
+            try:
+                with _on(device):
+                    if not tf.is_tensor(step):
+                        step = np.asarray(step)
+                    x = tf.identity(step) if device else tf.convert_to_tensor(step)
+            except (TypeError, ValueError):
+                raise StepTypeError.refusing(f"{step!r} of type {type(step).__name__}") from None
         if not (x.dtype.is_integer or x.dtype.is_floating):
             raise StepTypeError.refusing(f"a tensor of dtype {x.dtype.name}")
         return x
 
     def constant(self, value: float, dtype: str, like: Any, device: Any) -> Any:
         if dtype != "float64":
-            with np.errstate(over="ignore"):
-                value = float(np.float32(value))
+            value = float(np.float32(value)) if value < OVERFLOW else inf
         with _on(like.device if device is None and like is not None else device):
-            return tf.constant(value, dtype)
+            return tf.constant(value, getattr(tf, dtype))
 
     def default_dtype(self) -> str:
         return "float32"

@@ -7,6 +7,8 @@ from copy import copy
 from typing import Any, final
 
 import torch
+from torch._C import _get_tracing_state, _len_torch_dispatch_stack
+from torch._C._functorch import is_functorch_wrapped_tensor, maybe_current_level
 
 from invtime.backends.base import Backend, Kernel
 from invtime.compensated import Words
@@ -15,6 +17,8 @@ from invtime.exact import ExactForm
 
 # Devices whose tensors cannot be float64.
 NARROW_DEVICES = {"mps"}
+# The types whose data can be read; Keras counts in a Parameter.
+PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
 @final
@@ -121,7 +125,7 @@ class TorchBackend(Backend):
     def host_step(self, x: Any) -> int | None:
         if x.dim() or torch.compiler.is_compiling() or x.dtype.is_floating_point:
             return None
-        return int(x) if _concrete(x) else None
+        return x.item() if _concrete(x) else None
 
     def words(self, form: ExactForm, precision: int) -> Words:
         """Cut anew while Dynamo traces, which cannot look into a cache."""
@@ -172,17 +176,17 @@ _held._dynamo_marked_constant = True  # type: ignore[attr-defined]
 def _concrete(x: Any) -> bool:
     """Whether x is plain data in host memory, watched by no transform or dispatch mode."""
     return (
-        type(x) in (torch.Tensor, torch.nn.Parameter)  # Keras counts in a Parameter
+        type(x) in PLAIN
         and x.is_cpu
-        and not torch._C._functorch.is_functorch_wrapped_tensor(x)
-        and not torch._C._len_torch_dispatch_stack()
-        and torch._C._get_tracing_state() is None
+        and not is_functorch_wrapped_tensor(x)
+        and not _len_torch_dispatch_stack()
+        and _get_tracing_state() is None
     )
 
 
 def _transformed() -> bool:
     """Whether `torch.func.grad`, `vmap` or the like is active; `torch.cond` fails under grad."""
-    return bool(torch._C._functorch.maybe_current_level() is not None)
+    return maybe_current_level() is not None
 
 
 # Dynamo cannot trace the question, so it asks while tracing; its guards include the answer.

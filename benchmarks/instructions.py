@@ -1,0 +1,72 @@
+"""Instructions of one call on the host, counted by callgrind.
+
+The same on every run, whatever else the machine does, so that `nox -s instructions` can hold them
+to the limits.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from benchmarks.measure import Row
+
+VALGRIND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
+LAMBDA = "lr, steps, rate = 0.1, 1000, 0.5\nf = lambda n: lr / (1 + rate * n / steps)"
+SUBJECTS = {
+    "continuous": ("0.1, 1000, 0.5", 1.65),
+    "staircase": ("0.1, 1000, 0.5, staircase=True", 1.95),
+    "continuous, past the exact form": ("1 / 3, 1000, 1 / 7", 2.9),
+    "staircase, past the exact form": ("1 / 3, 1000, 1 / 7, staircase=True", 3.1),
+}
+PROGRAM = """
+import gc
+gc.disable()
+{setup}
+def main(f, calls):
+    for n in range(100_000, 100_000 + calls):
+        f(n)
+main(f, 100)
+main(f, {calls})
+"""
+
+
+def rows() -> Iterator[Row]:
+    peer = per_call(LAMBDA)
+    for what, (arguments, limit) in SUBJECTS.items():
+        ours = per_call(call_of(arguments))
+        row = Row(what, "the lambda", ours, peer, ours / peer, "instructions")
+        yield row.ratio_at_most(limit)
+
+
+def call_of(arguments: str) -> str:
+    return f"from invtime import InverseTimeDecay\nf = InverseTimeDecay({arguments})"
+
+
+@cache
+def per_call(setup: str) -> float:
+    """The instructions of one call: those of 3000 calls, less those of 1000."""
+    _count(setup, 1)  # so that nothing is left to be compiled to bytecode
+    return (_count(setup, 3000) - _count(setup, 1000)) / 2000
+
+
+def _count(setup: str, calls: int) -> int:
+    import invtime
+
+    program = PROGRAM.format(setup=setup, calls=calls)
+    where = str(Path(invtime.__file__).parents[1])
+    done = subprocess.run(
+        [*VALGRIND, sys.executable, "-S", "-c", program],
+        env={"PYTHONPATH": where, "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = re.search(r"Collected : (\d+)", done.stderr)
+    if found is None:
+        raise RuntimeError(f"valgrind printed no count: {done.stderr[-500:]}")
+    return int(found[1])

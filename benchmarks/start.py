@@ -1,0 +1,59 @@
+"""Whole processes: what importing and a first value cost, and how much memory is used.
+
+"Of its own" is measured inside the process, after the framework has been imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmarks.measure import Row, compare_processes
+
+VALUE = "import invtime; invtime.InverseTimeDecay(0.1, 1000, 0.5)(7)"
+ARRAYS = {
+    "numpy": "import numpy; n = numpy.arange(3)",
+    "torch": "import torch; n = torch.arange(3)",
+    "jax": "import jax; n = jax.numpy.arange(3)",
+    "tensorflow": "import tensorflow as tf; n = tf.cast(tf.range(3), tf.float32)",
+}
+TIMED = (
+    "{setup}; import time; start = time.perf_counter(); {code}; print(time.perf_counter()-start)"
+)
+OURS = "import invtime; invtime.InverseTimeDecay(0.1, 1000, 0.5)(n)"
+PLAIN = "0.1 / (1 + 0.5 * n / 1000)"
+# The most memory that the process had, in MiB; Linux counts in KiB.
+PEAK = "import resource as r; print(r.getrusage(r.RUSAGE_SELF).ru_maxrss / 1024)"
+MANY = "import numpy; n = numpy.arange(50_000_000)"
+
+
+def rows() -> Iterator[Row]:
+    bare = compare_processes("`import invtime`", "import invtime", "pass", against="bare Python")
+    yield bare.at_most_more(0.025)
+    for code, rounds in (
+        ("pass", 7),
+        ("import numpy", 7),
+        ("import optax", 3),
+        ("import keras", 3),
+    ):
+        against = "bare Python" if code == "pass" else f"`{code}`"
+        yield compare_processes(
+            "import, build, first value", VALUE, code, against=against, rounds=rounds
+        )
+    for name, setup in ARRAYS.items():
+        ours = TIMED.format(setup=setup, code=OURS)
+        plain = TIMED.format(setup=setup, code=PLAIN)
+        row = compare_processes(
+            f"of its own: import invtime, first {name} array", ours, plain,
+            against="the plain expression's first", rounds=3,
+        )  # fmt: skip
+        yield row.at_most(0.060)
+    memory = {"unit": "MiB", "rounds": 3}
+    for code, against in (("pass", "bare Python"), ("import numpy", "`import numpy`")):
+        yield compare_processes(
+            "memory: import, build, first value", f"{VALUE}; {PEAK}", f"{code}; {PEAK}",
+            against=against, **memory,
+        )  # fmt: skip
+    yield compare_processes(
+        "memory: 5e7 int64 steps in NumPy", f"{MANY}; {OURS}; {PEAK}", f"{MANY}; {PLAIN}; {PEAK}",
+        against="the plain expression", **memory,
+    )  # fmt: skip

@@ -1,0 +1,74 @@
+"""An optimizer step in PyTorch, with the schedule and without.
+
+Eager: a whole training step of a small model, then `InverseTimeLR.step()`. Compiled: the update
+of a capturable Adam whose rate is a tensor, computed from a tensor step inside the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+
+from benchmarks.measure import Function, Row, compare
+from benchmarks.subjects import EXACT, STAIRCASE, kind, plain
+from invtime.integrations.torch import InverseTimeLR
+
+WIDTH, BATCH = 256, 64
+
+
+def rows() -> Iterator[Row]:
+    for schedule in (EXACT, STAIRCASE):
+
+        def ours(optimizer: Any, schedule: Any = schedule) -> Any:
+            return InverseTimeLR.from_schedule(optimizer, schedule)
+
+        def lambda_lr(optimizer: Any, schedule: Any = schedule) -> Any:
+            return LambdaLR(optimizer, plain(schedule))
+
+        for peer, against in ((None, "a constant rate"), (lambda_lr, "LambdaLR")):
+            what = f"eager, MLP 256x256, batch 64, sgd, {kind(schedule)}"
+            row = compare(
+                what, eager_step(ours), eager_step(peer, 1.0), against=against, seconds=4.0
+            )
+            yield row.ratio_at_most(1.02)
+    constant = compiled_step(None)
+    for schedule in (EXACT, STAIRCASE):
+        step = compiled_step(schedule)
+        what = f"compiled, capturable adam, {kind(schedule)}"
+        yield compare(what, step, constant, against="a constant rate", seconds=4.0)
+
+
+def eager_step(scheduler: Callable[[Any], Any] | None, rate: float = 0.1) -> Function:
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(WIDTH, WIDTH), torch.nn.ReLU(), torch.nn.Linear(WIDTH, WIDTH)]
+    model = torch.nn.Sequential(*layers)
+    batch = torch.randn(BATCH, WIDTH)
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate if scheduler else 0.001)
+    after = scheduler(optimizer).step if scheduler else lambda: None
+
+    def run() -> None:
+        optimizer.zero_grad()
+        ((model(batch) - batch) ** 2).mean().backward()
+        optimizer.step()
+        after()
+
+    return run
+
+
+def compiled_step(schedule: Callable[[Any], Any] | None) -> Function:
+    weights = [torch.nn.Parameter(torch.ones(WIDTH, WIDTH)) for _ in range(4)]
+    for weight in weights:
+        weight.grad = torch.ones_like(weight)
+    rate, count = torch.tensor(0.1), torch.tensor(0)
+    optimizer = torch.optim.Adam(weights, lr=rate, capturable=True)
+
+    def update() -> None:
+        if schedule is not None:
+            rate.copy_(schedule(count))
+        count.add_(1)
+        optimizer.step()
+
+    return torch.compile(update)
