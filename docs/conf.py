@@ -5,6 +5,9 @@ import collections.abc
 import doctest
 from importlib import metadata
 
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+
 project = "invtime"
 author = "The invtime authors"
 project_copyright = author
@@ -14,11 +17,10 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.doctest",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "tiny"]
 
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 myst_heading_anchors = 3
@@ -29,21 +31,30 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 python_display_short_literal_types = True
 
-# Only blocks marked as examples: the others show frameworks that may not be installed.
+# Only the blocks marked so: the others, which need frameworks, are run by docs/run.py.
 doctest_default_flags = doctest.ELLIPSIS
-doctest_global_setup = "import numpy as np\nfrom invtime import InverseTimeDecay"
+doctest_global_setup = """
+import invtime
+import numpy as np
+from invtime import InverseTimeDecay
+from invtime.testing import Reference, ulp_distance
+"""
 
 # The inventories of Python and NumPy are not fetched, so that the build needs no network;
 # `nitpicky` then asks about their names, which are let through here, and about no other.
 NAMES = "|".join([*dir(builtins), *collections.abc.__all__, "Any", "Axes", "Executor"])
 nitpick_ignore_regex = [
     ("py:(class|exc)", NAMES),
-    ("py:.*", r"(collections\.abc|concurrent\.futures|contextlib|typing)\..*"),
-    ("py:.*", r"(numpy|jax|tf|torch|keras|_pytest)\..*"),
+    ("py:.*", r"(collections\.abc|concurrent\.futures|contextlib|decimal|fractions)\..*"),
+    ("py:.*", r"(pathlib|typing)\..*"),
+    ("py:.*", r"(numpy|jax|tf|torch|keras|_pytest|hypothesis)\..*"),
 ]
 
 html_theme = "furo"
 html_title = f"invtime {release}"
+html_static_path = ["_static"]
+html_css_files = ["invtime.css"]
+html_math_renderer = "mathml"  # every browser's own: no script, no network
 
 # An attribute's docstring is a sentence; napoleon would read what stands before a colon in it
 # as a type. So it is taken before napoleon (500) sees it, and put back afterwards.
@@ -60,6 +71,18 @@ def _put_back(app, what, name, obj, options, lines):
         lines[:] = _sentences.pop(name)
 
 
+def _formula(translator, node):
+    translator.body.append(tex2mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def _displayed_formula(translator, node):
+    formula = tex2mathml(node.astext(), as_block=True)
+    translator.body.append(f'<div class="math">{formula}</div>')
+    raise nodes.SkipNode
+
+
 def setup(app):
+    app.add_html_math_renderer("mathml", (_formula, None), (_displayed_formula, None))
     app.connect("autodoc-process-docstring", _take, priority=100)
     app.connect("autodoc-process-docstring", _put_back, priority=900)

@@ -8,12 +8,12 @@ by its exact residual. Dekker's and Veltkamp's tricks break when a compiler cont
 rounding would matter are of pieces short enough to be exact (21 by 32 bits, 26 by 27),
 split on the host, by integer shifts or by masks. Fusing an exact product changes nothing.
 
-Bound, relative to the denominator, with u = 2**-53: the pieces of k leave out 2**-115, and
-the products of the last piece round at 2**-115. Each of the m <= 8 additions (16 for a
+Bound, relative to the denominator, with u = 2**-53: the pieces of k leave out 2**-114, and
+the products of the last piece round at 2**-114. Each of the m <= 8 additions (16 for a
 staircase of fractional decay_steps) moves at most u into `low`, exactly, so |low| <= m * u,
-and summing `low` rounds by at most m * m / 2 * u**2: 2**-101 (2**-99). The residual, its
-product with `low` and the last division add less than 2**-102. So the value before its
-one rounding is within 2**-98 of the true one.
+and summing `low` rounds by less than m * (m + 1) / 2 * u**2: 36 (136) u**2. The residual,
+its product with `low` and the last division add 17 u**2. So the value before its one
+rounding is within 2**-98 of the true one. `docs/numerics.md` has each step.
 
 Sources: Dekker, A floating-point technique for extending the available precision (1971);
 Knuth, TAOCP 2, 4.2.2 (the branch-free sum); Joldes, Muller, Popescu, Tight and rigorous

@@ -150,14 +150,13 @@ def _highest(steps: Any, scratch: Any) -> int:
     """The largest step; -1 unless all are whole numbers from 0 on, floats below 2**53."""
     kind, bits = steps.dtype.kind, 8 * steps.dtype.itemsize
     # As unsigned integers, floats too are in the order of their values, and negative ones last.
-    top = steps.view(f"u{bits // 8}").max()
-    if kind == "u":
-        return int(top)
-    if top >> (bits - 1):
+    last = steps.view(f"u{bits // 8}").max()
+    top = int(last)
+    if kind != "u" and top >> (bits - 1):
         return -1
-    if kind == "i":
-        return int(top)
-    highest = float(top.view(steps.dtype))
+    if kind in "iu":
+        return top
+    highest = float(last.view(steps.dtype))
     whole = highest < 2.0**53 and (np.floor(steps, out=scratch) == steps).all()
     return int(highest) if whole else -1
 

@@ -8,12 +8,11 @@
 2. The denominator is then d + low, and q the quotient L / d cut to 26 bits. L - q * d is
    exact but for its last bit, in products of 26 by 26 and 26 by 27 bits. It is at most 2**-24
    of L, so what rounds after it, `low`, the division by d, adds less than 2**-75.
-3. So the value q + c has a relative error below 2**-71, as long as bits <= 32. Ziv's test:
-   v is the sum rounded, and c - (v - q) what the rounding dropped, exactly. If that, enlarged
-   by 2**-17, still rounds away, then so does the truth, for it lies within: half a unit in the
-   last place is at least 2**-54 of v, and 2**-17 of that is the bound. One value in 2**16 or
-   so fails the test, and is divided again in Python's integers. Every result is therefore
-   correctly rounded, without exception.
+3. So the value q + c has a relative error below 2**-71.5. Ziv's test: v is the sum rounded, and
+   delta = c - (v - q) what the rounding dropped, exactly. If v + delta * (1 + 2**-17) is v too,
+   the middle between two floats, at least 2**-54 of v away, is farther than the error beyond
+   delta, and v is the truth rounded. One value in 2**16 or so fails the test, and is divided
+   again in Python's integers. So every result is correctly rounded, without exception.
 
 Source: A. Ziv, Fast evaluation of elementary mathematical functions with correctly rounded
 last bit (1991).

@@ -1,0 +1,224 @@
+"""The pages: every snippet is run, every link leads somewhere, every public name is described."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import runpy
+import subprocess
+import sys
+from collections import Counter
+from fnmatch import fnmatchcase
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+RUN = runpy.run_path(str(DOCS / "run.py"))
+WRITTEN = [page for page in DOCS.rglob("*.md") if "_build" not in page.parts]
+# As commands wrote them; what is in them takes minutes or hours.
+MEASURED = {DOCS / f"{name}.md" for name in ("audit", "benchmarks", "reliability")}
+PAGES = sorted(
+    str(page.relative_to(ROOT))
+    for page in WRITTEN
+    if page not in MEASURED and list(RUN["blocks"](page.read_text("utf-8")))
+)
+# They need what the task `trainers` installs: tests/trainers/test_docs.py runs them.
+TRAINED = {"docs/jax.md", "docs/trainers.md"}
+# Every other page needs no more than the task `frameworks` installs.
+INSTALLED = {
+    *("torch", "jax", "tensorflow", "keras", "tf_keras", "optax", "tensorboard"),
+    *("numpy", "invtime", "typer"),
+}
+
+
+def run(*pages: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What `python docs/run.py` says of these pages."""
+    return subprocess.run(
+        [sys.executable, str(DOCS / "run.py"), *pages],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def check(page: str, **environment: str) -> None:
+    done = run(str(ROOT / page), **environment)
+    if done.returncode == RUN["SKIPPED"]:
+        pytest.skip(done.stdout.strip())
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in TRAINED])
+def test_the_snippets_of_a_page_do_what_it_says(page):
+    check(page)
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_the_tutorial_of_keras_is_right_on_its_other_backends(backend):
+    check("docs/tutorials/keras.md", KERAS_BACKEND=backend)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in TRAINED])
+def test_no_page_is_skipped_where_every_framework_is(page):
+    blocks = [b for b in RUN["blocks"]((ROOT / page).read_text("utf-8")) if b.reason is None]
+    standard = {name for name in RUN["modules"](blocks) if name in sys.stdlib_module_names}
+    assert RUN["modules"](blocks) - standard <= INSTALLED
+
+
+def test_few_blocks_are_not_run():
+    """Each has its reason beside it; one more is one to think about."""
+    left_out = Counter(
+        page
+        for page in PAGES
+        for block in RUN["blocks"]((ROOT / page).read_text("utf-8"))
+        if block.reason
+    )
+    assert left_out == {
+        "docs/command.md": 3,
+        "docs/conformance.md": 2,
+        "docs/writing-a-backend.md": 2,
+    }
+
+
+def test_every_block_of_code_is_of_a_kind_that_is_run():
+    shown = {"text", "toml", "yaml"}
+    for page in {*WRITTEN} - MEASURED:
+        for line in page.read_text("utf-8").splitlines():
+            kind = re.fullmatch(r" *`{3,}([^`{]+)", line)
+            assert not kind or kind[1] in {*shown, *RUN["KINDS"]}, f"{page.name}: {line}"
+
+
+# -- the runner itself -----------------------------------------------------------------
+
+WRONG = {
+    "an exception": "```python\n1 / 0\n```\n",
+    "another output": "```pycon\n>>> 1 + 1\n3\n```\n",
+    "a name of another page": "```python\nschedule(0)\n```\n",
+    "another output of a command": "```console\n$ echo 2\n3\n```\n",
+    "a command that fails": "```console\n$ false\n```\n",
+    "another status": "```console\n$ false\n$ echo $?\n2\n```\n",
+    "a command without its prompt": "```console\ntrue\n```\n",
+    "an indented block": "- x\n\n  ```python\n  1 / 0\n  ```\n",
+    "hidden code": "<!-- setup\n1 / 0\n-->\n",
+    "a marker of another block": "<!-- not run: y -->\nx\n\n```python\n1 / 0\n```\n",
+}
+RIGHT = {
+    "shared names": "```python\nx = 1\n```\n\n```pycon\n>>> x\n1\n```\n",
+    "hidden code": "<!-- setup\nx = 1\n-->\n```python\nassert x == 1\n```\n",
+    "a status": "```console\n$ false\n$ echo $?\n1\n```\n",
+    "an ellipsis": "```console\n$ echo 2; echo 3\n...\n3\n```\n",
+    "a marker": "<!-- not run: y -->\n```python\n1 / 0\n```\n",
+    "a file": "```python\nopen('x', 'w').close()\n```\n\n```console\n$ ls x\nx\n```\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("page", "status"),
+    [
+        *(pytest.param(page, 1, id=f"wrong: {name}") for name, page in WRONG.items()),
+        *(pytest.param(page, 0, id=f"right: {name}") for name, page in RIGHT.items()),
+    ],
+)
+def test_the_runner_finds_what_is_wrong_and_nothing_else(page, status, tmp_path):
+    pytest.importorskip("typer")  # what a block of commands asks for
+    (tmp_path / "page.md").write_text(page)
+    done = run(str(tmp_path / "page.md"))
+    assert done.returncode == status, done.stderr
+
+
+def test_a_page_of_a_missing_framework_is_skipped_and_named(tmp_path):
+    (tmp_path / "page.md").write_text("```python\nimport no_such_framework\n```\n")
+    done = run(str(tmp_path / "page.md"))
+    assert (done.returncode, done.stdout) == (77, "page.md needs no_such_framework\n")
+
+
+# -- links -----------------------------------------------------------------------------
+
+# The links of pages to each other are Sphinx's too; those of the others nobody else reads.
+LINKED = [*WRITTEN, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))]
+
+
+def without_blocks(page: Path) -> str:
+    text = page.read_text("utf-8")
+    return re.sub(r"^( *)(`{3,}).*?^ *\2$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def targets(page: Path) -> list[str]:
+    text = re.sub(r"`[^`\n]*`", "", without_blocks(page))
+    return re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:href|src)="([^"]+)"', text)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub and MyST give to the headings of a page."""
+    titles = re.findall(r"^#+ (.+)$", without_blocks(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for target in targets(page):
+        parts = urlsplit(target)
+        if parts.scheme:
+            assert parts.scheme == "https", target
+            assert re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", parts.netloc), target
+            continue
+        there = (page.parent / parts.path).resolve() if parts.path else page
+        assert there.exists(), target
+        assert not parts.fragment or parts.fragment in anchors(there), target
+
+
+def test_every_page_is_in_the_table_of_contents_once():
+    entries = re.findall(r"^[\w/\[\]*-]+$", (DOCS / "index.md").read_text("utf-8"), re.MULTILINE)
+    for page in (page.relative_to(DOCS).with_suffix("") for page in WRITTEN):
+        found = [entry for entry in entries if fnmatchcase(str(page), entry)]
+        assert len(found) == (page.name != "index"), page
+
+
+# -- the picture -----------------------------------------------------------------------
+
+PICTURE = runpy.run_path(str(DOCS / "picture.py"))
+
+
+def test_the_picture_is_drawn_from_what_was_measured():
+    assert PICTURE["PICTURE"].read_text("utf-8") == PICTURE["draw"]()
+
+
+def test_the_first_row_of_the_picture_is_numpys_still():
+    row = json.loads(PICTURE["DATA"].read_text("utf-8"))[0]
+    assert row["peer"] == "numpy"
+    found = PICTURE["measure"](row["peer"], row["mode"])
+    assert found == {"ulps": row["ulps"], "around": row["around"]}
+
+
+# -- the reference ---------------------------------------------------------------------
+
+NAMES = {
+    "invtime": None,
+    "invtime.audit": None,
+    "invtime.checklog": None,
+    "invtime.dialects": {"read", "write", "code"},
+    "invtime.integrations": None,
+    "invtime.integrations.keras": {"InverseTimeDecay"},
+    "invtime.integrations.torch": {"InverseTimeLR"},
+    "invtime.testing": None,
+    "invtime.verification": None,
+}
+
+
+@pytest.mark.parametrize("module", NAMES)
+def test_every_public_name_is_in_the_reference(module):
+    names = NAMES[module] or importlib.import_module(module).__all__
+    reference = (DOCS / "api.md").read_text("utf-8") + (DOCS / "dialects.md").read_text("utf-8")
+    described = {line.split("::")[1].strip().removesuffix("()") for line in _directives(reference)}
+    assert {f"{module}.{name}" for name in names} <= described
+
+
+def _directives(text: str) -> list[str]:
+    kinds = "class|function|exception|data"
+    return re.findall(rf"^\.\. (?:auto|py:)(?:{kinds}):: \S+$", text, re.MULTILINE)
