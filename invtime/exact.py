@@ -169,7 +169,8 @@ def _divide_once(form: ExactForm, backend: Backend, n: Any, last: int) -> Any:
     if form.C == 0 or last == 0:  # a constant still follows the step's shape
         return backend.divide(float(form.A), t * 0.0 + float(form.B))
     if form.staircase and last <= last_short_step(form, backend.precision(n)):
-        t = backend.floor((t * float(form.Q) + 0.5) * (1 / form.P))
+        t = t if form.Q == 1 else t * float(form.Q)
+        t = backend.floor((t + 0.5) * (1 / form.P))
     elif form.staircase:
         t = backend.widest(stage_index(form, backend, n, last))
     product = t if form.C == 1 else t * float(form.C)
