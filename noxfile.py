@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tarfile
 from pathlib import Path
 
 import nox
@@ -23,20 +25,23 @@ TESTED = ("-c", "constraints.txt")
 # tensorflow-cpu in place of the extra `tensorflow`: the same code without a GPU's libraries.
 FRAMEWORKS = (
     *(".[torch,jax,keras,dask,plot,cli,testing]", "tensorflow-cpu", "optax", "jsonschema"),
-    *("distributed", "array-api-strict", "tensorboard"),
+    *("distributed", "array-api-strict", "tensorboard", "thinc"),
 )
 TRAINERS = ("lightning", "transformers", "accelerate", "flax", "equinox")
 PLUGINS = (
     *(f"./examples/plugins/invtime-{name}" for name in ("mlx", "paddle", "fused")),
     "./tests/plugins/invtime-broken",
 )
-PARALLEL = ("-n", "2", "--dist", "loadfile")
+RUNNERS = ("pytest-xdist", "pytest-timeout")
+PARALLEL = ("-n", "2", "--dist", "loadfile", "--timeout", "600")  # seconds for one test
+# Tests that are run by tasks of their own.
+APART = tuple(f"--ignore=tests/{path}" for path in ("trainers", "package", "plugins/installed"))
 KERAS = ("tests/integrations/test_keras.py", "tests/integrations/test_rates.py")
 # What must be there: a framework that does not import fails the tests instead of skipping them.
 REQUIRED = {
     "INVTIME_REQUIRE_BACKENDS": "numpy,torch,jax,tensorflow,dask",
     "INVTIME_REQUIRE_MODULES": (
-        "keras,tf_keras,optax,array_api_strict,distributed,matplotlib,tensorboard"
+        "keras,tf_keras,optax,array_api_strict,distributed,matplotlib,tensorboard,thinc,jsonschema"
     ),
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }
@@ -66,8 +71,38 @@ def typecheck(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def numpy(session: nox.Session) -> None:
     """The tests with NumPy alone, on every Python."""
-    session.install(".[cli,testing]", "jsonschema", *TESTED)
-    session.run("pytest", *session.posargs)
+    session.install(".[cli,testing]", "jsonschema", *RUNNERS, *TESTED)
+    session.run("pytest", *PARALLEL, *APART, *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def package(session: nox.Session) -> None:
+    """The sdist and the wheel: built, checked, and tested with the oldest NumPy.
+
+    The tests are those of the sdist, and what they test is the wheel.
+    """
+    session.install("build", "twine", *TESTED)
+    folder = Path(session.virtualenv.location).resolve() / "built"
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(folder / "dist"))  # by way of the sdist
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(folder / "direct"))
+    (sdist,) = (folder / "dist").glob("*.tar.gz")
+    (wheel,) = (folder / "dist").glob("*.whl")
+    session.run("twine", "check", "--strict", str(sdist), str(wheel))
+    oldest = ("-c", "minimums/numpy.txt")
+    session.install(f"{wheel}[cli,testing]", "jsonschema", *RUNNERS, *oldest)
+    # For pip, another wheel of the same version is the one that is installed.
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+    built = {"INVTIME_BUILT": str(folder)}
+    session.run("pytest", "tests/package", env=built)
+
+    # The sources go away, so that no test can take them for what is installed.
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    unpacked = folder / sdist.name.removesuffix(".tar.gz")
+    shutil.rmtree(unpacked / "invtime")
+    with session.chdir(unpacked):
+        session.run("pytest", *PARALLEL, *APART, *session.posargs)
 
 
 @nox.session(python=OLDEST)
@@ -76,9 +111,8 @@ def frameworks(session: nox.Session) -> None:
 
     Keras on TensorFlow; then its own tests again on its other backends, each in its process.
     """
-    install_frameworks(session, "pytest-xdist")
-    apart = "--ignore=tests/trainers"
-    session.run("pytest", *PARALLEL, apart, *session.posargs, env=REQUIRED)
+    install_frameworks(session, *RUNNERS)
+    session.run("pytest", *PARALLEL, *APART, *session.posargs, env=REQUIRED)
     for backend in () if session.posargs else ("jax", "torch"):
         session.run("pytest", *KERAS, env={**REQUIRED, "KERAS_BACKEND": backend})
 
@@ -86,7 +120,7 @@ def frameworks(session: nox.Session) -> None:
 @nox.session(python=OLDEST)
 def trainers(session: nox.Session) -> None:
     """The tests with what people train with: Lightning, Hugging Face, flax, Equinox, ..."""
-    install_frameworks(session, *TRAINERS, "pytest-xdist")
+    install_frameworks(session, *TRAINERS, *RUNNERS)
     required = {**REQUIRED, "INVTIME_REQUIRE_MODULES": ",".join(TRAINERS)}
     session.run("pytest", "tests/trainers", *PARALLEL, *session.posargs, env=required)
 
@@ -97,7 +131,7 @@ def plugins(session: nox.Session) -> None:
     session.install(".[torch,cli,testing]", *PLUGINS, *TESTED)
     required = "invtime_mlx,invtime_paddle,invtime_fused,invtime_broken"
     environment = {"INVTIME_REQUIRE_MODULES": required}
-    session.run("pytest", "tests/plugins/test_examples.py", *session.posargs, env=environment)
+    session.run("pytest", "tests/plugins/installed", *session.posargs, env=environment)
 
 
 @nox.session(python=OLDEST)
@@ -118,15 +152,89 @@ def property(session: nox.Session) -> None:  # noqa: A001 (the name of the task)
     session.run("pytest", *PARALLEL[:2], *thorough, *session.posargs, env=REQUIRED)
 
 
+KIT = "tests/plugins/test_conformance.py"
+# What is installed at the versions of minimums/NAME.txt, and the tests that are run with it.
+# `package` has those of minimums/numpy.txt.
+MINIMUMS = {
+    "jax": (
+        [".[jax]", "optax", "flatbuffers"],
+        ["tests/frameworks/test_jax.py", "tests/integrations/test_optax.py", f"{KIT}::test_jax"],
+    ),
+    "tensorflow": (
+        [".[keras]", "tensorflow-cpu"],
+        [
+            *("tests/frameworks/test_tensorflow.py", "tests/test_config.py"),
+            *(*KERAS, "tests/integrations/test_keras_legacy.py", f"{KIT}::test_tensorflow"),
+        ],
+    ),
+    "dask": (
+        [".[dask]", "distributed", "ml_dtypes"],
+        ["tests/frameworks/test_dask.py", "tests/test_executors.py", f"{KIT}::test_dask"],
+    ),
+    "plot": ([".[plot]"], ["tests/test_plot.py"]),
+}
+
+
 @nox.session(python=OLDEST, default=False)
-def minimums(session: nox.Session) -> None:
-    """The tests with NumPy alone, on the oldest versions that pyproject.toml allows."""
-    session.install(".[cli,testing]", "jsonschema", "-c", "constraints-minimum.txt")
-    session.run("pytest", *session.posargs)
+@nox.parametrize("name", [nox.param(name, id=name) for name in MINIMUMS])
+def minimums(session: nox.Session, name: str) -> None:
+    """The lower bounds of pyproject.toml: each framework's, with its own tests.
+
+    NumPy's are those of the task `package`, and PyTorch's is the version that every task has.
+    """
+    packages, tests = MINIMUMS[name]
+    versions = ("-c", f"minimums/{name}.txt")
+    session.install(".[cli,testing]", *packages, *versions)
+    if name == "tensorflow":
+        session.install("tf-keras", "--no-deps", *versions)
+    required = {} if name == "plot" else {"INVTIME_REQUIRE_BACKENDS": name}
+    session.run("pytest", *tests, *session.posargs, env=required)
+
+
+@nox.session(python=OLDEST)
+def instructions(session: nox.Session) -> None:
+    """The instructions of a call on the host, which no mood of the machine changes."""
+    if shutil.which("valgrind") is None:
+        session.skip("valgrind is not installed")
+    session.install(".", *TESTED)
+    session.run("python", "-m", "benchmarks", "--check", "instructions")
 
 
 @nox.session(python=OLDEST, default=False)
 def bench(session: nox.Session) -> None:
-    """The benchmarks, side by side with the plain expressions and Keras, as a Markdown table."""
+    """The benchmarks, side by side with their peers: the table, and its page in docs/."""
+    install_frameworks(session, "lrsched", "thinc")
+    page = ("--write", "docs/benchmarks.md")
+    session.run("python", "-m", "benchmarks", *(session.posargs or page), env=REQUIRED)
+
+
+@nox.session(python=OLDEST, default=False)
+def mutation(session: nox.Session) -> None:
+    """Mutants of the core, and which of them the tests notice: `-- COUNT MINUTES` for a sample."""
+    packages = ("numpy", "pluggy", "pytest", "hypothesis", "jsonschema", "ml_dtypes")
+    session.install(*packages, "dask[array]", "array-api-strict", "mutmut", *TESTED)
+    folder = Path(session.create_tmp()) / "mutation"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    session.run("python", "-m", "reliability.mutation", str(folder), *session.posargs)
+
+
+@nox.session(python=OLDEST, default=False)
+def fuzz(session: nox.Session) -> None:
+    """Coverage-guided fuzzing, ten minutes for each target; `-- TARGET...` for some of them."""
+    session.install(".[testing]", "tensorboard", "atheris", *TESTED)
+    for target in session.posargs or ("json", "config", "logs", "events", "dialects"):
+        corpus = Path(session.create_tmp()) / target
+        corpus.mkdir(exist_ok=True)
+        seeds = Path("reliability/seeds", target)
+        folders = [str(corpus), *([str(seeds)] if seeds.is_dir() else [])]
+        session.run("python", "-m", "reliability.fuzz", target, *folders, "-max_total_time=600")
+
+
+@nox.session(python=OLDEST, default=False)
+def soak(session: nox.Session) -> None:
+    """An hour of threads and processes, and no growth in memory; `-- SECONDS` for another time."""
     install_frameworks(session)
-    session.run("python", "-m", "benchmarks", *session.posargs, env=REQUIRED)
+    log = Path(session.create_tmp()) / "soak.csv"
+    seconds = session.posargs or ("3600",)
+    session.run("python", "-m", "reliability.soak", *seconds, str(log), env=REQUIRED)

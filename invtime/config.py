@@ -29,9 +29,10 @@ def check_keys(config: Any) -> None:
     for key in NUMBERS:
         if key not in config:
             raise ConfigError(f"the config {dict(config)!r} lacks the key {key!r}; add it")
-    if "dtype" in config and config["dtype"] not in DTYPES:
+    dtype = config.get("dtype", DTYPES[0])
+    if not isinstance(dtype, str) or dtype not in DTYPES:
         raise ConfigError(
-            f"dtype is {config['dtype']!r}; accepted are {', '.join(DTYPES)}; "
+            f"dtype is {dtype!r}; accepted are {', '.join(DTYPES)}; "
             "use one of these, or leave the key out for the framework's default"
         )
 

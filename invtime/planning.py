@@ -77,15 +77,19 @@ def endpoints(
 
 
 def _slope(growth: Fraction, n: Fraction, steps: Any) -> tuple[Any, int | float]:
-    """`steps` itself and the decay rate for it, or else two integers of the same ratio."""
+    """`steps` itself and the decay rate for it, or else another two of the same ratio."""
     decay = as_written(growth)
     if decay is not None:
         return steps, decay
-    rate, period = map(as_written, map(Fraction, (growth / n).as_integer_ratio()))
-    if rate is None or period is None:
-        remedy = "round start, end or steps to fewer digits"
-        raise refusal(f"decay_rate, with decay_steps {steps!r},", growth, remedy)
-    return period, rate
+    # In integers, or with the decimals of `steps`, which may take fewer digits.
+    ratio = growth / n
+    integers = Fraction(ratio.numerator), Fraction(ratio.denominator)
+    for pair in (integers, (Fraction(growth.numerator), n * growth.denominator)):
+        rate, period = map(as_written, pair)
+        if rate is not None and period is not None:
+            return period, rate
+    remedy = "round start, end or steps to fewer digits"
+    raise refusal(f"decay_rate, with decay_steps {steps!r},", growth, remedy)
 
 
 class _Run(NamedTuple):

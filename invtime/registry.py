@@ -47,6 +47,7 @@ NO_FRAMEWORK = "no framework of its own; it evaluates the arrays that are passed
 _lock = threading.RLock()
 _plugins: Plugins | None = None
 _names: dict[type, str | None] = {}
+MANY_TYPES = 1024  # then all are asked for anew: a program can make types without end
 _loaded = SimpleNamespace()  # an attribute for each backend in use, which Dynamo guards alone
 
 
@@ -108,6 +109,8 @@ def backend_name_for(step_type: type) -> str | None:
             name = _resolve(step_type)
             if name not in (None, NUMBER, KERAS):
                 load(name)
+            if len(_names) >= MANY_TYPES:
+                _names.clear()
             _names[step_type] = name
         return _names[step_type]
 
@@ -124,6 +127,9 @@ def load(name: Any) -> Backend:
 def _load(name: Any) -> Backend:
     with _lock:
         info, distribution = plugins().find(name)
+        found: Backend | None = getattr(_loaded, name, None)
+        if found is not None:  # made by a thread that was here first
+            return found
         module, _, attribute = info.target.partition(":")
         try:
             backend: Backend = getattr(import_module(module), attribute)()
@@ -253,9 +259,10 @@ class Plugins:
 
     def find(self, name: Any) -> Announced:
         """What was announced under this name; an error that says what there is, otherwise."""
-        if name in self.conflicts:
+        known = isinstance(name, str) and name in self.announced
+        if known and name in self.conflicts:
             raise BackendConflictError(self.conflicts[name])
-        if name not in self.announced:
+        if not known:
             raise UnknownBackendError(
                 f"no backend is named {name!r}; there are {sorted(self.announced)}; "
                 "pass one of these, or install the plugin that brings it"

@@ -1,12 +1,14 @@
-"""How much is drawn, and which frameworks must not be missing.
+"""How much is drawn, and what must not be missing or skipped.
 
 INVTIME_REQUIRE_BACKENDS   comma-separated backends; the session fails if one is not usable
-INVTIME_REQUIRE_MODULES    comma-separated modules; the session fails if one is not installed
+INVTIME_REQUIRE_MODULES    comma-separated modules; the session fails if one is not installed,
+                           and a test that is skipped fails, but for the reasons in MAY_SKIP
 INVTIME_PROFILE            "thorough" draws fifty times as many examples; the same as pytest's
                            own --hypothesis-profile=thorough
 """
 
 import os
+import re
 from importlib.util import find_spec
 
 import pytest
@@ -48,3 +50,30 @@ def pytest_sessionstart() -> None:
     absent = [name for name in required("MODULES") if find_spec(name) is None]
     if missing := missing_backends() + absent:
         pytest.exit("required and missing: " + "; ".join(missing), returncode=3)
+
+
+# What no machine of CI has, and the checks of the kit that say nothing of a backend.
+MAY_SKIP = re.compile(
+    "needs a CUDA device|the backend has no mode but eager|`evaluate` is not overridden"
+    "|the backend says that it is not differentiable"
+)
+
+
+def failing_if_skipped(report):
+    """The report, failed where it is of a skip that no task may have."""
+    if required("MODULES") and report.skipped and not hasattr(report, "wasxfail"):
+        path, line, reason = report.longrepr
+        if not MAY_SKIP.search(reason):
+            report.outcome = "failed"
+            report.longrepr = f"{path}:{line}: a task that requires modules skips nothing: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    return failing_if_skipped((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report():
+    return failing_if_skipped((yield))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from invtime import BackendUnavailableError, InverseTimeDecay
 from invtime.checklog import Log, LogError, diagnose, read
+from invtime.checklog.case import Case
 
 LOGS = Path(__file__).parent / "logs"
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
@@ -250,6 +252,17 @@ def test_degenerate_schedules_are_diagnosed_too(schedule, rate):
     assert not diagnosis.match
 
 
+def test_a_rate_of_zero_between_others_is_diagnosed_too():
+    assert not diagnose(Log.of({0: 0.1, 5: 0.05, 41: 0}), STAIRCASE).match
+
+
+def test_a_diagnosis_leaves_nothing_behind():
+    log = logged(STAIRCASE, range(130), lambda n: n - 1)
+    diagnose(log, STAIRCASE)
+    gc.collect()
+    assert not [one for one in gc.get_objects() if type(one) is Case]
+
+
 @pytest.mark.parametrize("period", [1e-60, 1e60])
 def test_extreme_periods_are_diagnosed_too(period):
     schedule = InverseTimeDecay(0.1, period, 0.5, staircase=True)
@@ -354,6 +367,9 @@ def test_the_first_step_can_be_named():
         ("step,lr\n0,0.1\n1,1e999\n", "line 3 has the learning rate '1e999'"),
         ("step,lr\n0,0.1\n1,-0.1\n", "line 3 has the learning rate '-0.1'"),
         ("step,lr\n0,0.1\n1,high\n", "line 3 has the learning rate 'high'"),
+        ("step,lr\n0,0.1\n1,sNaN\n", "line 3 has the learning rate 'sNaN'"),
+        ("step,lr\n0,0.1\n1,0e81749429431\n", "line 3 has the learning rate '0e81749429431'"),
+        ("step,lr\n0,0.1\n1,1e-99999999\n", "line 3 has the learning rate '1e-99999999'"),
         ("step,lr\n0,0.1\nx,0.1\n", "line 3 has the step 'x'"),
         ("step,lr\n0,0.1\n1.5,0.1\n", "line 3 has the step '1.5'"),
         ("step,lr\n0,0.1\n1e999999999,0.1\n", "line 3 has the step '1e999999999'"),
@@ -367,6 +383,11 @@ def test_the_first_step_can_be_named():
         ('{"step": 0, "lr": 0.1}\n{"lr": 0.1}', "line 2 has the step 'None'"),
         ('{"step": 0, "lr": 0.1}\n[1]', "line 2 is no JSON object"),
         ("[1, 2]", "entry 0 is no JSON object"),
+        (
+            '{"step": 0, "lr": 0.1}\n{"step": 1, "lr": 1e-%s}' % ("3" * 30),
+            "the learning rate '1e-33",
+        ),
+        ("[" * 100_000, "line 1 is not JSON"),
         ('{"log_history": []}', "none is the one"),
         ('{"log_history": 5}', "log_history is no list"),
         (b"\xff\xfe\x00\x01", "not text in UTF-8"),
@@ -414,6 +435,33 @@ def test_event_files_that_are_none_are_refused(tmp_path):
         read(tmp_path)
     with pytest.raises(LogError, match="there is no column 'lr'; there are 'train/lr'"):
         read(LOGS / "events.out.tfevents.torch", rate_column="lr")
+
+
+def test_a_damaged_record_of_an_event_file_is_refused(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    path = tmp_path / "events.out.tfevents.1"
+    with path.open("wb") as file:
+        RecordWriter(file).write(b"no event")
+    with pytest.raises(LogError, match="damaged"):
+        read(path)
+
+
+def test_event_tensors_that_are_no_numbers_are_refused(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.compat.proto import event_pb2, summary_pb2
+    from tensorboard.summary.writer.record_writer import RecordWriter
+    from tensorboard.util.tensor_util import make_tensor_proto
+
+    tensor = make_tensor_proto(np.array([0.1, 0.2], np.float32))
+    summary = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag="lr", tensor=tensor)])
+    summary.value[0].metadata.plugin_data.plugin_name = "scalars"
+    path = tmp_path / "events.out.tfevents.1"
+    with path.open("wb") as file:
+        RecordWriter(file).write(event_pb2.Event(summary=summary).SerializeToString())
+    with pytest.raises(LogError, match="'lr' has tensors that are no numbers"):
+        read(path)
 
 
 # -- the command ---------------------------------------------------------------------------
@@ -476,9 +524,3 @@ def test_the_command_refuses_in_one_line(invoke, arguments, message):
     assert result.exit_code == 2, result.output
     assert (result.stdout, result.stderr.count("\n")) == ("", 1)
     assert message in result.stderr
-
-
-def test_the_help_has_an_example_and_the_exit_status(invoke):
-    result = invoke("--help")
-    assert "Example: invtime check-log metrics.csv" in result.stdout
-    assert "Exit status: 0" in result.stdout

@@ -18,6 +18,7 @@ import pytest
 pytest.importorskip("typer")
 pytest.importorskip("rich")
 
+import typer
 from typer.testing import CliRunner
 
 import invtime
@@ -272,7 +273,10 @@ def test_version():
     assert invoke("--version").stdout == f"invtime {invtime.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["verify", "table", "plot", "backends", "schema"])
+COMMANDS = sorted(typer.main.get_command(app).commands)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_an_example_and_the_exit_status(command):
     result = invoke(command, "--help")
     assert result.exit_code == 0

@@ -41,13 +41,6 @@ def refused(*arguments, **options):
     return result.stderr
 
 
-@pytest.mark.parametrize("command", ["fingerprint", "convert"])
-def test_help_has_an_example_and_the_exit_status(command):
-    text = printed(command, "--help")
-    assert f"Example: invtime {command}" in text
-    assert "Exit status: 0" in text
-
-
 # -- fingerprint -----------------------------------------------------------------------------
 
 

@@ -54,6 +54,17 @@ def test_keras_reads_ours_and_we_read_keras():
     assert InverseTimeDecay.from_config(loaded.get_config()) == SCHEDULE
 
 
+def test_text_of_another_type_is_kept_as_plain_text():
+    class Text(str):
+        def __str__(self):
+            return "something else"
+
+    config = {**SCHEDULE.get_config(), "name": Text("mine"), "dtype": Text("float16")}
+    again = InverseTimeDecay.from_config(config).get_config()
+    assert again == config
+    assert {type(again["name"]), type(again["dtype"])} == {str}
+
+
 def test_the_schema_is_a_schema():
     jsonschema = pytest.importorskip("jsonschema")
     jsonschema.Draft202012Validator.check_schema(config_schema())

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from fractions import Fraction
-from importlib.util import find_spec
 from math import floor
 from pathlib import Path
 from types import SimpleNamespace
@@ -304,24 +301,6 @@ def test_keras_legacy_optimizers():
     for step in STEPS:
         optimizer.iterations.assign(step)
         assert_near(optimizer._decayed_lr(tf.float32), CONTINUOUS, step, 3, 24)
-
-
-@pytest.mark.skipif(find_spec("paddle") is None, reason="Paddle is not installed")
-def test_paddle():
-    # In a process of its own: imported after TensorFlow, Paddle 3.3 is a segmentation fault.
-    script = f"""
-import json, paddle
-scheduler = {dialects.code("paddle", CONTINUOUS)}
-rates = []
-for step in {STEPS}:
-    scheduler.step(step)
-    rates.append(scheduler())
-print(json.dumps(rates))
-"""
-    command = [sys.executable, "-W", "ignore", "-c", script]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
-    for step, rate in zip(STEPS, json.loads(done.stdout.splitlines()[-1]), strict=True):
-        assert_near(rate, CONTINUOUS, step, 3, 53)
 
 
 @pytest.mark.parametrize(

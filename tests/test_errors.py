@@ -75,6 +75,7 @@ CONFIGS = {
     "unknown dtype": ({**CONFIG, "dtype": "float8"}, "dtype is 'float8'"),
     "dtype null": ({**CONFIG, "dtype": None}, "dtype is None"),
     "dtype unhashable": ({**CONFIG, "dtype": []}, r"dtype is \[\]"),
+    "dtype an array": ({**CONFIG, "dtype": np.array(["float32", "x"])}, r"dtype is array"),
     "text for a number": ({**CONFIG, "decay_steps": "1000"}, "decay_steps is '1000'"),
     "null for a number": ({**CONFIG, "decay_rate": None}, "decay_rate is None"),
     "null for staircase": ({**CONFIG, "staircase": None}, "staircase is None"),
@@ -160,6 +161,7 @@ def test_steps(case, placed):
 PLACEMENTS = {
     "unknown backend": (("nothing",), {}, UnknownBackendError, "'numpy'"),
     "backend not a name": ((3,), {}, UnknownBackendError, "no backend is named 3"),
+    "backend unhashable": (([],), {}, UnknownBackendError, r"no backend is named \[\]"),
     "device without a backend": ((), {"device": "cuda"}, PlacementError, "without a backend"),
     "unknown device": (("numpy",), {"device": "gpu"}, PlacementError, r"\['cpu'\]"),
     "integer dtype": (("numpy",), {"dtype": "int32"}, PlacementError, "not a result dtype"),

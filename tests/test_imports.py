@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -223,11 +224,32 @@ def test_imports_run_one_way(module: str) -> None:
             "backends": {"registry"},
             "backends.base": set(),
             "backends.dask": {"backends.numpy"},
+            "backends.numpy": {"backends.base", "backends.numpy_rounding"},
         }.get(module, {"backends.base"})
         wrong = found - MAY_IMPORT["backends"] - more
     else:
         wrong = found - MAY_IMPORT[module]
     assert wrong == set()
+
+
+# -- the page that says so -------------------------------------------------------------
+
+ARCHITECTURE = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text("utf-8")
+
+
+def test_the_page_has_every_room() -> None:
+    first = [line.split("|")[1] for line in ARCHITECTURE.splitlines() if line.startswith("| `")]
+    listed = {name for cell in first for name in re.findall(r"`(?:invtime/)?(\w+)", cell)}
+    assert listed == {room(module) or "__init__" for module in modules()} - {"__main__"}
+
+
+def test_what_the_page_calls_a_method_of_a_backend_is_one() -> None:
+    from invtime import Backend
+
+    section = ARCHITECTURE.partition("## What a backend is")[2]
+    named = re.findall(r"`(\w+)`", section.partition("It never contains the formula")[0])
+    assert len(named) > 15
+    assert set(named) - set(vars(Backend)) == set()
 
 
 def test_only_a_backend_imports_its_framework() -> None:
@@ -243,7 +265,7 @@ def test_only_a_backend_imports_its_framework() -> None:
                 if room(module) not in TOP:
                     owners.setdefault(framework, set()).add(module)
     assert owners.pop("ml_dtypes", set()) <= {"backends.numpy", "backends.array_api"}
-    users = ("numpy", "jax", "tensorflow", "dask", "array_api")
+    users = ("numpy", "numpy_rounding", "jax", "tensorflow", "dask", "array_api")
     assert owners.pop("numpy") <= {*(f"backends.{name}" for name in users), "fingerprint"}
     for framework, where in owners.items():
         assert where == {f"backends.{framework}"}

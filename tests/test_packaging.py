@@ -7,9 +7,6 @@ import importlib
 import os
 import pkgutil
 import re
-import shlex
-import subprocess
-import sys
 import tomllib
 from importlib import metadata, resources
 from pathlib import Path
@@ -54,23 +51,32 @@ def test_the_command_is_installed() -> None:
     assert callable(entry.load())
 
 
-def test_every_lower_bound_has_a_tested_version() -> None:
-    """constraints-minimum.txt is what pyproject.toml says; constraints.txt is not below it."""
+def test_every_lower_bound_is_tested() -> None:
+    """By `nox -s package minimums`; PyTorch's is the version that every other task has."""
+    requirements = [*project()["dependencies"]]
     extras = project()["optional-dependencies"]
-    alone = [*project()["dependencies"], *extras["cli"], *extras["testing"]]
-    lowest = dict(line.split(">=") for line in alone)
-    assert pins("constraints-minimum.txt").keys() == lowest.keys()
-    for name, pinned in pins("constraints-minimum.txt").items():
-        assert numbers(pinned)[: len(numbers(lowest[name]))] == numbers(lowest[name])
-        assert numbers(pins("constraints.txt")[name]) >= numbers(pinned)
-    for line in extras["torch"] + extras["jax"] + extras["tensorflow"] + extras["keras"]:
-        name, bound = line.split(">=")
-        assert numbers(pins("constraints.txt")[name]) >= numbers(bound)
+    requirements += [line for name, lines in extras.items() if name != "all" for line in lines]
+    lowest = {re.sub(r"\[.*\]", "", name): bound for name, bound in map(split, requirements)}
+    lowest["tensorflow-cpu"] = lowest.pop("tensorflow")
+    tested = {"torch": {pins("constraints.txt")["torch"]}}
+    for file in (ROOT / "minimums").iterdir():
+        for name, version in pins(file).items():
+            tested.setdefault(name, set()).add(version)
+    for name, bound in lowest.items():
+        oldest = min(map(numbers, tested[name]))
+        assert oldest[: len(numbers(bound))] == numbers(bound), name
+        assert not any(oldest[len(numbers(bound)) :]), name
+        assert numbers(pins("constraints.txt")[name]) >= oldest
 
 
-def pins(file: str) -> dict[str, str]:
+def split(requirement: str) -> tuple[str, str]:
+    name, bound = requirement.split(">=")
+    return name, bound
+
+
+def pins(file: str | Path) -> dict[str, str]:
     lines = (ROOT / file).read_text("utf-8").splitlines()
-    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    return dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
 
 
 def numbers(version: str) -> list[int]:
@@ -82,15 +88,18 @@ def test_the_readme_gives_the_command_letter_by_letter(command: str) -> None:
     assert f"\n{command}\n" in README
 
 
+def test_a_commit_runs_the_tasks_that_ci_runs() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    assert re.findall("(?:repo|entry|rev): (.*)", hooks) == [
+        "local",
+        "nox --reuse-existing-virtualenvs --sessions lint typecheck",
+    ]
+
+
 def test_ci_runs_the_readmes_test_command() -> None:
     script = ROOT / ".ci" / "run"
     assert script.read_text("utf-8").rstrip().endswith(f"\n{TEST}")
     assert os.access(script, os.X_OK)
-
-
-def test_readme_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", README):
-        assert (ROOT / target).exists(), target
 
 
 # -- examples --------------------------------------------------------------------------
@@ -124,24 +133,6 @@ def test_readme_has_an_example_for_each_framework() -> None:
     assert shown == {"torch", "jax", "optax", "tensorflow", "keras"}
 
 
-COMMAND_PAGE = ROOT / "docs" / "command.md"
-SESSIONS = re.findall(
-    r"^```console\n\$ invtime (.*?)\n(.*?)^```$",
-    COMMAND_PAGE.read_text("utf-8"),
-    re.DOTALL | re.MULTILINE,
-)
-
-
-@pytest.mark.parametrize(("arguments", "shown"), SESSIONS)
-def test_the_page_of_the_command_shows_its_output(arguments: str, shown: str) -> None:
-    """As in doctest, ... stands for anything, and runs of blanks are one."""
-    pytest.importorskip("typer")
-    command = [sys.executable, "-m", "invtime.cli", *shlex.split(arguments)]
-    done = subprocess.run(command, check=True, capture_output=True, encoding="utf-8")
-    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    assert doctest.OutputChecker().check_output(shown, done.stdout, flags), done.stdout
-
-
 # Modules whose import needs what may be missing.
 OPTIONAL = {
     *("torch", "jax", "tensorflow", "keras", "dask", "ml_dtypes"),
@@ -149,12 +140,12 @@ OPTIONAL = {
 }
 
 
-@pytest.mark.parametrize(
-    "module", [m.name for m in pkgutil.walk_packages(invtime.__path__, "invtime.")]
-)
+MODULES = [m.name for m in pkgutil.walk_packages(invtime.__path__, "invtime.")]
+
+
+# But for the one whose import runs the command.
+@pytest.mark.parametrize("module", [name for name in MODULES if not name.endswith("__main__")])
 def test_docstring_examples(module: str) -> None:
-    if module.endswith("__main__"):
-        pytest.skip("importing it runs the command")
     try:
         found = importlib.import_module(module)
     except ImportError as error:

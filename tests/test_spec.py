@@ -18,6 +18,7 @@ LONG = InverseTimeDecay(1 / 3, 1000, 1 / 7)
 def test_the_documented_form():
     assert repr(CONTINUOUS.exact_form) == "ExactForm(200 / (2000 + n))"
     assert repr(STAIRCASE.exact_form) == "ExactForm(1 / (10 + 5 * floor(n / 41)))"
+    assert repr(InverseTimeDecay(0.1, 1000, 0).exact_form) == "ExactForm(1 / (10))"
 
 
 @pytest.mark.parametrize("step", [0, 1, 999, 10**6, 2**53 + 1, 2**63 - 1, 10**400])
@@ -66,6 +67,7 @@ def test_an_int_or_float_subclass_is_a_number():
 
     assert CONTINUOUS(Step(1000)) == CONTINUOUS(1000)
     assert CONTINUOUS(Epoch(0.5)) == CONTINUOUS(0.5)
+    assert CONTINUOUS.on("numpy", dtype="float32")(Step(1000)).dtype == "float32"
     assert CONTINUOUS(step=1000) == CONTINUOUS(1000)
 
 

@@ -126,7 +126,7 @@ class NumpyBackend(Backend):
         wide[...] = steps
         if form.staircase:
             if form.Q != 1:
-                wide *= form.Q
+                wide *= float(form.Q)
             wide += 0.5
             wide *= 1 / form.P
             np.floor(wide, out=wide)

@@ -30,6 +30,10 @@ class Case:
         self.schedule = schedule
         self.expected = self.values(schedule)
         self.moves = len(set(rates.printed)) > 1
+        # Kept in the case: what a cached method keeps lives as long as the process.
+        self.bounds = cache(self._bounds)
+        self.turns_of_rates = cache(self._turns_of_rates)
+        self.steps_of_rates = cache(self._steps_of_rates)
 
     def values(
         self, schedule: InverseTimeDecay, count: Callable[[int], int] = lambda n: n
@@ -49,14 +53,12 @@ class Case:
             return [n * form.Q // form.P for n in held]
         return [n * form.Q / form.P for n in held]
 
-    @cache  # noqa: B019 (a case lives as long as its diagnosis)
-    def bounds(self, level: str) -> list[Between]:
+    def _bounds(self, level: str) -> list[Between]:
         """Between what the exact value of each rate lies."""
         low, high = self.rates.bounds(level)
         return list(zip(low.tolist(), high.tolist(), strict=True))
 
-    @cache  # noqa: B019
-    def turns_of_rates(self, level: str) -> list[Between]:
+    def _turns_of_rates(self, level: str) -> list[Between]:
         """Between which n / S, or plateaus, each rate was taken."""
         initial, decay = self.schedule.initial_learning_rate, self.schedule.decay_rate
         turns = [
@@ -70,8 +72,7 @@ class Case:
             return [(_up(least), _down(most)) for least, most in turns]
         return turns
 
-    @cache  # noqa: B019
-    def steps_of_rates(self, level: str) -> list[Between]:
+    def _steps_of_rates(self, level: str) -> list[Between]:
         """Between which steps each rate was taken; -inf from where it is the initial one."""
         form = self.schedule.exact_form
         steps = []

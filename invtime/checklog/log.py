@@ -85,10 +85,12 @@ def _rate(value: Any, place: str) -> Decimal:
 
 
 def _number(value: Any) -> Decimal | None:
-    """The decimal that was printed, or None where it is not finite as a float either."""
+    """The decimal that was printed, or None where no float is printed so."""
     try:
         number = value if isinstance(value, Decimal) else Decimal(str(value).strip())
     except InvalidOperation:
+        return None
+    if not number.is_finite() or abs(number.adjusted()) > 1000:  # 0e999999 is a zero, too
         return None
     return number if isfinite(number) else None
 

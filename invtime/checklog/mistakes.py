@@ -232,6 +232,8 @@ def _simplest(low: float, high: float) -> int | float | None:
         return 0
     if not isfinite(high):
         high = 10 * low
+    if not isfinite(high):  # no parameter is so large
+        return None
     least, most = Fraction(low), Fraction(high)
     unit = Fraction(10) ** (len(str(int(most))) if most >= 1 else 0)
     while True:

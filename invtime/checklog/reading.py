@@ -6,7 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def _csv(text: str, step_column: str | None, rate_column: str | None) -> Log:
 def _json(text: str, step_column: str | None, rate_column: str | None) -> Log:
     try:
         whole = _parse(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         whole = None
     if isinstance(whole, dict) and "log_history" in whole:
         whole, kind = whole["log_history"], "trainer_state.json"
@@ -98,12 +98,19 @@ def _json_lines(text: str) -> Iterator[Row]:
         if line.strip():
             try:
                 yield _parse(line), f"line {number}"
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise LogError(f"line {number} is not JSON ({error}); mend it") from error
 
 
 def _parse(text: str) -> Any:
-    return json.loads(text, parse_float=Decimal, parse_constant=str)
+    return json.loads(text, parse_float=_decimal, parse_constant=str)
+
+
+def _decimal(text: str) -> Decimal | str:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent that no decimal has
+        return text
 
 
 def _of_rows(
@@ -165,7 +172,12 @@ def _events(path: Path, tag: str | None) -> Log:
             "run: python -m pip install tensorboard"
         ) from error
     events = EventAccumulator(str(path), size_guidance={"scalars": 0, "tensors": 0})
-    events.Reload()
+    try:
+        events.Reload()
+    except OSError:
+        raise
+    except Exception as error:  # protobuf's own, of a record that is damaged
+        raise LogError(f"a record of the event file is damaged ({error}); log again") from error
     scalars, tensors = events.Tags()["scalars"], events.Tags()["tensors"]
     if not scalars and not tensors:
         raise LogError("there is no scalar in the event file; pass one that has learning rates")
@@ -173,6 +185,11 @@ def _events(path: Path, tag: str | None) -> Log:
     if chosen in scalars:
         found = [(event.step, event.value) for event in events.Scalars(chosen)]
     else:
-        found = [(e.step, make_ndarray(e.tensor_proto).item()) for e in events.Tensors(chosen)]
+        try:
+            found = [(e.step, make_ndarray(e.tensor_proto).item()) for e in events.Tensors(chosen)]
+        except (TypeError, ValueError) as error:
+            raise LogError(
+                f"{chosen!r} has tensors that are no numbers ({error}); pass a tag of scalars"
+            ) from error
     rows = ((step, value, f"step {step}") for step, value in found)
     return build(f"TensorBoard, {chosen}", rows)

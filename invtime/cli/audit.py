@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,8 +81,7 @@ def _schedules(
     given = (initial_learning_rate, decay_steps, decay_rate, staircase or None)
     if config is None or any(option is not None for option in given):
         return [options.build(initial_learning_rate, decay_steps, decay_rate, staircase, config)]
-    text = sys.stdin.buffer.read() if config == "-" else Path(config).read_bytes()
-    found = configs.loads(text)
+    found = configs.loads(options.read_file(config))
     if not isinstance(found, list):
         return [InverseTimeDecay.from_config(found)]
     return [InverseTimeDecay.from_json(json.dumps(one)) for one in found]

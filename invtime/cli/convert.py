@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -67,9 +65,7 @@ def _parameters(given: list[str], config: str | None) -> Any:
     if config is not None:
         if given:
             raise ConfigError(f"--config was given with {' '.join(given)}; leave one of them out")
-        return _config.loads(
-            sys.stdin.buffer.read() if config == "-" else Path(config).read_bytes()
-        )
+        return _config.loads(options.read_file(config))
     found: dict[str, Any] = {}
     for text in given:
         key, equals, value = text.partition("=")

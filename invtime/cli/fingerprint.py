@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from invtime.cli import schedule as options
-from invtime.cli.output import bad_input, emit
+from invtime.cli.output import bad_input, emit, progress_bar
 
 
 class Layout(StrEnum):
@@ -46,22 +45,12 @@ def fingerprint(
 
     Exit status: 0; 2 for bad input.
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
     from invtime.fingerprint import fingerprint as digest
 
     with bad_input():
         found = options.build(initial_learning_rate, decay_steps, decay_rate, staircase, config)
-        console = Console(stderr=True)
-        with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
-            task = bar.add_task("fingerprint", total=None)
-            text = digest(
-                found,
-                values,
-                dtype,
-                lambda done, total: bar.update(task, completed=done, total=total),
-            )
+        with progress_bar("fingerprint") as progress:
+            text = digest(found, values, dtype, progress)
     if layout is Layout.JSON:
         about = {"schedule": found.get_config(), "values": values, "dtype": dtype}
         text = json.dumps({"fingerprint": text, **about})

@@ -63,7 +63,7 @@ def build(
     if config is not None:
         if given:
             raise ConfigError(f"--config was given with {', '.join(given)}; leave one of them out")
-        return InverseTimeDecay.from_json(_read(config))
+        return InverseTimeDecay.from_json(read_file(config))
     missing = [option for option in numbers if option not in given]
     if missing:
         raise ConfigError(f"no schedule without {', '.join(missing)}; pass that, or --config FILE")
@@ -81,5 +81,6 @@ def read_number(text: str | None) -> Any:
     return text
 
 
-def _read(config: str) -> bytes:
+def read_file(config: str) -> bytes:
+    """What is in the file of --config, or on stdin for -."""
     return sys.stdin.buffer.read() if config == "-" else Path(config).read_bytes()

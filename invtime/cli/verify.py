@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from invtime.cli import schedule as options
-from invtime.cli.output import Format, as_table, bad_input, check_writable, emit
+from invtime.cli.output import Format, as_table, bad_input, check_writable, emit, progress_bar
 from invtime.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from concurrent.futures import Executor
 
     from invtime.verification import Report, Run
@@ -85,7 +83,7 @@ def verify(
             plotting.check_path(plot)
         for path in filter(None, (junit, plot)):
             check_writable(path)
-        with _executor(dask) as executor, _progress() as progress:
+        with _executor(dask) as executor, progress_bar("verify") as progress:
             report = verification.verify(
                 found,
                 backends=backend,
@@ -131,20 +129,6 @@ def _executor(address: str | None) -> Iterator[Executor | None]:
         client.wait_for_workers(1, timeout=30)
         with client.get_executor() as executor:
             yield executor
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on stderr while it is a terminal, gone at the end."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    if not sys.stderr.isatty():
-        yield None
-        return
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("verify", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _lines(report: Report) -> Iterator[str]:

@@ -2,11 +2,11 @@
 
     from invtime.testing import parametrize_with_checks
 
-    @parametrize_with_checks("mlx", expected_failures={"gradient": "why it cannot pass"})
+    @parametrize_with_checks("numpy")
     def test_conformance(check):
         check()
 
-or, without a file, `pytest --invtime-backend=mlx`. And what the checks are made of:
+or, without a file, `pytest --invtime-backend=numpy`. And what the checks are made of:
 
     checks      the laws, `CHECKS` by name
     kit         the laws in pytest, with waivers

@@ -126,14 +126,16 @@ class HostileArray:
 
     def _added(self, other: Any, sign: int, other_sign: int) -> HostileArray:
         """sign * self + other_sign * other, one of them a product that may be contracted."""
-        a, b = self.data, self._other(other)
+        # Not a product with the sign: NumPy 1 widens a float32 of no axes by any integer.
+        a = self.data if sign > 0 else -self.data
+        b = self._other(other) if other_sign > 0 else -self._other(other)
         if not self._is_float:
-            return self._wrap(sign * a + other_sign * b)
-        products = [(self.factors, sign, other_sign * b)] if self.factors else []
+            return self._wrap(a + b)
+        products = [(self.factors, sign, b)] if self.factors else []
         if isinstance(other, HostileArray) and other.factors:
-            products.append((other.factors, other_sign, sign * a))
+            products.append((other.factors, other_sign, a))
         if not products:
-            return self._wrap(self.rules.flush(sign * a + other_sign * b))
+            return self._wrap(self.rules.flush(a + b))
         factors, its_sign, rest = products[self.rules.random.integers(len(products))]
         assert factors is not None
         return self._wrap(self.rules.contracted(*factors, rest, its_sign))

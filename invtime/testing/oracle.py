@@ -8,6 +8,7 @@ Python numbers) and `staircase`. Slow and plain on purpose; `bulk` is for millio
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from math import gcd, inf, nan
 from typing import Any, NamedTuple
@@ -182,6 +183,12 @@ class Reference:
             common,
             ratio.numerator * self.initial.denominator,
         )
+
+
+def values(schedule: Any, steps: Iterable[Any], dtype: str = "float64") -> list[float]:
+    """The value at each step, rounded along the chain to `dtype`."""
+    reference = Reference(schedule)
+    return [reference.value(step, dtype) for step in steps]
 
 
 def last_exact_step(schedule: Any) -> int:

@@ -119,3 +119,9 @@ def test_no_warning_escapes():
     with np.errstate(all="raise"):
         assert SCHEDULE(np.array([np.nan, np.inf, -np.inf]))[1] == 0
         InverseTimeDecay(1e60, 1e-60, 1e60)(np.array([1e308, 5e-324]))
+
+
+def test_a_period_of_which_no_integer_type_holds_the_inverse():
+    """Steps of 0 fit the exact form with any integers; NumPy 1 makes objects of long ones."""
+    schedule = InverseTimeDecay(1, 1e-60, 1e60, staircase=True)
+    assert schedule(np.zeros(3, np.int64)).tolist() == [1, 1, 1]

@@ -19,23 +19,11 @@ MODES = {
     "xla": lambda f: tf.function(f, jit_compile=True),
 }
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _two_devices():
-    """Two logical CPUs, wherever TensorFlow has not been started yet in this process."""
-    try:
-        tf.config.set_logical_device_configuration(
-            tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-        )
-    except RuntimeError:
-        assert tf.config.list_logical_devices("CPU")
-
-
-@pytest.fixture
-def second():
-    if len(tf.config.list_logical_devices("CPU")) < 2:
-        pytest.skip("TensorFlow was started with one device")
-    return "/CPU:1"
+# Two logical CPUs, which must be asked for before TensorFlow starts in this process.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+SECOND = "/CPU:1"
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -63,7 +51,7 @@ def test_narrow_steps(schedule, name, assert_bits):
         assert_bits(schedule, steps[3], rate(tf.cast(82, name)).numpy())
 
 
-def test_variables(second):
+def test_variables():
     for step in (tf.Variable(41, dtype=tf.int64), tf.Variable(41.0)):
         for schedule in (SCHEDULE, STAIRCASE, LONG):
             assert schedule(step) == np.float32(schedule(41))
@@ -140,16 +128,16 @@ def test_no_retracing_as_the_step_changes():
     assert len(traces) == 1
 
 
-def test_devices(second):
+def test_devices():
     for step in (5, np.arange(3), tf.range(3), tf.constant(5)):
-        assert SCHEDULE.on("tensorflow", device=second)(step).device.endswith("CPU:1")
-    with tf.device(second):
+        assert SCHEDULE.on("tensorflow", device=SECOND)(step).device.endswith("CPU:1")
+    with tf.device(SECOND):
         steps, step = tf.constant([1, 2**40], tf.int64), tf.constant(3)
     for schedule in (SCHEDULE, STAIRCASE, LONG):
         assert schedule(steps).device.endswith("CPU:1")
         assert schedule(step).device.endswith("CPU:1")
     graph = (
-        tf.function(SCHEDULE.on("tensorflow", device=second))
+        tf.function(SCHEDULE.on("tensorflow", device=SECOND))
         .get_concrete_function(tf.range(3))
         .graph
     )

@@ -22,7 +22,7 @@ import keras
 import invtime
 from invtime import ConfigError, StepTypeError
 from invtime.integrations.keras import InverseTimeDecay
-from invtime.testing.oracle import Reference
+from invtime.testing.oracle import Reference, values
 
 BACKEND = keras.backend.backend()
 
@@ -86,8 +86,7 @@ def rates_used(model):
 
 
 def true(schedule, steps, dtype="float32"):
-    reference = Reference(schedule)
-    return np.array([reference.value(step, dtype) for step in steps], dtype)
+    return np.array(values(schedule, steps, dtype), dtype)
 
 
 def assert_same_bits(found, expected):

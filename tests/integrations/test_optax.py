@@ -280,11 +280,6 @@ def through_leaves(state, fresh):
     return jax.tree.unflatten(jax.tree.structure(fresh), leaves)
 
 
-def through_flax(state, fresh):
-    serialization = pytest.importorskip("flax.serialization")
-    return serialization.from_bytes(fresh, serialization.to_bytes(state))
-
-
 WRAPPED = {
     **OPTIMIZERS,
     "apply_if_finite": lambda rate: optax.apply_if_finite(optax.sgd(rate), 3),
@@ -292,7 +287,7 @@ WRAPPED = {
 }
 
 
-@pytest.mark.parametrize("through", [through_pickle, through_leaves, through_flax])
+@pytest.mark.parametrize("through", [through_pickle, through_leaves])
 @pytest.mark.parametrize("optimizer", WRAPPED)
 def test_resumed_is_uninterrupted(optimizer, through):
     """Also between the two batches of one update of MultiSteps."""

@@ -23,6 +23,7 @@ from torch.optim.lr_scheduler import (
 from invtime import ConfigError, InverseTimeDecay
 from invtime.integrations.torch import InverseTimeLR
 from invtime.testing.oracle import Reference
+from invtime.testing.oracle import values as true
 
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 SCHEDULES = {
@@ -62,11 +63,6 @@ def train(optimizer, scheduler, updates, update=None):
         rates.append(rate_of_update(optimizer, update))
         scheduler.step()
     return rates
-
-
-def true(schedule, steps, dtype="float64"):
-    reference = Reference(schedule)
-    return [reference.value(step, dtype) for step in steps]
 
 
 def build(schedule):
@@ -242,6 +238,18 @@ def through_a_file(state):
     return torch.load(file, weights_only=True)
 
 
+def train_with_a_break(start, interrupted, updates):
+    """The rates of so many updates, whose state goes through a file after some of them."""
+    optimizer, scheduler = start()
+    before = train(optimizer, scheduler, interrupted)
+    saved = through_a_file([optimizer.state_dict(), scheduler.state_dict()])
+    optimizer, scheduler = start()
+    optimizer.load_state_dict(saved[0])
+    scheduler.load_state_dict(saved[1])
+    assert scheduler.state_dict() == saved[1]
+    return before + train(optimizer, scheduler, updates - interrupted)
+
+
 @pytest.mark.parametrize("interrupted", [40, 41, 42])
 @pytest.mark.parametrize("tensor", [False, True], ids=["float rate", "tensor rate"])
 def test_a_resumed_run_is_the_uninterrupted_one(interrupted, tensor):
@@ -250,14 +258,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(interrupted, tensor):
         optimizer = torch.optim.SGD([parameter()], lr=rate)
         return optimizer, InverseTimeLR(optimizer, 41, 0.5, staircase=True)
 
-    optimizer, scheduler = start()
-    before = train(optimizer, scheduler, interrupted)
-    saved = through_a_file([optimizer.state_dict(), scheduler.state_dict()])
-    optimizer, scheduler = start()
-    optimizer.load_state_dict(saved[0])
-    scheduler.load_state_dict(saved[1])
-    assert scheduler.state_dict() == saved[1]
-    assert before + train(optimizer, scheduler, 130 - interrupted) == true(STAIRCASE, range(130))
+    assert train_with_a_break(start, interrupted, 130) == true(STAIRCASE, range(130))
 
 
 @pytest.mark.parametrize("interrupted", [3, 4, 5, 44, 45, 46])
@@ -268,13 +269,7 @@ def test_a_resumed_warm_up_is_the_uninterrupted_one(interrupted):
         decay = InverseTimeLR(optimizer, 41, 0.5, staircase=True)
         return optimizer, SequentialLR(optimizer, [warm_up, decay], [4])
 
-    optimizer, scheduler = start()
-    before = train(optimizer, scheduler, interrupted)
-    saved = through_a_file([optimizer.state_dict(), scheduler.state_dict()])
-    optimizer, scheduler = start()
-    optimizer.load_state_dict(saved[0])
-    scheduler.load_state_dict(saved[1])
-    assert before + train(optimizer, scheduler, 60 - interrupted) == train(*start(), 60)
+    assert train_with_a_break(start, interrupted, 60) == train(*start(), 60)
 
 
 def test_last_epoch_resumes_from_the_optimizer_alone():

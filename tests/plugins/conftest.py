@@ -57,6 +57,7 @@ LOOPBACK = {
         class Array:
             def __init__(self, data):
                 self.data = np.asarray(data)
+                self.dtype = self.data.dtype
         """,
     "invtime_loop": """
         import invtime
@@ -83,6 +84,12 @@ LOOPBACK = {
 
 
 @pytest.fixture
-def loopback(site):
+def loopback_modules():
+    """The sources of a framework of one class, and of the plugin `loop` for it, by module."""
+    return LOOPBACK
+
+
+@pytest.fixture
+def loopback(site, loopback_modules):
     """A plugin that works, which the others must leave working: `loop` for `loopback.Array`."""
-    site.install("invtime-loop", LOOPBACK, loop="invtime_loop")
+    site.install("invtime-loop", loopback_modules, loop="invtime_loop")

@@ -561,59 +561,47 @@ PLUGIN_FAULTS = [
     ),
 ]
 
-PLUGIN = {
-    "loopback": """
-        import numpy as np
+# The backend of the plugin in conftest.py, by the shared formula over arrays of its own.
+BACKEND = """
+from loopback import Array
+from invtime.backends.numpy import NumpyBackend
 
-        class Array:
-            def __init__(self, data):
-                self.data = np.asarray(data)
-                self.dtype = self.data.dtype
-        """,
-    "invtime_loop": """
-        import invtime
+class Loop(NumpyBackend):
+    name = "loop"
 
-        @invtime.hookimpl
-        def invtime_backends():
-            target = "invtime_loop_backend:Loop"
-            return [invtime.BackendInfo("loop", ("loopback",), target, "pip install loopback")]
-        """,
-    "invtime_loop_backend": """
-        from loopback import Array
-        from invtime.backends.numpy import NumpyBackend
+    def coerce(self, step, device):
+        return Array(super().coerce(getattr(step, "data", step), device))
 
-        class Loop(NumpyBackend):
-            name = "loop"
+    def precision(self, x):
+        return 53
 
-            def coerce(self, step, device):
-                return Array(super().coerce(getattr(step, "data", step), device))
+    def host_step(self, x):
+        return None
 
-            def precision(self, x):
-                return 53
+    def evaluate(self, form, x, dtype):
+        return Array(super().evaluate(form, x.data, dtype))
 
-            def host_step(self, x):
-                return None
-
-            def evaluate(self, form, x, dtype):
-                return Array(super().evaluate(form, x.data, dtype))
-
-            def to_numpy(self, x):
-                return x.data
-        """,
-}
+    def to_numpy(self, x):
+        return x.data
+"""
 RUN = "-m", "pytest", "-p", "invtime.testing.pytest_plugin", "--invtime-backend=loop", "-k"
 
 
-def test_a_plugin_without_a_fault(site):
-    site.install("invtime-loop", PLUGIN, loop="invtime_loop")
+@pytest.fixture
+def plugin(loopback_modules):
+    return loopback_modules | {"invtime_loop_backend": BACKEND}
+
+
+def test_a_plugin_without_a_fault(site, plugin):
+    site.install("invtime-loop", plugin, loop="invtime_loop")
     assert "2 passed" in site.run(*RUN, "lazy_import or announcement").stdout
 
 
 @pytest.mark.parametrize("fault", PLUGIN_FAULTS, ids=lambda fault: fault.words)
-def test_the_kit_catches_in_a_plugin(fault, site):
+def test_the_kit_catches_in_a_plugin(fault, site, plugin):
     module, right, wrong = fault.make
-    assert right in PLUGIN[module]
-    broken = PLUGIN | {module: textwrap.dedent(PLUGIN[module]).replace(right, wrong)}
+    assert right in plugin[module]
+    broken = plugin | {module: textwrap.dedent(plugin[module]).replace(right, wrong)}
     site.install("invtime-loop", broken, loop="invtime_loop")
     out = site.run(*RUN, fault.check, status=1).stdout
     assert f"backend 'loop' breaks the law {fault.check!r}:" in out

@@ -1,9 +1,11 @@
 """Plugins found by entry points: used, isolated, blocked; each in a process of its own."""
 
+import gc
 import subprocess
 import sys
 import textwrap
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -197,6 +199,12 @@ def test_the_state_of_a_missing_framework(monkeypatch):
         SCHEDULE.on("torch")
 
 
+def test_the_state_of_an_installed_framework():
+    state = {state.name: state for state in invtime.backends()}["numpy"]
+    assert (state.version, state.problem) == (np.__version__, None)
+    assert state.distribution.startswith("invtime ")
+
+
 def test_a_subclass_is_evaluated_by_its_base(monkeypatch):
     class Steps(np.ndarray):
         pass
@@ -220,6 +228,41 @@ def test_many_threads_may_make_the_first_call_at_once(run):
         assert len(results) == 32 and all(r == results[0] for r in results)
         """
     )
+
+
+def test_threads_that_name_a_backend_at_once_share_one(monkeypatch):
+    monkeypatch.delattr(registry._loaded, "numpy", raising=False)
+    missed, load = threading.Barrier(2), registry._load
+
+    def when_both_have_missed(name):
+        missed.wait(10)
+        return load(name)
+
+    monkeypatch.setattr(registry, "_load", when_both_have_missed)
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(registry.load("numpy"))) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found[0] is found[1]
+
+
+def test_types_that_come_and_go_are_not_kept():
+    def evaluated():
+        class Step(int):
+            pass
+
+        SCHEDULE(Step(7))
+        return weakref.ref(Step)
+
+    first = evaluated()
+    for _ in range(registry.MANY_TYPES):
+        evaluated()
+    gc.collect()
+    assert first() is None
 
 
 def test_dispatch_on_a_known_type_takes_no_lock():

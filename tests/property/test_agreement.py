@@ -191,22 +191,28 @@ def test_whole_float_steps_of_many_stages(mode, period):
     assert steps[found != expected].tolist() == []
 
 
-@pytest.mark.parametrize("schedule", FIXED, ids=repr)
-@pytest.mark.parametrize("mode", MODES, ids=str)
+def each_mode_with(values, in_slow):
+    """Each mode with each value; the slow ones, seconds for a compilation, with a few."""
+    return [
+        pytest.param(mode, value, id=f"{mode}-{value}")
+        for mode in MODES
+        for value in (in_slow if str(mode) in SLOW else values)
+    ]
+
+
+@pytest.mark.parametrize(("mode", "schedule"), each_mode_with(FIXED, [FIXED[3]]))
 def test_many_integer_steps(mode, schedule):
     """The same over a few schedules and thousands of steps."""
-    if str(mode) in SLOW and schedule != FIXED[3]:
-        pytest.skip("one compilation takes several seconds")
     dtypes = ("float64",) if str(mode) in SLOW else ()  # test_bulk has the others
     check(mode, schedule, *bulk_arrays(schedule, 8192, seed=1), dtypes=dtypes)
 
 
-@pytest.mark.parametrize("mode", MODES, ids=str)
-@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint64", "float16", "float32"])
+STEP_DTYPES = ("int8", "uint8", "int32", "uint64", "float16", "float32")
+
+
+@pytest.mark.parametrize(("mode", "dtype"), each_mode_with(STEP_DTYPES, ["uint8", "float32"]))
 def test_other_dtypes_of_steps(mode, dtype):
     """A step of any width means its exact value, whatever the width of its products."""
-    if str(mode) in SLOW and dtype not in ("uint8", "float32"):
-        pytest.skip("one compilation takes several seconds")
     schedule = InverseTimeDecay(0.1, 41, 300, staircase=True)
     with np.errstate(over="ignore"):
         steps = np.array([n for n in strategies.FORMAT_EDGES if n <= 65520], "int64")

@@ -20,16 +20,11 @@ from accelerate.state import AcceleratorState, GradientState
 from invtime import ConfigError, InverseTimeDecay
 from invtime.integrations import current_rates
 from invtime.integrations.torch import InverseTimeLR
-from invtime.testing.oracle import Reference
+from invtime.testing.oracle import values as true
 
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 SHORT = InverseTimeDecay(0.1, 3, 0.5, staircase=True)
 CONTINUOUS = InverseTimeDecay(0.1, 1000, 0.5)
-
-
-def true(schedule, steps):
-    reference = Reference(schedule)
-    return [reference.value(step) for step in steps]
 
 
 class Model(torch.nn.Module):

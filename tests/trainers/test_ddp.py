@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from invtime import InverseTimeDecay
 from invtime.integrations.torch import InverseTimeLR
-from invtime.testing.oracle import Reference
+from invtime.testing.oracle import values
 
 pytestmark = pytest.mark.skipif(not distributed.is_gloo_available(), reason="needs gloo")
 
@@ -77,8 +77,7 @@ def ranks(in_two_processes, tmp_path_factory):
 
 @pytest.fixture
 def true():
-    reference = Reference(STAIRCASE)
-    return [reference.value(step) for step in range(UPDATES)]
+    return values(STAIRCASE, range(UPDATES))
 
 
 def test_update_k_has_the_rate_of_step_k_minus_1_in_both_processes(ranks, true):

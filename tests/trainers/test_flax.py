@@ -1,5 +1,7 @@
 """Flax NNX: an `nnx.Optimizer` with the schedule, through a jitted step, a checkpoint and back."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -133,3 +135,25 @@ def test_split_and_merge():
         rates.append(rate)
     assert bits_of_array(np.array(rates), "float32").tolist() == TRUE[:45]
     assert nnx.merge(graph, state)[0].schedule == SCHEDULE
+
+
+STATES = {
+    "sgd": optax.sgd(SCHEDULE),
+    "inject_hyperparams": optax.inject_hyperparams(optax.sgd)(learning_rate=SCHEDULE),
+    "apply_if_finite": optax.apply_if_finite(optax.sgd(SCHEDULE), 3),
+}
+
+
+@pytest.mark.parametrize("optimizer", STATES)
+@pytest.mark.parametrize("updates", [1, 40, 41, 42])
+def test_the_state_of_optax_through_bytes(optimizer, updates):
+    """As Linen's `TrainState` is kept; the gradient is -1, so that an update is the rate."""
+    step = jax.jit(partial(STATES[optimizer].update, jnp.float32(-1)))
+    fresh = state = STATES[optimizer].init(jnp.float32(0))
+    rates = []
+    for n in range(45):
+        if n == updates:
+            state = serialization.from_bytes(fresh, serialization.to_bytes(state))
+        rate, state = step(state)
+        rates.append(rate)
+    assert bits_of_array(np.array(rates), "float32").tolist() == TRUE[:45]

@@ -17,7 +17,7 @@ from lightning.pytorch.plugins import MixedPrecision
 
 from invtime import ConfigError, InverseTimeDecay
 from invtime.integrations.torch import InverseTimeLR
-from invtime.testing.oracle import Reference
+from invtime.testing.oracle import values as true
 
 pytestmark = [
     # The batches are all alike, so a loader with workers or a place in it would gain nothing.
@@ -32,11 +32,6 @@ pytestmark = [
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 SHORT = InverseTimeDecay(0.1, 3, 0.5, staircase=True)
 CONTINUOUS = InverseTimeDecay(0.1, 1000, 0.5)
-
-
-def true(schedule, steps, dtype="float64"):
-    reference = Reference(schedule)
-    return [reference.value(step, dtype) for step in steps]
 
 
 class Model(pl.LightningModule):

@@ -16,7 +16,7 @@ pytest.importorskip("tensorflow", exc_type=ImportError)
 pytest.importorskip("keras", exc_type=ImportError)
 
 from invtime import InverseTimeDecay
-from invtime.testing.oracle import Reference
+from invtime.testing.oracle import values
 
 STEPS = 81  # the next update has the second drop of the staircase just ahead
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
@@ -110,7 +110,7 @@ def found(tmp_path_factory):
 
 
 def true(*steps):
-    return [Reference(STAIRCASE).value(step, "float32") for step in steps]
+    return values(STAIRCASE, steps, "float32")
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def check_round_to(backend: Backend) -> None:
     word = _native_word(backend)
     ties = [1 + 2.0**-p + s * 2.0**-40 for p in (8, 11, 24) for s in (-1, 0, 1)]
     ties += [1 + 3 * 2.0**-p for p in (8, 11, 24)] + [65519.99, 65520.0, 1e-7, 6e-8, 0.0]
-    values = np.concatenate([np.array(ties, word), _some_floats(word, -30, 30)])
+    values = np.concatenate([np.array(ties, word), _some_floats(word, -140, 30, 800)])
     x = _wide(backend, values)
     for dtype in result_dtypes(backend):
         with _inside(backend, x):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FEW = ("--steps", "2000", "--dtype", "float32")
 SCHEDULE = ("--initial-learning-rate", "0.1", "--decay-steps", "1000", "--decay-rate", "0.5")
 
