@@ -1,0 +1,230 @@
+"""Coverage-guided fuzzing: `python -m reliability.fuzz TARGET [CORPUS...] [libFuzzer's options]`.
+
+A target reads bytes, lets the documented exceptions pass, and asserts what holds of a result.
+Whatever else is raised, and an input that takes more than a second, ends the run with the input
+written to a file. TARGETS names them.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import pickle
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import atheris
+import numpy as np
+
+with atheris.instrument_imports(include=["invtime", "tensorboard.backend"]):
+    from invtime import ConfigError, InverseTimeDecay, dialects
+    from invtime.checklog import Log, LogError, diagnose, read
+from invtime.config import ENVELOPE, KEYS
+from invtime.testing.oracle import Reference
+
+logging.getLogger("tensorboard").setLevel(logging.CRITICAL)  # it says what it skips
+
+SECONDS = 1.0  # of the processor, for one input of at most 4 KiB
+DTYPES = (
+    "float16",
+    "float32",
+    "float64",
+    "longdouble",
+    "int8",
+    "uint64",
+    "bool",
+    "complex64",
+    "U3",
+)
+SPELLINGS = (
+    *("lr", "learning_rate", "gamma", "inv_gamma", "power", "warmup", "min_lr", "decay"),
+    *("rate", "is_stair", "transition_steps", "alpha", "beta"),
+)
+SCHEDULE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+
+
+def json(data: bytes) -> None:
+    """`from_json`, of bytes and of text."""
+    text = data if data[:1] == b"{" else data.decode("utf-8", "replace")
+    try:
+        schedule = InverseTimeDecay.from_json(text)
+    except ConfigError:
+        return
+    comes_back(schedule)
+
+
+def config(data: bytes) -> None:
+    """`from_config`, of a mapping whose keys and values are made from the bytes."""
+    source = atheris.FuzzedDataProvider(data)
+    given = parameters(source, KEYS)
+    try:
+        schedule = InverseTimeDecay.from_config(given)
+    except ConfigError:
+        return
+    comes_back(schedule)
+    step = source.ConsumeInt(8)
+    assert schedule(step) == Reference(schedule).value(step)
+
+
+def logs(data: bytes) -> None:
+    """The readers of CSV, JSON lines and trainer_state.json, and the diagnosis of a short log."""
+    columns = (None, "step", "lr", "epoch", "")
+    choice = data[-1] if data else 0
+    try:
+        log = read(data, columns[choice % 5], columns[choice // 5 % 5])
+    except LogError:
+        return
+    assert_log(log)
+
+
+def events(data: bytes) -> None:
+    """The reader of event files: records that are framed as they must be, and any bytes."""
+    content = data[1:]
+    if data[:1] != b"0":
+        content = b"".join(record(part) for part in content.split(b"\n--\n"))
+    with tempfile.NamedTemporaryFile(suffix=".tfevents") as file:
+        Path(file.name).write_bytes(content)
+        try:
+            log = read(file.name)
+        except LogError:
+            return
+    assert_log(log)
+
+
+def convert(data: bytes) -> None:
+    """`dialects.read`, of any dialect's parameters, and the way back."""
+    source = atheris.FuzzedDataProvider(data)
+    name = source.PickValueInList(list(dialects.DIALECTS))
+    try:
+        schedule = dialects.read(name, parameters(source, (*KEYS, *SPELLINGS)))
+    except ConfigError:
+        return
+    comes_back(schedule)
+    try:
+        written = dialects.write(name, schedule)
+    except ConfigError:
+        return
+    assert dialects.read(name, written).fingerprint() == schedule.fingerprint()
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "json": json,
+    "config": config,
+    "logs": logs,
+    "events": events,
+    "dialects": convert,
+}
+
+
+def parameters(source: Any, keys: tuple[str, ...]) -> Any:
+    """A mapping, most likely with keys that are known; rarely something else."""
+    kind = source.ConsumeIntInRange(0, 15)
+    if kind == 0:
+        return value(source)
+    found: dict[Any, Any] = {}
+    if kind > 3:
+        found = {"initial_learning_rate": 0.1, "decay_steps": 1000, "decay_rate": 0.5}
+    for _ in range(source.ConsumeIntInRange(0, 6)):
+        known = source.ConsumeIntInRange(0, 15)
+        key = source.PickValueInList(list(keys)) if known else hashable(source)
+        found[key] = value(source)
+    return found
+
+
+def hashable(source: Any) -> Any:
+    """A key of the wrong kind."""
+    return source.PickValueInList([None, 3, b"name", "", "\ud800", (), 0.1, *ENVELOPE])
+
+
+def value(source: Any) -> Any:
+    """A value of any kind that a caller may pass."""
+    kinds: tuple[Callable[[], Any], ...] = (
+        source.ConsumeFloat,
+        source.ConsumeRegularFloat,
+        lambda: source.ConsumeInt(source.ConsumeIntInRange(1, 40)),
+        lambda: source.PickValueInList([None, True, False, "float32", "a name", 1e60, object()]),
+        lambda: source.ConsumeUnicode(20),
+        lambda: source.ConsumeBytes(20),
+        lambda: of_numpy(source),
+        lambda: of_numpy(source)[()],
+        lambda: Decimal(source.ConsumeInt(12)),
+        lambda: Fraction(source.ConsumeInt(12), 7),
+        lambda: complex(source.ConsumeFloat(), source.ConsumeFloat()),
+        lambda: [value(source) for _ in range(source.ConsumeIntInRange(0, 3))],
+        lambda: {source.ConsumeUnicode(5): source.ConsumeInt(4)},
+        lambda: SimpleNamespace(
+            dtype=source.PickValueInList(["float32", "int64", "bfloat16", "", None, 3]),
+            shape=source.PickValueInList([(), (3,), "x"]),
+        ),
+    )
+    return kinds[source.ConsumeIntInRange(0, len(kinds) - 1)]()
+
+
+def of_numpy(source: Any) -> Any:
+    """A 0-d array of any bits."""
+    dtype = np.dtype(source.PickValueInList(list(DTYPES)))
+    content = source.ConsumeBytes(dtype.itemsize).ljust(dtype.itemsize, b"\0")
+    if dtype.kind == "U":  # of any bits it would be no text
+        return np.array("0.1", dtype)
+    return np.frombuffer(content, dtype).reshape(())
+
+
+def record(payload: bytes) -> bytes:
+    """A record of an event file, its checksums right."""
+    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+
+    length = struct.pack("<Q", len(payload))
+    sums = (struct.pack("<I", masked_crc32c(part)) for part in (length, payload))
+    return length + next(sums) + payload + next(sums)
+
+
+def comes_back(schedule: InverseTimeDecay) -> None:
+    """A schedule is the same again from its config, its JSON, a pickle and a copy."""
+    ways = (
+        InverseTimeDecay.from_config(schedule.get_config()),
+        InverseTimeDecay.from_json(schedule.to_json()),
+        pickle.loads(pickle.dumps(schedule)),
+        copy.deepcopy(schedule),
+    )
+    for again in ways:
+        assert again == schedule
+        assert hash(again) == hash(schedule)
+        assert repr(again.get_config()) == repr(schedule.get_config())
+    assert schedule(0) == float(schedule.initial_learning_rate)
+
+
+def assert_log(log: Log) -> None:
+    """Ascending whole steps, and as many rates of 0 or more; and a diagnosis says something."""
+    assert list(log.steps) == sorted(set(log.steps))
+    assert len(log.steps) == len(log.rates)
+    assert all(type(step) is int for step in log.steps)
+    assert all(rate >= 0 and rate.is_finite() for rate in log.rates)
+    diagnosis = diagnose(log, SCHEDULE)
+    assert list(diagnosis.lines())
+    assert diagnosis.to_json()
+
+
+def main(arguments: list[str]) -> None:
+    """Fuzz the target named first; the rest is libFuzzer's."""
+    target = TARGETS[arguments[1]]
+
+    def timed(data: bytes) -> None:
+        started = time.process_time()
+        target(data)
+        spent = time.process_time() - started
+        assert spent < SECONDS or len(data) > 4096, f"it took {spent:.1f} s"
+
+    atheris.Setup([arguments[0], *arguments[2:], "-max_len=4096"], timed)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(sys.argv)

@@ -1,0 +1,81 @@
+"""The stage index and the edge of the exact form, against integers and fractions."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from random import Random
+
+import numpy as np
+import pytest
+
+from invtime import InverseTimeDecay, compensated, exact, registry
+from invtime.testing.oracle import last_exact_step, values
+
+# Long and short, below one step and above, a P of up to 17 digits.
+PERIODS = [0.3, 7.7, 1234.5, 0.0007, 2.718281828459045, 31.41592653589793, 99999.99999999999]
+PERIODS += [0.12345678901234567, 1 / 3, 12345678.123456789]
+
+
+def boundaries(form, highest):
+    """Steps on both sides of plateau boundaries, all over the range, and any others."""
+    random = Random(form.P)
+    steps = {0, 1, highest, highest - 1}
+    for _ in range(300):
+        n = random.randrange(2 ** random.randrange(1, highest.bit_length() + 1)) % highest
+        first = -(-(n * form.Q // form.P) * form.P // form.Q)
+        steps |= {n, first, first - 1, first + 1}
+    return sorted(n for n in steps if 0 <= n <= highest)
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_the_stage_index_at_every_boundary(period):
+    """floor(n * Q / P), exactly, as long as it is below 2**63."""
+    form = InverseTimeDecay(0.1, period, 0.5, staircase=True).exact_form
+    assert form.Q > 1
+    highest = min(2**63 - 1, (2**63 - 1) * form.P // form.Q)
+    steps = boundaries(form, highest)
+    backend = registry.load("numpy")
+    found = exact.stage_index(form, backend, np.array(steps), highest)
+    assert found.tolist() == [n * form.Q // form.P for n in steps]
+    rest = exact.stage_remainder(form, backend, np.array(steps), highest)
+    assert rest.tolist() == [n * (form.Q % form.P) // form.P for n in steps]
+
+
+@pytest.mark.parametrize("period", [*PERIODS, 7, 41, 4096])
+def test_the_stage_of_float_steps(period):
+    """Exact at whole steps, and elsewhere but within 2**-50 of a boundary, relatively."""
+    form = InverseTimeDecay(0.1, period, 0.5, staircase=True).exact_form
+    backend = registry.load("numpy")
+    whole = [float(n) for n in boundaries(form, min(2**53, 2**53 * form.P // form.Q))]
+    others = [n + part for n in whole[:500] for part in (0.25, 0.6180339887498949)]
+    others += np.nextafter(whole, 0).tolist()
+    steps = np.array([*whole, *others])
+    words = compensated.Words(form, 53)
+    floor, carry = compensated._stage_of_floats(form, backend, words, steps)
+    for n, stage in zip(steps.tolist(), (floor + carry).tolist(), strict=True):
+        true = Fraction(n) * form.Q / form.P
+        near = abs(true - round(true)) < true / 2**50
+        if n.is_integer() or form.Q == 1 or not near:
+            assert stage == true // 1, n
+
+
+@pytest.mark.parametrize(
+    "schedule", [InverseTimeDecay(0.1, 1000, 0.7), InverseTimeDecay(1, 3, 1, staircase=True)]
+)
+def test_just_past_the_last_exact_step(schedule):
+    """Where B + C * t no longer fits, a plain division has wrong bits in a quarter of the steps."""
+    last = last_exact_step(schedule)
+    steps = np.arange(last - 50, last + 200)
+    expected = values(schedule, steps.tolist())
+    assert schedule(steps).tolist() == expected
+    assert [schedule(steps[i : i + 1])[0] for i in range(250)] == expected
+
+
+@pytest.mark.parametrize("period", [1, 3, 41, 1000, 0.3])
+def test_plateaus_up_to_the_last_exact_step(period):
+    """A product with 1 / P reaches the stage up to 2**51 only, and the exact form farther."""
+    schedule = InverseTimeDecay(1, period, 1, staircase=True)
+    steps = boundaries(schedule.exact_form, min(2**63 - 1, last_exact_step(schedule)))
+    expected = values(schedule, steps)
+    assert schedule(np.array(steps)).tolist() == expected
+    assert [schedule(np.array([n]))[0] for n in steps] == expected
