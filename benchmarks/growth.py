@@ -51,7 +51,7 @@ def _with_plugins(count: int, folder: Path) -> Row:
         (about / "METADATA").write_text(f"Name: p{i}\nVersion: 1\n", encoding="utf-8")
         (about / "entry_points.txt").write_text(f"[invtime]\np{i} = p{i}\n", encoding="utf-8")
     return compare_processes(
-        f"of its own: first array, with {count} plugins",
+        f"of its own: first array; plugins installed: {count}",
         FIRST.format(path=[str(folder)]),
         FIRST.format(path=[]),
         against="no plugin",

@@ -60,8 +60,12 @@ def compare(
     loops = max(1, int(0.01 / max(_once(ours), _once(peer), 1e-8)))
     times: list[tuple[float, float]] = []
     until = time.perf_counter() + seconds
-    while time.perf_counter() < until or len(times) < 5:
-        times.append((_time(ours, loops), _time(peer, loops)))
+    while time.perf_counter() < until or len(times) < 6:
+        if len(times) % 2:  # each goes first in turn
+            theirs, mine = _time(peer, loops), _time(ours, loops)
+        else:
+            mine, theirs = _time(ours, loops), _time(peer, loops)
+        times.append((mine, theirs))
     return _row(what, against, times, "s", calls)
 
 
