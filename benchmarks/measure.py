@@ -107,9 +107,10 @@ def _time(function: Function, loops: int) -> float:
 
 
 def _text(value: float, unit: str) -> str:
+    space = "\u00a0"  # which does not break in a narrow cell
     if unit != "s":
-        return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+        return f"{value:,.0f}{space}{unit}" if value >= 100 else f"{value:.3g}{space}{unit}"
     for factor, name in ((1e9, "ns"), (1e6, "µs"), (1e3, "ms")):
         if value * factor < 999.5:
-            return f"{value * factor:.3g} {name}"
-    return f"{value:.3g} s"
+            return f"{value * factor:.3g}{space}{name}"
+    return f"{value:.3g}{space}s"
