@@ -71,11 +71,19 @@ def test_just_past_the_last_exact_step(schedule):
     assert [schedule(steps[i : i + 1])[0] for i in range(250)] == expected
 
 
-@pytest.mark.parametrize("period", [1, 3, 41, 1000, 0.3])
+@pytest.mark.parametrize("period", [*PERIODS, 1, 3, 41, 1000])
+def test_the_first_steps_on_the_host(period):
+    schedule = InverseTimeDecay(0.1, period, 0.5, staircase=True)
+    assert [schedule(n) for n in range(100)] == values(schedule, range(100))
+
+
+@pytest.mark.parametrize("period", [1, 3, 5, 13, 41, 1000, 0.3])
 def test_plateaus_up_to_the_last_exact_step(period):
     """A product with 1 / P reaches the stage up to 2**51 only, and the exact form farther."""
     schedule = InverseTimeDecay(1, period, 1, staircase=True)
     steps = boundaries(schedule.exact_form, min(2**63 - 1, last_exact_step(schedule)))
+    if period in (5, 13):  # 1 / P is rounded up: the first steps to come out a stage too late
+        steps += [k * period - 1 for k in range(2**52 // period - 20, 2**52 // period)]
     expected = values(schedule, steps)
     assert schedule(np.array(steps)).tolist() == expected
     assert [schedule(np.array([n]))[0] for n in steps] == expected
