@@ -24,6 +24,8 @@ def boundaries(form, highest):
         n = random.randrange(2 ** random.randrange(1, highest.bit_length() + 1)) % highest
         first = -(-(n * form.Q // form.P) * form.P // form.Q)
         steps |= {n, first, first - 1, first + 1}
+    below = -pow(form.Q, -1, form.P) % form.P  # where n * Q / P is 1 / P short of an integer
+    steps |= {below + form.P * random.randrange(highest // form.P + 1) for _ in range(100)}
     return sorted(n for n in steps if 0 <= n <= highest)
 
 
@@ -57,6 +59,14 @@ def test_the_stage_of_float_steps(period):
         near = abs(true - round(true)) < true / 2**50
         if n.is_integer() or form.Q == 1 or not near:
             assert stage == true // 1, n
+
+
+@pytest.mark.parametrize("period", [0.75, 2.5, 12.5, 7.25])
+def test_the_stage_of_float_steps_on_a_boundary(period):
+    """A step that is no whole number can still be a whole number of periods, exactly."""
+    schedule = InverseTimeDecay(0.1, period, 0.5, staircase=True)
+    steps = [k * period for k in range(1, 2000)]
+    assert schedule(np.array(steps)).tolist() == values(schedule, steps)
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ class NumpyBackend(Backend):
         return int(x) if x.ndim == 0 and x.dtype.kind in "iu" else None
 
     def evaluate(self, form: ExactForm, x: Any, dtype: str) -> Any:
-        """The whole array in blocks: in place where the exact form holds, else as shared."""
+        """The whole array in blocks: in place where the steps are whole, else as shared."""
         out = np.empty_like(x, dtype=_numpy_dtype(dtype), subok=False)
         if x.dtype.itemsize > 8:  # long doubles mean their exact value: one by one on the host
             values = np.array([form.at(n) for n in x.flat], np.float64).reshape(x.shape)

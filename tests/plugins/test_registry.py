@@ -123,6 +123,7 @@ BROKEN = {
     "announces nonsense": PLUGIN.replace("invtime.BackendInfo({name!r}", "tuple, ({name!r}"),
     "has a wrong hook signature": PLUGIN.replace("invtime_backends()", "invtime_backends(what)"),
     "announces a bad name": PLUGIN.replace("{name!r}", "'not a name'"),
+    "announces no class": PLUGIN.replace("_backend:Loop", "_backend"),
 }
 
 
