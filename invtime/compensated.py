@@ -53,15 +53,20 @@ class Words:
         if form.staircase:
             numerator, denominator = numerator * form.Q, denominator * form.P
         largest = max(_exponent(numerator, denominator), _exponent(form.C, form.B))
-        self.scale = max(0, largest + 2)
+        # A k below 2**-126 is scaled up for binary32, as far as there is room for L.
+        lowest = 0 if precision == 53 else max(-60, _exponent(form.A, form.B) - 240)
+        self.scale = max(lowest, largest + 2)
         self.one = _power(-self.scale)
         self.start: float | None = None
-        self.per_step = self.cut(numerator, denominator << self.scale)
-        self.per_stage = self.cut(form.C, form.B << self.scale)
-        self.per_jump = self.cut(form.C * (form.Q // form.P), form.B << self.scale)
-        self.exponent = 0
-        if precision == 53:  # 1e-60 * 2**-402 is far from the edge of binary64
-            self.initial = self.pair(form.A, form.B << self.scale)
+        up, down = max(0, -self.scale), max(0, self.scale)
+        self.per_step = self.cut(numerator << up, denominator << down)
+        self.per_stage = self.cut(form.C << up, form.B << down)
+        self.per_jump = self.cut(form.C * (form.Q // form.P) << up, form.B << down)
+        if precision == 53:
+            # 1e-60 * 2**-402 is far from the edge of binary64. Its quotient by 1e308 is not, and
+            # what mends the quotient must not be subnormal: some frameworks flush that to zero.
+            self.exponent = -128
+            self.initial = self.pair(form.A << 128, form.B << self.scale)
         else:
             self.initial = self._narrow_initial(form)
         if precision == 24 and self.scale > 100:
@@ -75,7 +80,8 @@ class Words:
 
         It is applied to the quotient by one product: compilers fold two constants into one.
         """
-        self.exponent = max(-126, min(127, _exponent(form.A, form.B) - self.scale))
+        size = _exponent(form.A, form.B) - self.scale
+        self.exponent = max(-126, min(127, size - max(0, min(26, 124 - self.scale))))
         shift = self.scale + self.exponent
         if _exponent(form.A, form.B) - shift < -104:  # then every value is below 2**-126
             return 0.0, 0.0
@@ -181,7 +187,9 @@ def _stage_of_floats(form: ExactForm, backend: Backend, words: Words, n: Any) ->
         remainder = wrapped * signed64(q) - t * p
         mend = backend.widest(remainder >= p) - backend.widest(remainder < 0)
         carry = carry + backend.where(backend.floor(n) == n, mend, 0.0)
-    return floor, carry
+    # 1 - 1 is 0 here: in the sum of the products with a large k it would take `one` along.
+    stage = floor + carry
+    return stage, carry - (stage - floor)
 
 
 def differentiable(form: ExactForm, backend: Backend, n: Any) -> Any:

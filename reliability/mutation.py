@@ -31,7 +31,7 @@ DETECTED = ("killed", "timeout", "segfault")
 def mutmut(folder: Path, names: list[str]) -> None:
     """Try the mutants of these names."""
     command = (sys.executable, "-m", "mutmut", "run", "--max-children", "1", *names)
-    environment = {**os.environ, "CI": "1"}  # Hypothesis draws the same examples each time
+    environment = {**os.environ, "NOX_CURRENT_SESSION": "mutation"}  # the same examples each time
     with (folder / "mutmut.log").open("a") as log:
         subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=log, check=False)
 

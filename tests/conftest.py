@@ -3,8 +3,8 @@
 INVTIME_REQUIRE_BACKENDS   comma-separated backends; the session fails if one is not usable
 INVTIME_REQUIRE_MODULES    comma-separated modules; the session fails if one is not installed,
                            and a test that is skipped fails, but for the reasons in MAY_SKIP
-INVTIME_PROFILE            "thorough" draws fifty times as many examples; the same as pytest's
-                           own --hypothesis-profile=thorough
+INVTIME_PROFILE            "thorough" draws fifty times as many examples, others each time; the
+                           same as pytest's own --hypothesis-profile=thorough
 """
 
 import os
@@ -17,14 +17,15 @@ from hypothesis import HealthCheck, settings
 import invtime
 from invtime import registry
 
+# A task of nox draws the same examples each time, so that a failure is the change's; pytest by
+# itself draws others, and so does the task that looks for failures, `nox -s property`.
+FIXED = "NOX_CURRENT_SESSION" in os.environ
 COMMON = {
-    # CI draws the same examples each time, so that a failure is the change's; elsewhere others.
-    "derandomize": "CI" in os.environ,
     "deadline": None,
     "print_blob": True,
     "suppress_health_check": [HealthCheck.too_slow],
 }
-settings.register_profile("invtime", max_examples=100, **COMMON)
+settings.register_profile("invtime", max_examples=100, derandomize=FIXED, **COMMON)
 settings.register_profile("thorough", max_examples=5000, **COMMON)
 settings.load_profile(os.environ.get("INVTIME_PROFILE", "invtime"))
 

@@ -69,6 +69,13 @@ def test_the_stage_of_float_steps_on_a_boundary(period):
     assert schedule(np.array(steps)).tolist() == values(schedule, steps)
 
 
+@pytest.mark.parametrize("rate", [1, 1e10, 1e16, 1e20, 1e25, 1e60])
+def test_a_float_just_short_of_the_first_stage(rate):
+    """The double 0.3 is less than 3/10, by less than a product in binary64 tells."""
+    schedule = InverseTimeDecay(0.1, 0.3, rate, staircase=True)
+    assert schedule(np.array([0.3, 0.25])).tolist() == [0.1, 0.1]
+
+
 @pytest.mark.parametrize(
     "schedule", [InverseTimeDecay(0.1, 1000, 0.7), InverseTimeDecay(1, 3, 1, staircase=True)]
 )

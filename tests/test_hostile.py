@@ -203,3 +203,26 @@ def test_sloppy_division_is_off_by_as_much_as_said(division, most):
     assert abs(off).max() == most
     if division == "sloppy":
         assert set(off.tolist()) == {-2, -1, 0, 1, 2}
+
+
+FRACTIONS = st.floats(2.0**-60, 2.0**127, width=32)
+
+
+@pytest.mark.parametrize("mood", MOODS)
+@given(schedule=strategies.schedules(), seed=seeds, drawn=st.lists(FRACTIONS))
+@settings(max_examples=settings.default.max_examples // 2)
+def test_float32_words_at_float32_steps(mood, schedule, seed, drawn):
+    """The same for float steps, but for a stage that starts within 2**-30 of the step."""
+    reference = Reference(schedule)
+    assume(reference.decay / reference.period < 2**96 and reference.period < 2**96)
+    far = strategies.far_steps(schedule, "float32")
+    steps = np.array([0.0, *drawn, *far], np.float32)
+    backend = HostileBackend(MOODS[mood], "float32", always_compensated=True, seed=seed)
+    result = backend(schedule.exact_form, steps, "float32")
+    found = bits_of_array(backend.to_numpy(result), "float32").tolist()
+    for step, got in zip(steps.tolist(), found, strict=True):
+        expected, turns = reference.bits(step, "float32"), Fraction(step) / reference.period
+        if schedule.staircase and abs(turns - round(turns)) <= turns / 2**30:
+            continue
+        if expected > FORMATS["float32"].smallest_normal:
+            assert ulp_distance(got, expected, "float32") <= 1, (step, hex(got), hex(expected))

@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import inf, nan, nextafter
 from typing import Any
 
 from hypothesis import strategies as st
 
 from invtime import InverseTimeDecay
-from invtime.testing.oracle import Reference, last_exact_step
+from invtime.testing.oracle import FORMATS, Reference, fraction_of_bits, last_exact_step
 
 SMALLEST, LARGEST = 1e-60, 1e60
 
@@ -103,6 +104,22 @@ def landmarks(schedule: Any) -> list[int]:
     return sorted(n for n in found if -(2**63) <= n < 2**63)
 
 
+def far_steps(schedule: Any, dtype: str = "float64") -> list[float]:
+    """Float steps at which the value nears the smallest normal number of the dtype.
+
+    What mends a quotient there is subnormal, and some frameworks flush that to zero.
+    """
+    reference, kind = Reference(schedule), FORMATS[dtype]
+    if not reference.initial or not reference.decay:
+        return []
+    smallest = fraction_of_bits(kind.smallest_normal, dtype)
+    slope = reference.decay / reference.period
+    bits = kind.precision
+    values = (smallest * 2**k * Fraction(bits + k + 1, bits) for k in range(bits))
+    found = ((reference.initial / value - 1) / slope for value in values)
+    return [float(n) for n in found if 0 < n < Fraction(2) ** (kind.overflow - 1)]
+
+
 def magnitudes(bits: int = 63) -> st.SearchStrategy[int]:
     """Integers of 1 to `bits` bits, every length equally likely."""
     return st.integers(1, bits).flatmap(lambda b: st.integers(2 ** (b - 1), 2**b - 1))
@@ -131,9 +148,18 @@ def whole_float_steps(schedule: Any) -> st.SearchStrategy[float]:
     return steps(schedule).filter(lambda n: abs(n) < 2**53).map(float)
 
 
+def float_boundaries(schedule: Any) -> st.SearchStrategy[float]:
+    """The floats at and beside a whole number of periods, which is seldom a float itself."""
+    period = Reference(schedule).period
+    stages = st.integers(1, 10) | magnitudes(40)
+    starts = stages.map(lambda k: float(k * period))
+    return starts | st.builds(nextafter, starts, st.sampled_from((-inf, inf)))
+
+
 def float_steps(schedule: Any) -> st.SearchStrategy[float]:
     """Float steps: whole, fractional, huge, subnormal, infinite, NaN and negative zero."""
     near = st.builds(nextafter, whole_float_steps(schedule), st.sampled_from((-inf, inf)))
     fractional = st.floats(0.0, 2.0**53) | st.floats(0.0, 1.0)
-    special = st.sampled_from(SPECIAL_FLOATS)
+    near |= float_boundaries(schedule)
+    special = st.sampled_from((*SPECIAL_FLOATS, *far_steps(schedule)))
     return whole_float_steps(schedule) | near | fractional | special | st.floats()

@@ -236,10 +236,10 @@ def allowed(
         return True
     if precision == 24:
         near = got in _neighbours(reference.bits(step, "float32"), "float32", dtype)
-        return near or _near_boundary(reference, step, 30)
+        return near or _of_the_next_stage(reference, step, got, dtype, "float32")
     near = got in _neighbours(reference.bits(step), "float64", dtype)
     if isinstance(step, float) and not (step.is_integer() and abs(step) < 2**53):
-        return near or _near_boundary(reference, step, 50)
+        return near or _of_the_next_stage(reference, step, got, dtype, "float64")
     value = reference.exact(step)
     return near and bool(value) and closeness(Fraction(value or 0)) > NEAREST
 
@@ -251,9 +251,10 @@ def _subnormal(reference: Reference, step: Any, dtype: str) -> bool:
 
 
 def _neighbours(bits: int, link: str, dtype: str) -> set[int]:
-    """The bits in `dtype` of the two numbers beside one of `link`, rounded on along the chain."""
+    """The bits in `dtype` of a number of `link` and the two beside it, rounded on."""
     links = CHAINS[dtype]
-    return {_rounded(other, link, links[links.index(link) :]) for other in (bits - 1, bits + 1)}
+    rest = links[links.index(link) :]
+    return {_rounded(other, link, rest) for other in (bits - 1, bits, bits + 1)}
 
 
 def _rounded(bits: int, kind: str, links: Sequence[str]) -> int:
@@ -264,12 +265,17 @@ def _rounded(bits: int, kind: str, links: Sequence[str]) -> int:
     return bits
 
 
-def _near_boundary(reference: Reference, step: Any, closer: int) -> bool:
-    """Whether a staircase of fractional period may take a float step for the next stage's."""
+def _of_the_next_stage(reference: Reference, step: Any, got: int, dtype: str, link: str) -> bool:
+    """Whether a staircase of fractional period took a float step for one of the stage beside."""
     if not reference.staircase or reference.period.denominator == 1 or isinstance(step, int):
         return False
     turns = Fraction(step) / reference.period
-    return bool(abs(turns - round(turns)) <= turns / 2**closer)
+    stage = round(turns)
+    closer = 50 if link == "float64" else 30
+    return abs(turns - stage) <= turns / 2**closer and any(
+        got in _neighbours(reference.bits(start, link), link, dtype)
+        for start in (stage * reference.period, (stage - 1) * reference.period)
+    )
 
 
 def plain(steps: Steps) -> list[Any]:

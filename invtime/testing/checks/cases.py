@@ -10,7 +10,7 @@ import numpy.typing as npt
 from invtime import InverseTimeDecay
 from invtime.testing.bulk import bulk_arrays
 from invtime.testing.oracle import Reference, last_exact_step
-from invtime.testing.strategies import SPECIAL_FLOATS, landmarks
+from invtime.testing.strategies import SPECIAL_FLOATS, far_steps, landmarks
 
 Steps = npt.NDArray[Any]
 
@@ -85,4 +85,6 @@ def floats(schedule: InverseTimeDecay, dtype: str) -> list[Steps]:
     parts = [n + part for n in (0, 1, 40, 41, 999) for part in (0.25, 0.5, 0.999, 0.1)]
     special = [x for x in SPECIAL_FLOATS if 0 <= x < float(np.finfo(dtype).max)]
     beyond = [float(n) for n in landmarks(schedule) if n >= largest]
-    return [padded(whole, dtype), padded([*whole, *parts, *special, *beyond], dtype)]
+    starts = [float(k * Reference(schedule).period) for k in (*range(1, 10), 97, 1001)]
+    all_kinds = [*whole, *parts, *starts, *special, *beyond, *far_steps(schedule, dtype)]
+    return [padded(whole, dtype), padded(all_kinds, dtype)]
