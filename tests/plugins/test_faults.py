@@ -131,6 +131,23 @@ class TruncatedFloats(Sound):
         return super().evaluate(form, x, dtype)
 
 
+class NanAtABoundary(Sound):
+    """Where a float has the start of a stage for its nearest, and is short of it."""
+
+    def evaluate(self, form, x, dtype):
+        out = super().evaluate(form, x, dtype)
+        return np.where(x == form.P / form.Q, np.nan, out) if form.Q != 1 else out
+
+
+class FlushedRemainder(Sound):
+    """What is lost where the remainder of a division is subnormal: here, always 2 ULP."""
+
+    def evaluate(self, form, x, dtype):
+        out = super().evaluate(form, x, dtype)
+        lost = (out > 0) & (out < 2.0**-980)
+        return np.where(lost, np.nextafter(np.nextafter(out, out.dtype.type(0)), 0), out)
+
+
 class WrappedPeriod(Sound):
     """`uint8(200) // 300` with the 300 in 8 bits."""
 
@@ -497,6 +514,8 @@ FAULTS = [
     Fault("a constant staircase is NaN", NoConstantStairs, "any_schedule", "decay_rate=0, stair"),
     Fault("a negative step is not held at the start", NotHeldAtTheStart, "before_the_start", "-1,"),
     Fault("float steps truncated", TruncatedFloats, "float_steps", "step      0.1,"),
+    Fault("NaN just short of a stage", NanAtABoundary, "float_steps", "step      0.3,"),
+    Fault("2 ULP off where the rate is tiny", FlushedRemainder, "float_steps", "2 ULP"),
     Fault("NaN swallowed", SwallowedNan, "nan_and_infinity", "step      nan,"),
     Fault("infinity over infinity", InfinityOverInfinity, "nan_and_infinity", "step      inf,"),
     Fault("the period wraps in the step's dtype", WrappedPeriod, "step_dtypes", "of int8"),
