@@ -79,9 +79,12 @@ class Words:
         """L' = L * 2**-(scale + exponent), inside binary32 for any L; one exponent is left.
 
         It is applied to the quotient by one product: compilers fold two constants into one.
+        L' is near 2**26 where L' / one leaves room for that, so that its quotient by 2**127 has
+        a remainder which is not subnormal.
         """
         size = _exponent(form.A, form.B) - self.scale
-        self.exponent = max(-126, min(127, size - max(0, min(26, 124 - self.scale))))
+        room = max(0, min(26, 124 - self.scale))
+        self.exponent = max(-126, min(127, size - room))
         shift = self.scale + self.exponent
         if _exponent(form.A, form.B) - shift < -104:  # then every value is below 2**-126
             return 0.0, 0.0

@@ -212,7 +212,7 @@ FRACTIONS = st.floats(2.0**-60, 2.0**127, width=32)
 @given(schedule=strategies.schedules(), seed=seeds, drawn=st.lists(FRACTIONS))
 @settings(max_examples=settings.default.max_examples // 2)
 def test_float32_words_at_float32_steps(mood, schedule, seed, drawn):
-    """The same for float steps, but for a stage that starts within 2**-30 of the step."""
+    """The same for float steps, but within 2**-30 of a stage of a fractional period."""
     reference = Reference(schedule)
     assume(reference.decay / reference.period < 2**96 and reference.period < 2**96)
     far = strategies.far_steps(schedule, "float32")
@@ -222,7 +222,8 @@ def test_float32_words_at_float32_steps(mood, schedule, seed, drawn):
     found = bits_of_array(backend.to_numpy(result), "float32").tolist()
     for step, got in zip(steps.tolist(), found, strict=True):
         expected, turns = reference.bits(step, "float32"), Fraction(step) / reference.period
-        if schedule.staircase and abs(turns - round(turns)) <= turns / 2**30:
+        near = schedule.staircase and abs(turns - round(turns)) <= turns / 2**30
+        if near and reference.period.denominator != 1:
             continue
         if expected > FORMATS["float32"].smallest_normal:
             assert ulp_distance(got, expected, "float32") <= 1, (step, hex(got), hex(expected))
