@@ -21,7 +21,7 @@ from invtime.spec import InverseTimeDecay
 if TYPE_CHECKING:
     from invtime.backends.base import Backend
     from invtime.hookspecs import BackendInfo, hookimpl
-    from invtime.registry import backends
+    from invtime.registry import list_backends
 
 __version__ = "0.1.0"
 
@@ -37,15 +37,15 @@ __all__ = [
     "PluginWarning",
     "StepTypeError",
     "UnknownBackendError",
-    "backends",
     "config_schema",
     "hookimpl",
+    "list_backends",
 ]
 
 _LAZY = {
     "Backend": "invtime.backends.base",
     "BackendInfo": "invtime.hookspecs",
-    "backends": "invtime.backends",
+    "list_backends": "invtime.registry",
     "hookimpl": "invtime.hookspecs",
 }
 
@@ -56,6 +56,6 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     module = import_module(_LAZY[name])
-    value = module if name == "backends" else getattr(module, name)  # a callable package
+    value = getattr(module, name)
     globals()[name] = value
     return value

@@ -29,7 +29,7 @@ def check_keys(config: Any) -> None:
     for key in NUMBERS:
         if key not in config:
             raise ConfigError(f"the config {dict(config)!r} lacks the key {key!r}; add it")
-    dtype = config.get("dtype", DTYPES[0])
+    dtype = config.get("dtype", "float64")
     if not isinstance(dtype, str) or dtype not in DTYPES:
         raise ConfigError(
             f"dtype is {dtype!r}; accepted are {', '.join(DTYPES)}; "

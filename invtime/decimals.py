@@ -1,4 +1,4 @@
-"""Which rational number a parameter means: the one that was written.
+"""Which rational number a parameter means, and which parameter means a rational number.
 
 `0.1`, `np.float32(0.1)` and a bfloat16 tensor that holds 0.1 are three different
 binary numbers, and all three were written as 1/10. An integer-valued number means
@@ -6,19 +6,23 @@ that integer; any other float means the decimal with the fewest significant digi
 that rounds back to it in its own dtype, the nearest one among those.
 """
 
-# dtype -> (significand bits, exponent of the smallest subnormal), IEEE 754 and bfloat16.
-FORMATS = {
-    "float64": (53, -1074),
-    "float32": (24, -149),
-    "float16": (11, -24),
-    "bfloat16": (8, -133),
-}
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from invtime.dtypes import DTYPES, bare_name
+from invtime.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fractions import Fraction  # 8 ms, which plain numbers do without
+
+SMALLEST, LARGEST = 1e-60, 1e60
 
 
-def ratio(value: int | float) -> tuple[int, int]:
-    """The fraction that a Python number means, as (numerator, denominator), not reduced.
+def exact_number(value: int | float) -> tuple[int, int]:
+    """The number that a parameter means, as (numerator, denominator), not reduced.
 
-    >>> ratio(0.1), ratio(1000.0), ratio(1e23)
+    >>> exact_number(0.1), exact_number(1000.0), exact_number(1e23)
     ((1, 10), (1000, 1), (99999999999999991611392, 1))
     """
     if value == int(value):
@@ -31,15 +35,133 @@ def ratio(value: int | float) -> tuple[int, int]:
     return int(whole + fraction), int(10**-power)
 
 
-def as_written(value: float, dtype: str) -> float:
+def shortest_decimal(value: Fraction) -> int | float | None:
+    """The parameter that means exactly `value`, or None where there is none.
+
+    It can only be the binary64 number nearest to the value: whatever reads as a decimal is
+    the nearest to it.
+
+    >>> from fractions import Fraction
+    >>> shortest_decimal(Fraction(1, 2000)), shortest_decimal(Fraction(99))
+    (0.0005, 99)
+    >>> shortest_decimal(Fraction(1, 3)) is None
+    True
+    """
+    number = value.numerator / value.denominator
+    numerator, denominator = exact_number(number)
+    if numerator * value.denominator != value.numerator * denominator:
+        return None
+    return int(number) if number == int(number) and abs(number) < 2**53 else number
+
+
+def unwritable(what: str, value: Fraction, remedy: str) -> ConfigError:
+    """The error for a parameter that would have to be `value`, and how near it one can get."""
+    nearest = value.numerator / value.denominator
+    numerator, denominator = exact_number(nearest)
+    off = float(abs(numerator - value * denominator) / (value * denominator))
+    return ConfigError(
+        f"{what} would have to be {value}, and no binary64 number is written so: the nearest, "
+        f"{nearest!r}, is off by {off:.1e} of it; {remedy}"
+    )
+
+
+def read_number(key: str, value: Any) -> tuple[int | float, str | None]:
+    """The int or float that the parameter `key` means, and the dtype that it pins, if any.
+
+    Takes Python numbers, NumPy scalars, 0-d arrays and concrete scalar tensors; an array or a
+    tensor of floats pins its dtype. The range is |x| in [1e-60, 1e60] or zero.
+
+    Raises:
+        ConfigError: it is of another type, has more than one element or no value yet, or is out
+            of range.
+    """
+    number, pinned = _plain(key, value)
+    if number != number or not (number == 0 or SMALLEST <= abs(number) <= LARGEST):
+        raise ConfigError(
+            f"{key} is {value!r}; it must be finite and, unless zero, between 1e-60 and 1e60 "
+            "in magnitude; use a value in that range"
+        )
+    return number or abs(number), pinned  # -0.0 is 0.0
+
+
+def _plain(key: str, value: Any) -> tuple[int | float, str | None]:
+    if isinstance(value, bool | str | bytes):
+        raise _not_a_number(key, value)
+    if isinstance(value, int):
+        return _exact_int(key, int(value)), None
+    if isinstance(value, float):
+        return float(value), None
+    while any(c.__module__.partition(".")[0] == "keras" for c in type(value).__mro__):
+        value = value.value  # a keras.Variable, on every Keras backend
+    return _scalar(key, value)
+
+
+def _scalar(key: str, value: Any) -> tuple[int | float, str | None]:
+    """A NumPy scalar, a 0-d array or a scalar tensor."""
+    if not hasattr(value, "dtype") or not hasattr(value, "shape"):
+        raise _not_a_number(key, value)
+    dtype = bare_name(value.dtype)
+    try:
+        shape = tuple(value.shape)
+    except ValueError:  # a TensorFlow shape of unknown rank
+        shape = (-1,)
+    if shape:
+        raise ConfigError(
+            f"{key} has shape {shape}; a schedule has one scalar for each parameter; "
+            "pass one element, and build one schedule for each"
+        )
+    integer = dtype.startswith(("int", "uint"))
+    if not integer and dtype not in DTYPES:
+        raise ConfigError(
+            f"{key} has dtype {dtype}; accepted are the integer dtypes and "
+            f"{', '.join(DTYPES)}; convert it to float64 yourself if the rounding is meant"
+        )
+    if hasattr(value, "detach"):  # torch warns where a tensor that requires grad is read
+        value = value.detach()
+    try:
+        number = int(value) if integer else float(value)
+    except Exception as error:  # each framework has its own error for a tensor without a value
+        raise ConfigError(
+            f"{key} is a {type(value).__name__} without a value at this point (traced, symbolic "
+            "or 'meta'); a parameter must be known when the schedule is built; pass a number"
+        ) from error
+    if integer:
+        return _exact_int(key, int(number)), None
+    scalar = any(c.__module__ == "numpy" and c.__name__ == "generic" for c in type(value).__mro__)
+    if number - number == 0:  # finite
+        number = as_binary64(number, dtype)
+    return number, None if scalar else dtype
+
+
+def _exact_int(key: str, value: int) -> int:
+    try:
+        exact = int(float(value)) == value
+    except OverflowError:
+        exact = False
+    if not exact:
+        raise ConfigError(
+            f"{key} is {value}, an integer that binary64 cannot hold exactly, so it would not "
+            f"survive JSON; pass one that it can, such as float({key})"
+        )
+    return value
+
+
+def _not_a_number(key: str, value: Any) -> ConfigError:
+    return ConfigError(
+        f"{key} is {value!r} of type {type(value).__name__}; accepted are int, float, a NumPy "
+        "scalar, or a scalar tensor of integers or floats; convert it to one of these"
+    )
+
+
+def as_binary64(value: float, dtype: str) -> float:
     """The binary64 number closest to what `value`, read from a `dtype`, was written as.
 
-    >>> as_written(0.10000000149011612, "float32"), as_written(0.10009765625, "bfloat16")
+    >>> as_binary64(0.10000000149011612, "float32"), as_binary64(0.10009765625, "bfloat16")
     (0.1, 0.1)
     """
     if dtype == "float64" or value == int(value):
         return value
-    digits, power = _shortest(abs(value), *FORMATS[dtype])
+    digits, power = _shortest(abs(value), *DTYPES[dtype])
     return float(f"{'-' if value < 0 else ''}{digits}e{power}")
 
 

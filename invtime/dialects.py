@@ -18,13 +18,10 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from invtime.decimals import as_written as shortest
-from invtime.decimals import ratio
+from invtime.decimals import as_binary64, exact_number, read_number, shortest_decimal, unwritable
+from invtime.doubleword import nearest
 from invtime.errors import ConfigError
-from invtime.parameters import read_number
-from invtime.rounding import nearest
 from invtime.spec import InverseTimeDecay
-from invtime.written import as_written, fraction, refusal
 
 Parameters = dict[str, Any]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -168,14 +165,16 @@ def _slope(key: str, schedule: InverseTimeDecay, inverse: bool = False) -> int |
             "staircase is True, and this dialect has no staircase; pass the continuous schedule "
             "if that is meant, or use a dialect that has one"
         )
-    slope = fraction(schedule.decay_rate) / fraction(schedule.decay_steps)
+    slope = Fraction(*exact_number(schedule.decay_rate)) / Fraction(
+        *exact_number(schedule.decay_steps)
+    )
     return _written(key, 1 / slope if inverse else slope)
 
 
 def _written(key: str, value: Fraction) -> int | float:
-    number = as_written(value)
+    number = shortest_decimal(value)
     if number is None:
-        raise refusal(key, value, "pass that number yourself where being off is all right")
+        raise unwritable(key, value, "pass that number yourself where being off is all right")
     return number
 
 
@@ -205,10 +204,10 @@ def _with_gamma(
 
 def _single(key: str, number: int | float) -> int | float:
     """A number that a float32 field means as it is written."""
-    held = nearest(*ratio(number), 24)
+    held = nearest(*exact_number(number), 24)
     if number and not 2.0**-126 <= held < 2.0**128:
         raise ConfigError(f"{key} is {number!r}, out of the range of float32, as which it is read")
-    meant = shortest(held, "float32")
+    meant = as_binary64(held, "float32")
     if meant != number:
         raise ConfigError(
             f"{key} is {number!r}, which is read as a float32 and then means {meant!r}; "
@@ -245,7 +244,9 @@ def _write_thinc(schedule: InverseTimeDecay) -> Parameters:
 
 def _read_thinc(given: Parameters) -> InverseTimeDecay:
     """Its clock starts at t: the same decay from a lower rate on."""
-    rate, decay, t = (fraction(_number(key, given)) for key in ("base_rate", "decay", "t"))
+    rate, decay, t = (
+        Fraction(*exact_number(_number(key, given))) for key in ("base_rate", "decay", "t")
+    )
     if t < 0 or decay < 0:
         raise ConfigError(
             f"decay is {given['decay']!r} and t is {given['t']!r}; both must be 0 or more"
@@ -265,7 +266,7 @@ def _number(key: str, given: Parameters) -> int | float:
 
 def _write_torch(schedule: InverseTimeDecay) -> Parameters:
     """The exact form, whose one division of integers Python rounds correctly."""
-    form = schedule.exact_form
+    form = schedule.form
     t = "n"
     if form.staircase:
         t = f"n // {form.P}" if form.Q == 1 else f"n * {form.Q} // {form.P}"

@@ -6,26 +6,33 @@ from typing import Any
 
 from invtime.errors import PlacementError
 
-DTYPES = ("float64", "float32", "float16", "bfloat16")
+# dtype -> (significand bits, exponent of the smallest subnormal), IEEE 754 and bfloat16.
+DTYPES = {
+    "float64": (53, -1074),
+    "float32": (24, -149),
+    "float16": (11, -24),
+    "bfloat16": (8, -133),
+}
+
+
+def bare_name(dtype: Any) -> str:
+    """The name of a framework's dtype: "float32" for `torch.float32`, "int64" for `tf.int64`."""
+    if dtype is float:
+        return "float64"
+    name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or dtype
+    return str(name).rpartition(".")[2].lower()  # Paddle has FLOAT32
 
 
 def dtype_name(dtype: Any) -> str:
-    """The canonical name of a framework's dtype: "float32" for `torch.float32`, and so on.
+    """The name of a result dtype.
 
     Takes the names themselves, NumPy dtypes and scalar types, and the dtypes of torch, JAX and
     TensorFlow. Raises `PlacementError` for anything but the four.
     """
-    name = _bare_name(dtype)
+    name = bare_name(dtype)
     if name not in DTYPES:
         raise PlacementError(
             f"dtype {dtype!r} is not a result dtype; pass one of {', '.join(DTYPES)}, "
             "or the framework's own object for it"
         )
     return name
-
-
-def _bare_name(dtype: Any) -> str:
-    if dtype is float:
-        return "float64"
-    name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or dtype
-    return str(name).rpartition(".")[2].lower()  # Paddle has FLOAT32

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from invtime import registry
 from invtime.dtypes import dtype_name
 from invtime.errors import ConfigError
-from invtime.exact import ExactForm
-
-if TYPE_CHECKING:
-    from invtime.spec import InverseTimeDecay
+from invtime.form import Form
 
 VERSION = "itd1"
 DIGITS = 16  # hexadecimal
@@ -22,7 +20,7 @@ CHUNK = 65536  # values at a time
 
 
 def fingerprint(
-    schedule: InverseTimeDecay,
+    form: Form,
     values: int | None = None,
     dtype: Any = None,
     progress: Callable[[int, int], object] | None = None,
@@ -34,26 +32,26 @@ def fingerprint(
                 f"dtype is {dtype!r} and values is None; only values have a dtype; "
                 "pass the number of values too, or leave dtype out"
             )
-        return f"{VERSION}-{_short(canonical(schedule.exact_form).encode('ascii'))}"
+        return f"{VERSION}-{_short(canonical(form).encode('ascii'))}"
     if type(values) is not int or values < 1:
         raise ConfigError(f"values is {values!r}; it must be an int of 1 or more; pass 1000, say")
-    name = dtype_name(dtype or schedule.dtype or "float64")
+    name = dtype_name(dtype or "float64")
     digest = sha256()
     for start in range(0, values, CHUNK):
         stop = min(start + CHUNK, values)
-        digest.update(_bytes(_values(schedule, start, stop), name))
+        digest.update(_bytes(_values(form, start, stop), name))
         if progress is not None:
             progress(stop, values)
     return f"{VERSION}-{name}-{values}-{digest.hexdigest()[:DIGITS]}"
 
 
-def canonical(form: ExactForm) -> str:
+def canonical(form: Form) -> str:
     """The one text of all schedules that mean the same.
 
     >>> from invtime import InverseTimeDecay
-    >>> canonical(InverseTimeDecay(0.1, 1000, 0.5).exact_form)
+    >>> canonical(InverseTimeDecay(0.1, 1000, 0.5).form)
     '200/(2000+1*n)'
-    >>> canonical(InverseTimeDecay(0.1, 0.3, 2, staircase=True).exact_form)
+    >>> canonical(InverseTimeDecay(0.1, 0.3, 2, staircase=True).form)
     '1/(10+20*floor(n*10/3))'
     """
     if not form.A:
@@ -68,14 +66,14 @@ def _short(data: bytes) -> str:
     return sha256(data).hexdigest()[:DIGITS]
 
 
-def _values(schedule: InverseTimeDecay, start: int, stop: int) -> Any:
+def _values(form: Form, start: int, stop: int) -> Any:
     """The rates at start <= n < stop in binary64, by arrays where that is exact by proof."""
     import numpy as np
 
-    if stop - 1 <= schedule.exact_form.last_exact_step(53):
+    if stop - 1 <= form.last_exact_step(53):
         steps = np.arange(start, stop, dtype=np.int64)
-        return schedule.on("numpy", dtype="float64")(steps)
-    return np.array([schedule(n) for n in range(start, stop)])
+        return registry.default.evaluate(form, steps, "numpy", dtype="float64")
+    return np.array([form.at(n) for n in range(start, stop)])
 
 
 def _bytes(values: Any, dtype: str) -> Any:

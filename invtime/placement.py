@@ -1,68 +1,98 @@
-"""What `schedule.on(...)` returns: the schedule with its place and dtype fixed."""
+"""What `schedule.on(...)` returns: a form with its backend, device and dtype fixed."""
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, final, overload
 
 from invtime import registry
+from invtime.arrays import Array, ArrayT, Scalar, ShapeT
+from invtime.backends import autograph
 from invtime.dtypes import dtype_name
 from invtime.errors import PlacementError
-from invtime.spec import InverseTimeDecay
+from invtime.form import Form
+
+if TYPE_CHECKING:
+    import numpy as np
+
+BackendT_co = TypeVar("BackendT_co", bound="str | None", covariant=True)
 
 
 @final
-class PlacedSchedule:
+@autograph.unconverted
+class PlacedSchedule(Generic[BackendT_co]):
     """A schedule on one backend, device and dtype; each None leaves that open.
 
-    Call it as the schedule itself. With a backend named, a Python number gives a 0-d
-    array of that backend; with none named, a Python number still gives a Python float,
-    which no dtype narrows.
+    Call it as the schedule itself. With a backend named, a Python number gives a 0-d array of
+    that backend; with none named, a Python number still gives a Python float, which no dtype
+    narrows. Two are equal where they compute the same form at the same place.
+
+    Args:
+        form: the integers of the schedule.
+        label: the schedule as it is to be shown.
+        backend: the name of a backend, or None for that of the step.
+        device: in the backend's vocabulary.
+        dtype: the result dtype; None means the framework's default float.
     """
 
-    __slots__ = ("__weakref__", "backend", "device", "dtype", "schedule")
-
-    schedule: InverseTimeDecay
-    backend: str | None
-    device: Any
-    dtype: str | None
-
-    # See InverseTimeDecay: nothing for AutoGraph to convert.
-    autograph_info__ = None
+    __slots__ = ("__weakref__", "_backend", "_device", "_dtype", "_form", "_label")
 
     def __init__(
-        self, schedule: InverseTimeDecay, backend: str | None, device: Any, dtype: Any
+        self, form: Form, label: str, backend: BackendT_co, device: Any, dtype: Any
     ) -> None:
         dtype = None if dtype is None else dtype_name(dtype)
-        if backend is None and device is not None:
+        if backend is not None:
+            found = registry.default.load(backend)
+            found.device(device)
+            dtype = dtype if dtype is None else found.dtype(dtype)
+        elif device is not None:
             raise PlacementError(
                 f"device {device!r} was given without a backend, whose vocabulary it is in; "
                 "name the backend too, as in .on('torch', device='cuda:0')"
             )
-        if backend is not None:
-            found = registry.load(backend)
-            found.device(device)
-            dtype = dtype if dtype is None else found.dtype(dtype)
-        for key, value in (
-            ("schedule", schedule),
-            ("backend", backend),
-            ("device", device),
-            ("dtype", dtype),
-        ):
-            object.__setattr__(self, key, value)
+        self._form = form
+        self._label = label
+        self._backend: BackendT_co = backend
+        self._device: Any = device
+        self._dtype: str | None = dtype
 
+    @property
+    def form(self) -> Form:
+        """The integers of the schedule."""
+        return self._form
+
+    @property
+    def backend(self) -> BackendT_co:
+        """The name of the backend, or None."""
+        return self._backend
+
+    @property
+    def device(self) -> Any:
+        """The device as it was given, or None."""
+        return self._device
+
+    @property
+    def dtype(self) -> str | None:
+        """The name of the result dtype, or None."""
+        return self._dtype
+
+    @overload
+    def __call__(self: PlacedSchedule[None], step: int | float) -> float: ...
+    @overload
+    def __call__(
+        self: PlacedSchedule[None], step: np.ndarray[ShapeT, Any]
+    ) -> np.ndarray[ShapeT, np.dtype[np.floating[Any]]]: ...
+    @overload
+    def __call__(self: PlacedSchedule[None], step: np.number[Any]) -> np.floating[Any]: ...
+    @overload
+    def __call__(self: PlacedSchedule[None], step: ArrayT) -> ArrayT: ...
+    @overload
+    def __call__(self: PlacedSchedule[str], step: Scalar | Array) -> Any: ...
     def __call__(self, step: Any = None) -> Any:
         """The learning rate at `step`; see `InverseTimeDecay.__call__`."""
-        if type(step) is int or type(step) is float:
-            value = self.schedule(step)
-            if self.backend is None:
-                return value
-            backend = registry.load(self.backend)
-            dtype = self.dtype or self.schedule.dtype or backend.default_dtype()
-            return backend.constant(value, dtype, None, backend.device(self.device))
-        return registry.evaluate(self.schedule, step, self.backend, self.device, self.dtype)
+        return registry.default.evaluate(self._form, step, self._backend, self._device, self._dtype)
 
     def _key(self) -> tuple[Any, ...]:
-        return self.schedule, self.backend, self.device, self.dtype
+        return self._form, self._backend, self._device, self._dtype
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, PlacedSchedule) else NotImplemented
@@ -70,13 +100,11 @@ class PlacedSchedule:
     def __hash__(self) -> int:
         return hash(self._key())
 
-    def __setattr__(self, key: str, value: object) -> None:
-        raise AttributeError(f"PlacedSchedule is frozen; call .on(...) again to change {key!r}")
-
     def __reduce__(self) -> tuple[Any, ...]:
-        return PlacedSchedule, self._key()
+        form, *place = self._key()
+        return PlacedSchedule, (form, self._label, *place)
 
     def __repr__(self) -> str:
         return (
-            f"{self.schedule!r}.on({self.backend!r}, device={self.device!r}, dtype={self.dtype!r})"
+            f"{self._label}.on({self._backend!r}, device={self._device!r}, dtype={self._dtype!r})"
         )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invtime.errors import ConfigError
+from invtime.form import Form
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from invtime.spec import InverseTimeDecay
 
 SCALES = ("linear", "log")
 POINTS = 600  # of a curve
@@ -22,7 +20,8 @@ STEPS_LABEL = "step (updates made)"
 
 
 def draw(
-    schedule: InverseTimeDecay,
+    form: Form,
+    label: str,
     ax: Axes | None = None,
     *,
     start: int = 0,
@@ -30,12 +29,12 @@ def draw(
     xscale: str | None = None,
     yscale: str | None = None,
 ) -> Axes:
-    """Draw a schedule, on `ax` or on pyplot's current axes; `InverseTimeDecay.plot` is this.
+    """Draw a form under a label, on `ax` or on pyplot's current axes.
 
     A staircase of at most 2000 plateaus in the range is drawn as one, and each of at most 50
     bears a marker at its first step.
     """
-    stop = default_stop(schedule) if stop is None else stop
+    stop = default_stop(form) if stop is None else stop
     for name, scale in (("xscale", xscale), ("yscale", yscale)):
         if scale not in (None, *SCALES):
             raise ConfigError(f"{name} is {scale!r}; it must be 'linear' or 'log'")
@@ -50,12 +49,12 @@ def draw(
             f"start is {start} and stop is {stop}; they must be 0 <= start < stop, and stop above "
             "1 on a log axis"
         )
-    if yscale == "log" and not schedule.initial_learning_rate:
+    if yscale == "log" and not form.A:
         raise ConfigError(
             "initial_learning_rate is 0, and so is every rate; a log axis has no 0; "
             "pass yscale='linear'"
         )
-    starts = _plateaus(schedule, first, stop)
+    starts = _plateaus(form, first, stop)
     style: dict[str, Any] = {}
     if starts is None:
         steps = _spread(first, stop, logarithmic)
@@ -65,8 +64,8 @@ def draw(
         if len(starts) <= MOST_MARKERS:
             marked = [i for i, step in enumerate(steps) if step in starts]
             style |= {"marker": "o", "markersize": 4, "markevery": marked}
-    rates = [schedule(step) for step in steps]
-    ax.plot(list(map(float, steps)), rates, label=plain(formula(schedule)), **style)
+    rates = [form.at(step) for step in steps]
+    ax.plot(list(map(float, steps)), rates, label=plain(label), **style)
     if xscale is not None:
         ax.set_xscale(xscale)
     if yscale is not None:
@@ -76,22 +75,9 @@ def draw(
     return ax
 
 
-def default_stop(schedule: InverseTimeDecay) -> int:
+def default_stop(form: Form) -> int:
     """The last step that is drawn where nothing is said: ten times `decay_steps`."""
-    return ceil(10 * schedule.decay_steps)
-
-
-def formula(schedule: InverseTimeDecay) -> str:
-    """The schedule in one line, with its name where it has one of its own.
-
-    >>> import invtime
-    >>> formula(invtime.InverseTimeDecay(0.1, 1000, 0.5, staircase=True))
-    '0.1 / (1 + 0.5 * floor(n / 1000))'
-    """
-    turns = f"n / {schedule.decay_steps}"
-    turns = f"floor({turns})" if schedule.staircase else turns
-    text = f"{schedule.initial_learning_rate} / (1 + {schedule.decay_rate} * {turns})"
-    return text if schedule.name == "InverseTimeDecay" else f"{text}, {schedule.name}"
+    return form.first_step(10)
 
 
 def plain(text: str) -> str:
@@ -155,16 +141,14 @@ def need_matplotlib() -> None:
         ) from error
 
 
-def _plateaus(schedule: InverseTimeDecay, start: int, stop: int) -> set[int] | None:
+def _plateaus(form: Form, start: int, stop: int) -> set[int] | None:
     """The first steps of the plateaus from `start` to `stop`; None where they are too many."""
-    form = schedule.exact_form
-    if not schedule.staircase:
+    if not form.staircase:
         return None
-    stages = range(-(-start * form.Q // form.P), stop * form.Q // form.P + 1)
+    stages = range(form.stage(start), form.stage(stop) + 1)
     if len(stages) > MOST_PLATEAUS:
         return None
-    firsts = (-(-stage * form.P // form.Q) for stage in stages)
-    return {step for step in firsts if start <= step <= stop}
+    return {step for step in map(form.first_step, stages) if start <= step <= stop}
 
 
 def _spread(start: int, stop: int, logarithmic: bool) -> list[int]:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, final
+from typing import TYPE_CHECKING, Any, final, overload
 
 from invtime import config as _config
-from invtime.decimals import ratio
-from invtime.errors import ConfigError, StepTypeError
-from invtime.exact import ExactForm
-from invtime.parameters import read_number
+from invtime.arrays import ArrayT, Scalar, ShapeT
+from invtime.backends import autograph
+from invtime.decimals import exact_number, read_number
+from invtime.dtypes import dtype_name
+from invtime.errors import ConfigError
+from invtime.form import Form
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
 
     from invtime.placement import PlacedSchedule
 
 
 @final
+@autograph.unconverted
 class InverseTimeDecay:
     r"""Inverse time decay of a learning rate, the same bits in every framework.
 
@@ -35,12 +39,18 @@ class InverseTimeDecay:
         decay_rate: R, at least 0.
         staircase: whether the rate drops only at multiples of `decay_steps`.
         name: kept in the config; None reads as "InverseTimeDecay". Not part of equality.
+        dtype: the dtype of the results on arrays and tensors: "float64", "float32", "float16",
+            "bfloat16" or the framework's object for one of them. None means that of
+            `initial_learning_rate`, if it pins one, else the framework's default float.
 
     A parameter means the number as written: 0.1, `np.float32(0.1)` and a bfloat16 tensor
     0.1 are all exactly 1/10. Each lies between 1e-60 and 1e60, or is 0 where that is allowed.
 
+    A schedule is immutable, hashable and picklable, and equal to another of equal parameters.
+
     Raises:
         ConfigError: (a ValueError) a parameter is of a wrong type or out of range.
+        PlacementError: (a ValueError) `dtype` is none of the four.
 
     Source: the signature, the formula and the config keys are those of
     `tf.keras.optimizers.schedules.InverseTimeDecay`.
@@ -53,68 +63,33 @@ class InverseTimeDecay:
     """
 
     __slots__ = (
-        "_A",
-        "_B",
-        "_C",
-        "_P",
-        "_Q",
         "__weakref__",
-        "_a",
-        "_b",
-        "_c",
-        "_last",
-        "_last_staged",
-        "_p",
-        "_q",
-        "_token",
-        "decay_rate",
-        "decay_steps",
-        "dtype",
-        "exact_form",
-        "initial_learning_rate",
-        "name",
-        "staircase",
+        "_decay_rate",
+        "_decay_steps",
+        "_dtype",
+        "_form",
+        "_initial_learning_rate",
+        "_name",
+        "_staircase",
     )
-
-    initial_learning_rate: int | float
-    decay_steps: int | float
-    decay_rate: int | float
-    staircase: bool
-    name: str
-    dtype: str | None
-    exact_form: ExactForm
-    _a: int
-    _b: int
-    _c: int
-    _p: int
-    _q: int
-    _last: int
-    _last_staged: int
-    _A: int
-    _B: int
-    _C: int
-    _P: int
-    _Q: int
-    _token: int
-
-    # AutoGraph calls what bears this mark as it is: there is nothing in here to convert.
-    autograph_info__ = None
 
     def __init__(
         self,
-        initial_learning_rate: Any,
-        decay_steps: Any,
-        decay_rate: Any,
+        initial_learning_rate: Scalar,
+        decay_steps: Scalar,
+        decay_rate: Scalar,
         staircase: bool = False,
         name: str | None = None,
+        *,
+        dtype: Any = None,
     ) -> None:
-        rate, dtype = read_number("initial_learning_rate", initial_learning_rate)
+        rate, pinned = read_number("initial_learning_rate", initial_learning_rate)
         steps, _ = read_number("decay_steps", decay_steps)
         decay, _ = read_number("decay_rate", decay_rate)
         if rate < 0:
             raise ConfigError(
                 f"initial_learning_rate is {rate!r}; it must be 0 or more; pass its magnitude, "
-                "and subtract the update where you mean to go uphill"
+                "and to maximise, negate the update"
             )
         if steps <= 0:
             raise ConfigError(
@@ -133,48 +108,59 @@ class InverseTimeDecay:
                 f"name is {name!r} of type {type(name).__name__}; it must be a str or None; "
                 "pass str(...) of it"
             )
-        self._fill(rate, steps, decay, staircase, name, dtype)
+        self._initial_learning_rate = rate
+        self._decay_steps = steps
+        self._decay_rate = decay
+        self._staircase = staircase
+        self._name = "InverseTimeDecay" if name is None else str.__str__(name)  # no subclass
+        self._dtype = pinned if dtype is None else dtype_name(dtype)
+        self._form = Form.of(rate, steps, decay, staircase)
 
-    def _fill(
-        self,
-        rate: int | float,
-        steps: int | float,
-        decay: int | float,
-        staircase: bool,
-        name: str | None,
-        dtype: str | None,
-    ) -> None:
-        form = ExactForm.of(rate, steps, decay, staircase)
-        last = form.last_exact_step(53)
-        fields = {
-            "initial_learning_rate": rate,
-            "decay_steps": steps,
-            "decay_rate": decay,
-            "staircase": staircase,
-            "name": "InverseTimeDecay" if name is None else str.__str__(name),  # no subclass
-            "dtype": dtype,
-            "exact_form": form,
-            "_a": form.A,
-            "_b": form.B,
-            "_c": form.C,
-            "_p": form.P if staircase else 0,
-            "_q": form.Q,
-            # Up to these, 53 bits hold every value and 64 every product, so that even
-            # symbolic integers give the right bits.
-            "_last": -1 if staircase else last,
-            "_last_staged": min(last, (2**63 - 1) // form.Q) if staircase else -1,
-            # The same again for every step: read only where the token is no symbolic integer,
-            # and so none of these is, since it differs from schedule to schedule as they do.
-            "_A": form.A,
-            "_B": form.B,
-            "_C": form.C,
-            "_P": form.P if staircase else 0,
-            "_Q": form.Q if form.Q > 1 else 0,
-            "_token": hash(form),
-        }
-        for key, value in fields.items():
-            object.__setattr__(self, key, value)
+    @property
+    def initial_learning_rate(self) -> int | float:
+        """L, the rate at step 0."""
+        return self._initial_learning_rate
 
+    @property
+    def decay_steps(self) -> int | float:
+        """S, the steps in which n / S grows by one."""
+        return self._decay_steps
+
+    @property
+    def decay_rate(self) -> int | float:
+        """R, what each n / S adds to the denominator."""
+        return self._decay_rate
+
+    @property
+    def staircase(self) -> bool:
+        """Whether the rate drops only at multiples of `decay_steps`."""
+        return self._staircase
+
+    @property
+    def name(self) -> str:
+        """The name in the config."""
+        return self._name
+
+    @property
+    def dtype(self) -> str | None:
+        """The name of the dtype of the results, or None for the framework's default float."""
+        return self._dtype
+
+    @property
+    def form(self) -> Form:
+        """The integers that backends compute with."""
+        return self._form
+
+    @overload
+    def __call__(self, step: int | float) -> float: ...
+    @overload
+    def __call__(
+        self, step: np.ndarray[ShapeT, Any]
+    ) -> np.ndarray[ShapeT, np.dtype[np.floating[Any]]]: ...
+    @overload
+    def __call__(self, step: np.number[Any]) -> np.floating[Any]: ...
+    @overload
+    def __call__(self, step: ArrayT) -> ArrayT: ...
     def __call__(self, step: Any = None) -> Any:
         """The learning rate at `step`, the number of updates made so far.
 
@@ -188,47 +174,27 @@ class InverseTimeDecay:
         Raises:
             StepTypeError: (a TypeError) bool, complex, text, or a type of no known backend.
         """
-        # torch.compile makes a symbolic int of a Python int that varies, this step or an
-        # attribute below. `type(x) is int` holds for it too; `x.__class__ is int` does not.
-        if step.__class__ is int and step >= 0:
-            if step <= self._last:
-                return self._a / (self._b + self._c * step)
-            if self._token.__class__ is int:
-                if self._P:
-                    step = (step * self._Q if self._Q else step) // self._P
-                return self._A / (self._B + self._C * step)
-        return self._evaluate(step)
-
-    def _evaluate(self, step: Any) -> Any:
-        kind = type(step)
-        if kind is int:
-            return self._at_int(step)
-        if kind is float:
-            return self.exact_form.at(step)
+        form = self._form
+        # A compiler's symbolic integers go to the registry; see backends/dynamo.py.
+        if step.__class__ is int and form.hash.__class__ is int:
+            return form.at(step)
+        if step.__class__ is float:
+            return form.at_real(step)
         from invtime import registry
 
-        return registry.evaluate(self, step)
+        return registry.default.evaluate(form, step, dtype=self._dtype)
 
-    def _at_int(self, step: int) -> float:
-        """At a negative or a symbolic int; at the last only where 64 bits are exact."""
-        if step <= 0:
-            return self._a / self._b
-        if step <= self._last:
-            return self._a / (self._b + self._c * step)
-        if step <= self._last_staged:
-            return self._a / (self._b + self._c * (step * self._q // self._p))
-        raise StepTypeError(  # plain text: Dynamo cannot format a symbolic int
-            "a Python int step inside torch.compile would not be exact this far out; "
-            "pass the step as an int64 tensor"
-        )
-
+    @overload
     def on(
-        self, backend: str | None = None, *, device: Any = None, dtype: Any = None
-    ) -> PlacedSchedule:
+        self, backend: None = None, *, device: None = None, dtype: Any = None
+    ) -> PlacedSchedule[None]: ...
+    @overload
+    def on(self, backend: str, *, device: Any = None, dtype: Any = None) -> PlacedSchedule[str]: ...
+    def on(self, backend: Any = None, *, device: Any = None, dtype: Any = None) -> Any:
         """The same schedule with the backend, the device or the result dtype fixed.
 
         Args:
-            backend: a name from `invtime.backends()`; None picks it by the step's type.
+            backend: a name from `invtime.list_backends()`; None picks it by the step's type.
             device: in the framework's own vocabulary ("cuda:0", a `jax.Device` or Sharding,
                 "/CPU:1"); None leaves the result where the step is.
             dtype: "float64", "float32", "float16", "bfloat16" or the framework's object for
@@ -240,7 +206,18 @@ class InverseTimeDecay:
         """
         from invtime.placement import PlacedSchedule
 
-        return PlacedSchedule(self, backend, device, dtype)
+        dtype = self._dtype if dtype is None else dtype
+        return PlacedSchedule(self._form, repr(self), backend, device, dtype)
+
+    def replace(self, **changes: Any) -> InverseTimeDecay:
+        """A schedule with these parameters of the constructor changed; `copy.replace` works too.
+
+        >>> InverseTimeDecay(0.1, 1000, 0.5).replace(decay_rate=0.25)
+        InverseTimeDecay(initial_learning_rate=0.1, decay_steps=1000, decay_rate=0.25)
+        """
+        return InverseTimeDecay(**{**self.get_config(), **changes})
+
+    __replace__ = replace
 
     @classmethod
     def from_endpoints(
@@ -287,35 +264,7 @@ class InverseTimeDecay:
         """
         from invtime import planning
 
-        return planning.step_for(self.exact_form, lr)
-
-    @property
-    def half_life(self) -> int | None:
-        """The first integer step with half the initial rate or less, None if there is none.
-
-        It is decay_steps / decay_rate, rounded up, unless the schedule is a staircase. The
-        next halving takes twice as long: 1 / n is not exponential.
-
-        >>> InverseTimeDecay(0.1, 1000, 0.5).half_life
-        2000
-        """
-        from invtime import planning
-
-        return planning.half_life(self.exact_form)
-
-    def rate_sum(self, start: int, stop: int) -> float:
-        """The sum of the rates at start <= n < stop, exact and then rounded once to binary64.
-
-        What is summed is v(n), not the rounded rates. A continuous schedule, and a staircase
-        with an integer `decay_steps`, take the same time for any range; a staircase with a
-        fractional one takes time in proportion to its plateaus.
-
-        >>> InverseTimeDecay(0.1, 1000, 0.5).rate_sum(0, 10**12)
-        4006.0737358438596
-        """
-        from invtime import planning
-
-        return planning.rate_sum(self.exact_form, start, stop)
+        return planning.step_for(self._form, lr)
 
     def fingerprint(self, values: int | None = None, dtype: Any = None) -> str:
         """A short digest of what the schedule means, or of the bits of its first values.
@@ -333,18 +282,20 @@ class InverseTimeDecay:
         """
         from invtime import fingerprint
 
-        return fingerprint.fingerprint(self, values, dtype)
+        if values is not None:
+            dtype = dtype or self._dtype
+        return fingerprint.fingerprint(self._form, values, dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """The parameters under Keras's five keys, and `dtype` where a tensor pinned it."""
+        """The parameters under Keras's five keys, and `dtype` where it is pinned."""
         config = {
-            "initial_learning_rate": self.initial_learning_rate,
-            "decay_steps": self.decay_steps,
-            "decay_rate": self.decay_rate,
-            "staircase": self.staircase,
-            "name": self.name,
+            "initial_learning_rate": self._initial_learning_rate,
+            "decay_steps": self._decay_steps,
+            "decay_rate": self._decay_rate,
+            "staircase": self._staircase,
+            "name": self._name,
         }
-        return config if self.dtype is None else {**config, "dtype": self.dtype}
+        return config if self._dtype is None else {**config, "dtype": self._dtype}
 
     @classmethod
     def from_config(cls, config: Any) -> InverseTimeDecay:
@@ -353,12 +304,7 @@ class InverseTimeDecay:
         Raises ConfigError, naming the key, for one that `config_schema()` does not accept.
         """
         _config.check_keys(config)
-        parameters = dict(config)
-        dtype = parameters.pop("dtype", None)
-        schedule = cls(**parameters)
-        if dtype is not None:
-            object.__setattr__(schedule, "dtype", str.__str__(dtype))
-        return schedule
+        return cls(**config)
 
     def to_json(self, envelope: str | None = None) -> str:
         """The config as JSON; envelope="keras" writes what Keras's `deserialize` loads."""
@@ -392,46 +338,50 @@ class InverseTimeDecay:
             ConfigError: (a ValueError) a range or a scale that cannot be drawn.
             ImportError: matplotlib is not installed.
         """
-        from invtime.plotting import draw
+        from invtime import plotting
 
-        return draw(self, ax, start=start, stop=stop, xscale=xscale, yscale=yscale)
+        return plotting.draw(
+            self._form, str(self), ax, start=start, stop=stop, xscale=xscale, yscale=yscale
+        )
 
     def _key(self) -> tuple[Any, ...]:
-        numbers = self.initial_learning_rate, self.decay_steps, self.decay_rate
-        return *numbers, self.staircase, self.dtype
+        numbers = self._initial_learning_rate, self._decay_steps, self._decay_rate
+        return *numbers, self._staircase, self._dtype
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, InverseTimeDecay):
-            return NotImplemented
-        return self._key() == other._key()
+        return (
+            self._key() == other._key() if isinstance(other, InverseTimeDecay) else NotImplemented
+        )
 
     def __hash__(self) -> int:
         return hash(self._key())
-
-    def __setattr__(self, key: str, value: object) -> NoReturn:
-        raise AttributeError(f"{type(self).__name__} is frozen; build a new one to change {key!r}")
-
-    def __delattr__(self, key: str) -> NoReturn:
-        raise AttributeError(f"{type(self).__name__} is frozen; {key!r} cannot be deleted")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return InverseTimeDecay.from_config, (self.get_config(),)
 
     def __repr__(self) -> str:
         config = self.get_config()
-        if self.dtype is not None:  # the constructor takes no dtype of its own
-            return f"InverseTimeDecay.from_config({config!r})"
-        if config["name"] == "InverseTimeDecay":
-            del config["name"]
-        if not config["staircase"]:
-            del config["staircase"]
+        for key, default in (("staircase", False), ("name", "InverseTimeDecay")):
+            if config[key] == default:
+                del config[key]
         return f"InverseTimeDecay({', '.join(f'{k}={v!r}' for k, v in config.items())})"
+
+    def __str__(self) -> str:
+        """The formula in one line, with the name where there is one.
+
+        >>> str(InverseTimeDecay(0.1, 1000, 0.5, staircase=True))
+        '0.1 / (1 + 0.5 * floor(n / 1000))'
+        """
+        turns = f"n / {self._decay_steps}"
+        turns = f"floor({turns})" if self._staircase else turns
+        text = f"{self._initial_learning_rate} / (1 + {self._decay_rate} * {turns})"
+        return text if self._name == "InverseTimeDecay" else f"{text}, {self._name}"
 
 
 def _pole(steps: int | float, decay: int | float, staircase: bool) -> str:
     """Why a negative decay_rate is refused, with the step where the rate would blow up."""
-    p, q = ratio(steps)
-    r, d = ratio(-decay)
+    p, q = exact_number(steps)
+    r, d = exact_number(-decay)
     if staircase:
         step = _ceil(_ceil(d, r) * p, q)
     else:

@@ -106,7 +106,7 @@ def first_calls(name: str, seed: int, count: int) -> None:
         try:
             for _ in range(3):
                 framework_unit(name, random, pickle.loads(pickle.dumps(schedule)))
-            found.append(registry.load(name))
+            found.append(registry.default.load(name))
         except BaseException as error:
             failures.append(error)
 

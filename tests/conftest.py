@@ -40,7 +40,7 @@ def missing_backends() -> list[str]:
     missing = []
     for name in required("BACKENDS"):
         try:
-            registry.load(name)
+            registry.default.load(name)
         except (invtime.InvTimeError, ImportError) as error:
             missing.append(f"{name}: {error}")
     return missing

@@ -166,7 +166,7 @@ def test_verify_lists_what_is_missing(environment):
     code = """
         import sys
         from invtime import registry
-        known = registry.plugins().announced
+        known = registry.default.plugins.announced
         for name in set(known) - {"numpy", "absent"}:
             del known[name]
         from invtime.cli import main
@@ -241,7 +241,7 @@ def test_backends_lists_devices_and_what_does_not_import(environment, tmp_path):
     (tmp_path / "no_such_thing.py").write_text("")  # there, but the plugin has no class for it
     code = """
         from invtime import registry
-        known = registry.plugins().announced
+        known = registry.default.plugins.announced
         for name in set(known) - {"numpy", "absent"}:
             del known[name]
         from invtime.cli import main

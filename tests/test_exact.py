@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from invtime import InverseTimeDecay, compensated, exact, registry
+from invtime import InverseTimeDecay, doubleword, registry
 from invtime.testing.oracle import last_exact_step, values
 
 # Long and short, below one step and above, a P of up to 17 digits.
@@ -32,28 +32,28 @@ def boundaries(form, highest):
 @pytest.mark.parametrize("period", PERIODS)
 def test_the_stage_index_at_every_boundary(period):
     """floor(n * Q / P), exactly, as long as it is below 2**63."""
-    form = InverseTimeDecay(0.1, period, 0.5, staircase=True).exact_form
+    form = InverseTimeDecay(0.1, period, 0.5, staircase=True).form
     assert form.Q > 1
     highest = min(2**63 - 1, (2**63 - 1) * form.P // form.Q)
     steps = boundaries(form, highest)
-    backend = registry.load("numpy")
-    found = exact.stage_index(form, backend, np.array(steps), highest)
+    backend = registry.default.load("numpy")
+    found = stage.stage_index(form, backend, np.array(steps), highest)
     assert found.tolist() == [n * form.Q // form.P for n in steps]
-    rest = exact.stage_remainder(form, backend, np.array(steps), highest)
+    rest = stage.stage_remainder(form, backend, np.array(steps), highest)
     assert rest.tolist() == [n * (form.Q % form.P) // form.P for n in steps]
 
 
 @pytest.mark.parametrize("period", [*PERIODS, 7, 41, 4096])
 def test_the_stage_of_float_steps(period):
     """Exact at whole steps, and elsewhere but within 2**-50 of a boundary, relatively."""
-    form = InverseTimeDecay(0.1, period, 0.5, staircase=True).exact_form
-    backend = registry.load("numpy")
+    form = InverseTimeDecay(0.1, period, 0.5, staircase=True).form
+    backend = registry.default.load("numpy")
     whole = [float(n) for n in boundaries(form, min(2**53, 2**53 * form.P // form.Q))]
     others = [n + part for n in whole[:500] for part in (0.25, 0.6180339887498949)]
     others += np.nextafter(whole, 0).tolist()
     steps = np.array([*whole, *others])
-    words = compensated.Words(form, 53)
-    floor, carry = compensated._stage_of_floats(form, backend, words, steps)
+    words = doubleword.Words(form, 53)
+    floor, carry = doubleword._stage_of_floats(form, backend, words, steps)
     for n, stage in zip(steps.tolist(), (floor + carry).tolist(), strict=True):
         true = Fraction(n) * form.Q / form.P
         near = abs(true - round(true)) < true / 2**50
@@ -98,7 +98,7 @@ def test_the_first_steps_on_the_host(period):
 def test_plateaus_up_to_the_last_exact_step(period):
     """A product with 1 / P reaches the stage up to 2**51 only, and the exact form farther."""
     schedule = InverseTimeDecay(1, period, 1, staircase=True)
-    steps = boundaries(schedule.exact_form, min(2**63 - 1, last_exact_step(schedule)))
+    steps = boundaries(schedule.form, min(2**63 - 1, last_exact_step(schedule)))
     if period in (5, 13):  # 1 / P is rounded up: the first steps to come out a stage too late
         steps += [k * period - 1 for k in range(2**52 // period - 20, 2**52 // period)]
     expected = values(schedule, steps)

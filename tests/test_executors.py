@@ -89,7 +89,7 @@ def deaths(tmp_path_factory):
         patch.setattr(registry, "_plugins", None)
         yield left
         for name in ("off", "mortal", "failing"):
-            registry._loaded.__dict__.pop(name, None)
+            registry.default._backends.__dict__.pop(name, None)
 
 
 @pytest.fixture

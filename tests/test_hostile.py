@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from invtime import InverseTimeDecay
-from invtime.exact import stage_index
+from invtime.stage import stage_index
 from invtime.testing import bulk, strategies
 from invtime.testing.hostile import Arithmetic, HostileArray, HostileBackend, Mood
 from invtime.testing.midpoints import closeness, near_midpoint
@@ -39,7 +39,7 @@ seeds = st.integers(0, 2**32)
 
 def doubles(backend, schedule, steps):
     """The bits of binary64 that the backend gives at each of the steps."""
-    result = backend(schedule.exact_form, np.asarray(steps), "float64")
+    result = backend(schedule.form, np.asarray(steps), "float64")
     return bits_of_array(backend.to_numpy(result), "float64").tolist()
 
 
@@ -55,7 +55,7 @@ def wrong(backend, schedule, steps):
 @given(schedule=strategies.schedules(), seed=seeds, data=st.data())
 def test_the_exact_form_needs_only_a_correct_division(mood, schedule, seed, data):
     """Within `last_exact_step` the bits are right whatever is contracted, folded or flushed."""
-    last = schedule.exact_form.last_exact_step(53)
+    last = schedule.form.last_exact_step(53)
     near_end = [n for n in range(last - 3, last + 1) if 0 <= n < 2**63]
     drawn = data.draw(st.lists(strategies.steps(schedule), max_size=20))
     steps = [n for n in strategies.landmarks(schedule) + drawn + near_end if n <= last]
@@ -68,7 +68,7 @@ def test_the_exact_form_needs_only_a_correct_division(mood, schedule, seed, data
 @settings(max_examples=settings.default.max_examples // 4)
 def test_the_compensated_form_needs_nothing(mood, schedule, seed, data):
     """The bits are right at every integer step unless a tie is nearer than 2**-98."""
-    assume(schedule.exact_form.last_exact_step(53) < 2**63 - 1)  # else nothing compensates
+    assume(schedule.form.last_exact_step(53) < 2**63 - 1)  # else nothing compensates
     steps = strategies.landmarks(schedule) + data.draw(st.lists(strategies.steps(schedule)))
     backend = HostileBackend(MOODS[mood], always_compensated=True, seed=seed)
     reference = Reference(schedule)
@@ -119,7 +119,7 @@ def test_the_stage_index_is_exact(mood, words, schedule, seed, data):
     ]
     backend = HostileBackend(MOODS[mood], words, seed=seed)
     n = backend.coerce(np.array(steps, np.int64), None)
-    found = stage_index(schedule.exact_form, backend, n, 2**63 - 1)
+    found = stage_index(schedule.form, backend, n, 2**63 - 1)
     stages = np.broadcast_to(backend.to_numpy(found), len(steps)).tolist()
     assert stages == [reference.stage(step) for step in steps]
 
@@ -133,10 +133,10 @@ def test_float32_words_are_within_one_ulp(mood, schedule, seed, data):
     Where the division is wrong that holds for the compensated form, which mends it.
     """
     steps = strategies.landmarks(schedule) + data.draw(st.lists(strategies.steps(schedule)))
-    assume(schedule.exact_form.last_exact_step(24) < 2**63 - 1)
+    assume(schedule.form.last_exact_step(24) < 2**63 - 1)
     mended = MOODS[mood].division != "correct"
     backend = HostileBackend(MOODS[mood], "float32", always_compensated=mended, seed=seed)
-    result = backend(schedule.exact_form, np.array(steps, np.int64), "float32")
+    result = backend(schedule.form, np.array(steps, np.int64), "float32")
     found = bits_of_array(backend.to_numpy(result), "float32").tolist()
     reference = Reference(schedule)
     for step, got in zip(steps, found, strict=True):
@@ -218,7 +218,7 @@ def test_float32_words_at_float32_steps(mood, schedule, seed, drawn):
     far = strategies.far_steps(schedule, "float32")
     steps = np.array([0.0, *drawn, *far], np.float32)
     backend = HostileBackend(MOODS[mood], "float32", always_compensated=True, seed=seed)
-    result = backend(schedule.exact_form, steps, "float32")
+    result = backend(schedule.form, steps, "float32")
     found = bits_of_array(backend.to_numpy(result), "float32").tolist()
     for step, got in zip(steps.tolist(), found, strict=True):
         expected, turns = reference.bits(step, "float32"), Fraction(step) / reference.period

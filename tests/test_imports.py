@@ -63,7 +63,7 @@ def test_importing_submodules_of_invtime_is_as_light() -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "import invtime; invtime.backends()",
+        "import invtime; invtime.list_backends()",
         "from invtime import BackendInfo, hookimpl",
         "from invtime import Backend",
     ],
@@ -104,13 +104,13 @@ def test_lazy_names_are_the_public_ones() -> None:
     "before",
     [
         pytest.param("", id="first"),
-        pytest.param("invtime.backends()", id="again"),
+        pytest.param("invtime.list_backends()", id="again"),
         pytest.param(f"import numpy; {SCHEDULE}schedule(numpy.arange(9))", id="backend loaded"),
         pytest.param("import invtime.backends.numpy", id="package imported"),
     ],
 )
 def test_backends_is_a_function_and_a_package(before: str) -> None:
-    """`invtime.backends()` lists them; `invtime.backends.numpy` is one of their modules."""
+    """`invtime.list_backends()` lists them; `invtime.backends.numpy` is one of their modules."""
     code = f"import invtime; {before}; from invtime import backends; {{s.name for s in backends()}}"
     assert "invtime.registry" in loaded_by(code.replace("; ;", ";"))
 
@@ -219,7 +219,7 @@ def test_imports_run_one_way(module: str) -> None:
     if own in TOP:
         wrong = {name for name in found if room(name) in TOP and room(name) not in TOP[own]}
     elif own == "backends":
-        # The package is also the function `invtime.backends()`; a backend's file knows `base`.
+        # The package is also the function `invtime.list_backends()`; a backend's file knows `base`.
         more = {
             "backends": {"registry"},
             "backends.base": set(),

@@ -143,7 +143,7 @@ class Refusing(Choosy):
 @pytest.fixture(autouse=True)
 def announced(monkeypatch):
     """Announce the backends above, and two that cannot be used, for the length of a test."""
-    known = registry.plugins().announced
+    known = registry.default.plugins.announced
     here = sys.modules[__name__]
     for cls in vars(here).values():
         if isinstance(cls, type) and issubclass(cls, NumpyBackend) and cls.__module__ == __name__:
@@ -242,7 +242,7 @@ def steps_of(grid):
 
 @pytest.mark.parametrize(("size", "chunk"), [(1, CHUNK), (300, 100), (64 * CHUNK, CHUNK)])
 def test_the_grid_is_the_same_in_pieces_of_any_size(monkeypatch, size, chunk):
-    form = SCHEDULE.exact_form
+    form = SCHEDULE.form
     whole = steps_of(Grid(form, 500))
     monkeypatch.setattr("invtime.verification.grid.CHUNK", chunk)
     pieced = Grid(form, 500)
@@ -256,7 +256,7 @@ def test_the_grid_is_the_same_in_pieces_of_any_size(monkeypatch, size, chunk):
 
 
 def test_the_grid_has_every_step_and_the_edges_of_the_types():
-    grid = Grid(SCHEDULE.exact_form, 20_000)
+    grid = Grid(SCHEDULE.form, 20_000)
     found = steps_of(grid)
     assert set(range(20_001)) <= set(found["int64"])
     for power in (7, 8, 15, 16, 24, 31, 32, 53):
@@ -275,7 +275,7 @@ def test_the_grid_has_every_step_and_the_edges_of_the_types():
 
 @pytest.mark.parametrize("decay_steps", [41, 0.3, 1e-15, 123456.789, 1e30])
 def test_the_grid_has_boundaries_far_beyond_the_consecutive_steps(decay_steps):
-    form = invtime.InverseTimeDecay(0.1, decay_steps, 0.5, staircase=True).exact_form
+    form = invtime.InverseTimeDecay(0.1, decay_steps, 0.5, staircase=True).form
     found = set(steps_of(Grid(form, 100))["int64"])
     per_step = Fraction(form.Q, form.P)
     for stage in (2**k for k in range(64)):
@@ -286,16 +286,16 @@ def test_the_grid_has_boundaries_far_beyond_the_consecutive_steps(decay_steps):
 
 
 def test_the_grid_leaves_out_what_the_contract_leaves_open():
-    form = invtime.InverseTimeDecay(0.1, 1e-15, 0.5, staircase=True).exact_form
+    form = invtime.InverseTimeDecay(0.1, 1e-15, 0.5, staircase=True).form
     found = steps_of(Grid(form, 20_000))
     last = (2**63 - 1) // 10**15
     assert max(found["int64"]) == last
     assert max(step for step in found["float64"] if step < inf) <= last
-    third = invtime.InverseTimeDecay(0.1, 0.3, 0.5, staircase=True).exact_form
+    third = invtime.InverseTimeDecay(0.1, 0.3, 0.5, staircase=True).form
     assert not is_defined(third, 4.5)  # 15 stages
     assert is_defined(third, 4.25)
     assert is_defined(third, 3.0)  # a boundary too, but of a whole step
-    assert is_defined(STAIRCASE.exact_form, 40.99999999999999)
+    assert is_defined(STAIRCASE.form, 40.99999999999999)
 
 
 # -- what is expected, and what is allowed -------------------------------------------------
@@ -457,7 +457,7 @@ def test_bfloat16_needs_ml_dtypes_in_numpy(monkeypatch):
 
 
 def test_unusable_backends_are_missing_and_no_fault(monkeypatch):
-    known = registry.plugins().announced
+    known = registry.default.plugins.announced
     for name in set(known) - {"numpy", "absent", "broken"}:
         monkeypatch.delitem(known, name)
     report = verify(SCHEDULE, steps=10)
@@ -637,7 +637,7 @@ def test_junit_has_errors_and_what_is_missing(monkeypatch):
         raise RuntimeError("\x1b[31mno <kernel> & \x00 \ud800\x1b[0m")
 
     monkeypatch.setattr(Raising, "evaluate", evaluate)
-    known = registry.plugins().announced
+    known = registry.default.plugins.announced
     for name in set(known) - {"raising", "absent"}:
         monkeypatch.delitem(known, name)
     suite = junit_of(verify(SCHEDULE, dtypes=["float64"], steps=10))

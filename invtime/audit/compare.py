@@ -30,7 +30,7 @@ class Comparison:
 
     def __init__(self, schedule: InverseTimeDecay, dtype: str) -> None:
         self.dtype = dtype
-        self._form = schedule.exact_form
+        self._form = schedule.form
         self._values = TrueValues(schedule)
         self._rate, self._decay = schedule(0), float(schedule.decay_rate)
         self._unit = 2.0**-23 if dtype == "float32" else 2.0**-52

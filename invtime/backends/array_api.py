@@ -13,7 +13,7 @@ import numpy as np
 from invtime.backends.base import Backend
 from invtime.dtypes import dtype_name
 from invtime.errors import PlacementError, StepTypeError
-from invtime.exact import ExactForm
+from invtime.form import Form
 
 # The standard has neither: they are taken from a namespace that goes beyond it.
 EXTRA = ("float16", "bfloat16")
@@ -114,14 +114,12 @@ class ArrayAPIBackend(Backend):
     def round_to(self, x: Any, dtype: str) -> Any:
         return _cast(x if dtype == "float64" else _cast(x, "float32"), dtype)
 
-    def evaluate(self, form: ExactForm, x: Any, dtype: str) -> Any:
+    def evaluate(self, form: Form, x: Any, dtype: str) -> Any:
         """The shared formula; NumPy, which some namespaces wrap, would warn of what is meant."""
         with np.errstate(all="ignore"):
             return super().evaluate(form, x, dtype)
 
-    def __call__(
-        self, form: ExactForm, step: Any, dtype: str | None = None, device: Any = None
-    ) -> Any:
+    def __call__(self, form: Form, step: Any, dtype: str | None = None, device: Any = None) -> Any:
         """The schedule at any array, in `dtype` or the default float of its device."""
         x = self.coerce(step, device)
         default = _info(x).default_dtypes(device=x.device)["real floating"]

@@ -1,27 +1,27 @@
-"""What a framework must offer: a few primitives, never the formula.
+"""A framework, as the schedule uses it: how to read a step and place a result, never the formula.
 
-A backend is one final class. It says how to read a step, how to place a result, and
-how its framework spells a dozen operations; `invtime.exact` does the rest with those and
-with the operators `+ - * & < <= >= ==`. The only method meant to be overridden is
-`evaluate`, where a framework wants the whole form at once: compiled, in blocks, fused.
+A backend is one final class. It implements the primitives that the formula is written over
+(`primitives.py`), and the methods below. The only one that is meant to be overridden is
+`evaluate`, where a framework computes the whole form at once: compiled, in blocks, fused.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar
+from functools import lru_cache
+from typing import Any, ClassVar, cast
 
-from invtime import exact
-from invtime.compensated import Words, cached_words
 from invtime.errors import PlacementError
-from invtime.exact import ExactForm
+from invtime.evaluate import evaluate
+from invtime.form import Form
+from invtime.primitives import Primitives, T
 
 Kernel = Callable[[Any], Any]
 
 
-class Backend(ABC):
+class Backend(Primitives):
     """Tensor evaluation in one framework.
 
     In the methods below `x` is an array of the framework, `dtype` one of "float64",
@@ -30,9 +30,6 @@ class Backend(ABC):
 
     name: ClassVar[str]
     """The name that `.on(name)` takes; the same as in the plugin's `BackendInfo`."""
-
-    differentiable: ClassVar[bool] = True
-    """Whether the framework differentiates; False spares the derivative's formula."""
 
     # -- reading and placing -----------------------------------------------------------
 
@@ -65,66 +62,6 @@ class Backend(ABC):
         """`dtype` if this backend can return it, else a `PlacementError`."""
         return dtype
 
-    # -- the primitives ----------------------------------------------------------------
-
-    @abstractmethod
-    def integer_range(self, x: Any) -> tuple[int, int] | None:
-        """The smallest and the largest value of an integer dtype; None for a float one."""
-
-    def precision(self, x: Any) -> int:
-        """53 where the device of `x` has binary64, 24 where binary32 is its widest."""
-        return 53
-
-    @abstractmethod
-    def widest(self, x: Any) -> Any:
-        """Integers, floats or a mask, converted to binary64 (binary32 at precision 24)."""
-
-    @abstractmethod
-    def index(self, x: Any) -> Any:
-        """Integers, a mask, or floats truncated toward zero, converted to int64."""
-
-    @abstractmethod
-    def where(self, mask: Any, a: Any, b: Any) -> Any:
-        """Elementwise choice; one of `a` and `b` may be a Python number."""
-
-    @abstractmethod
-    def divide(self, a: float, b: Any) -> Any:
-        """One IEEE division of a number or an array by an array; never by a reciprocal."""
-
-    @abstractmethod
-    def quotient(self, n: Any, divisor: int) -> Any:
-        """n // divisor for integers n >= 0 of any width that holds `divisor`."""
-
-    def clamp(self, n: Any) -> Any:
-        """Integers with the negative ones replaced by 0."""
-        return self.where(n < 0, 0, n)
-
-    @abstractmethod
-    def floor(self, x: Any) -> Any:
-        """The largest whole float at or below x."""
-
-    @abstractmethod
-    def head(self, x: Any) -> Any:
-        """x with its last 27 significand bits cleared (12 at precision 24), by a bit mask."""
-
-    def detach(self, x: Any) -> Any:
-        """x, taken as a constant by differentiation."""
-        return x
-
-    @abstractmethod
-    def choose(
-        self, x: Any, last: int, exact: Callable[[], Any], otherwise: Callable[[], Any]
-    ) -> Any:
-        """exact() where x <= last, else otherwise(); x holds no NaN.
-
-        Either for the array as a whole (exact() only if all of x is at most `last`) or element
-        by element; never by reading an accelerator's memory from the host.
-        """
-
-    @abstractmethod
-    def round_to(self, x: Any, dtype: str) -> Any:
-        """Round widest -> float32 -> `dtype`, each to nearest even; float64 stays as it is."""
-
     # -- evaluating --------------------------------------------------------------------
 
     def host_step(self, x: Any) -> int | None:
@@ -134,22 +71,20 @@ class Backend(ABC):
         """
         return None
 
-    def words(self, form: ExactForm, precision: int) -> Words:
-        """The constants of the double-word form, cut once for each form."""
-        return cached_words(form, precision)
+    def kept(self, make: Callable[[Form, int], T], form: Form, precision: int) -> T:
+        """make(form, precision), computed once for each form."""
+        return cast("T", _kept(make, form, precision))
 
     def scope(self, x: Any) -> AbstractContextManager[object]:
         """What the primitives have to run in, for an `x`: a device, a precision, an error state."""
         return nullcontext()
 
-    def evaluate(self, form: ExactForm, x: Any, dtype: str) -> Any:
+    def evaluate(self, form: Form, x: Any, dtype: str) -> Any:
         """The schedule at x: the one override point, which must give the same bits."""
         with self.scope(x):
-            return exact.evaluate(form, self, x, dtype)
+            return evaluate(form, self, x, dtype)
 
-    def __call__(
-        self, form: ExactForm, step: Any, dtype: str | None = None, device: Any = None
-    ) -> Any:
+    def __call__(self, form: Form, step: Any, dtype: str | None = None, device: Any = None) -> Any:
         """The schedule at any step that `coerce` takes, in `dtype` or the default float."""
         x = self.coerce(step, device)
         dtype = self.default_dtype() if dtype is None else dtype
@@ -178,3 +113,8 @@ class Backend(ABC):
     @abstractmethod
     def to_numpy(self, x: Any) -> Any:
         """x as a NumPy array of the same dtype (bfloat16 may come widened to float32)."""
+
+
+@lru_cache(maxsize=256)
+def _kept(make: Callable[[Form, int], T], form: Form, precision: int) -> T:
+    return make(form, precision)

@@ -10,7 +10,7 @@ import numpy as np
 
 from invtime.backends.numpy import NumpyBackend
 from invtime.errors import StepTypeError
-from invtime.exact import ExactForm
+from invtime.form import Form
 
 
 @final
@@ -35,7 +35,7 @@ class DaskBackend(NumpyBackend):
     def host_step(self, x: Any) -> int | None:
         return None  # it would have to be computed
 
-    def evaluate(self, form: ExactForm, x: Any, dtype: str) -> Any:
+    def evaluate(self, form: Form, x: Any, dtype: str) -> Any:
         """The same array of chunks, each to be evaluated where and when it is computed."""
         return x.map_blocks(_learning_rate, form, dtype)
 
@@ -43,5 +43,5 @@ class DaskBackend(NumpyBackend):
         return np.asarray(x.compute())
 
 
-def _learning_rate(chunk: Any, form: ExactForm, dtype: str) -> Any:
+def _learning_rate(chunk: Any, form: Form, dtype: str) -> Any:
     return NumpyBackend().evaluate(form, chunk, dtype)

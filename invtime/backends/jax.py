@@ -14,7 +14,8 @@ from jax import lax
 
 from invtime.backends.base import Backend, Kernel
 from invtime.errors import PlacementError, StepTypeError
-from invtime.exact import ExactForm, evaluate
+from invtime.evaluate import evaluate
+from invtime.form import Form
 
 # A TPU takes float64 and computes something narrower.
 NARROW_PLATFORMS = {"tpu"}
@@ -125,7 +126,7 @@ class JaxBackend(Backend):
     def scope(self, x: Any) -> AbstractContextManager[object]:
         return jax.enable_x64(True)  # type: ignore[no-any-return]
 
-    def evaluate(self, form: ExactForm, x: Any, dtype: str) -> Any:
+    def evaluate(self, form: Form, x: Any, dtype: str) -> Any:
         """The shared formula, in a jit of its own."""
         backend = self._narrow() if _platform(x) in NARROW_PLATFORMS else self
         with self.scope(x):

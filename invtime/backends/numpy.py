@@ -10,7 +10,9 @@ import numpy as np
 from invtime.backends.base import Backend
 from invtime.backends.numpy_rounding import divide_rounded
 from invtime.errors import PlacementError, StepTypeError
-from invtime.exact import ExactForm, evaluate, last_short_step
+from invtime.evaluate import evaluate
+from invtime.form import Form
+from invtime.stage import last_short_step
 
 # Elements at a time: in place, in the second-level cache, and with the many temporaries of the
 # double-word form, which should all stay in the first.
@@ -89,17 +91,17 @@ class NumpyBackend(Backend):
     def host_step(self, x: Any) -> int | None:
         return int(x) if x.ndim == 0 and x.dtype.kind in "iu" else None
 
-    def evaluate(self, form: ExactForm, x: Any, dtype: str) -> Any:
+    def evaluate(self, form: Form, x: Any, dtype: str) -> Any:
         """The whole array in blocks: in place where the steps are whole, else as shared."""
         out = np.empty_like(x, dtype=_numpy_dtype(dtype), subok=False)
         if x.dtype.itemsize > 8:  # long doubles mean their exact value: one by one on the host
-            values = np.array([form.at(n) for n in x.flat], np.float64).reshape(x.shape)
+            values = np.array([form.at_real(n) for n in x.flat], np.float64).reshape(x.shape)
             out[...] = self.round_to(values, dtype)
         else:
             self._fill(out, form, x, dtype)
         return out if isinstance(x, np.ndarray) else out[()]
 
-    def _fill(self, out: Any, form: ExactForm, x: Any, dtype: str) -> None:
+    def _fill(self, out: Any, form: Form, x: Any, dtype: str) -> None:
         blocks = np.nditer(
             [x, out],
             ["external_loop", "buffered", "zerosize_ok"],
@@ -118,7 +120,7 @@ class NumpyBackend(Backend):
                 if wide is not results:
                     results[...] = self.round_to(wide, dtype)
 
-    def _divide_in_place(self, form: ExactForm, steps: Any, wide: Any) -> bool:
+    def _divide_in_place(self, form: Form, steps: Any, wide: Any) -> bool:
         """A / (B + C * t) written to `wide`; False where that takes the double-word form."""
         highest = _highest(steps, wide)
         if highest < 0 or (form.staircase and highest > last_short_step(form, 53)):

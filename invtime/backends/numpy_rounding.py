@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from invtime.exact import ExactForm
+from invtime.form import Form
 
 BITS = 32
 # Elements at a time, of which seven rows should stay in the second-level cache.
@@ -34,7 +34,7 @@ ENLARGED = 1 + 2.0**-17
 HEAD = np.int64(-(2**27))
 
 
-def divide_rounded(form: ExactForm, t: Any, highest: int, out: Any) -> bool:
+def divide_rounded(form: Form, t: Any, highest: int, out: Any) -> bool:
     """A / (B + C * t) at floats t, whole and 0 <= t <= highest, correctly rounded to `out`.
 
     False, and nothing written, where the argument above does not reach. `out` may be t.
@@ -49,7 +49,7 @@ def divide_rounded(form: ExactForm, t: Any, highest: int, out: Any) -> bool:
     return True
 
 
-def _divide(form: ExactForm, words: tuple[float, ...], t: Any, out: Any, rows: Any) -> None:
+def _divide(form: Form, words: tuple[float, ...], t: Any, out: Any, rows: Any) -> None:
     k0, k1, l_high, l_low = words
     high, low, d, q, c, v = rows
     np.multiply(t, k0, out=high)
@@ -85,7 +85,7 @@ def _head(x: Any, out: Any) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _words(form: ExactForm, bits: int) -> tuple[float, float, float, float] | None:
+def _words(form: Form, bits: int) -> tuple[float, float, float, float] | None:
     """k as a multiple of g and a word, L as two words; None where 1 is no multiple of g."""
     largest = form.B + (form.C << bits)  # of the denominator 1 + k * t, times B
     e = (-(-largest // form.B) - 1).bit_length()

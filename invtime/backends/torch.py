@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from copy import copy
 from typing import Any, final
 
 import torch
 from torch._C import _get_tracing_state, _len_torch_dispatch_stack
 from torch._C._functorch import is_functorch_wrapped_tensor, maybe_current_level
 
+from invtime.backends import dynamo
 from invtime.backends.base import Backend, Kernel
-from invtime.compensated import Words
 from invtime.errors import PlacementError, StepTypeError
-from invtime.exact import ExactForm
+from invtime.form import Form
+from invtime.primitives import T
 
 # Devices whose tensors cannot be float64.
 NARROW_DEVICES = {"mps"}
@@ -127,15 +127,16 @@ class TorchBackend(Backend):
             return None
         return x.item() if _concrete(x) else None
 
-    def words(self, form: ExactForm, precision: int) -> Words:
-        """Cut anew while Dynamo traces, which cannot look into a cache."""
-        compiling = torch.compiler.is_compiling()
-        return Words(form, precision) if compiling else super().words(form, precision)
+    def kept(self, make: Callable[[Form, int], T], form: Form, precision: int) -> T:
+        """Made anew while Dynamo traces, which cannot look into a cache."""
+        if torch.compiler.is_compiling():
+            return make(form, precision)
+        return super().kept(make, form, precision)
 
-    def evaluate(self, form: ExactForm, x: Any, dtype: str) -> Any:
+    def evaluate(self, form: Form, x: Any, dtype: str) -> Any:
         """The shared formula, with the integers of the form constant under Dynamo."""
         if torch.compiler.is_compiling():
-            form = _held(form)
+            form = dynamo.held(form)
         return super().evaluate(form, x, dtype)
 
     def devices(self) -> list[str]:
@@ -161,18 +162,6 @@ class TorchBackend(Backend):
         return (x.to(torch.float32) if x.dtype == torch.bfloat16 else x).numpy()
 
 
-def _held(form: ExactForm) -> ExactForm:
-    """A copy of the form, which Dynamo takes as a constant, guarding the form's identity.
-
-    As attributes of a guarded object its integers would become symbolic once they vary from
-    one schedule to the next, and those beyond 64 bits cannot be.
-    """
-    return copy(form)
-
-
-_held._dynamo_marked_constant = True  # type: ignore[attr-defined]
-
-
 def _concrete(x: Any) -> bool:
     """Whether x is plain data in host memory, watched by no transform or dispatch mode."""
     return (
@@ -184,13 +173,10 @@ def _concrete(x: Any) -> bool:
     )
 
 
+@dynamo.constant  # it cannot be traced; Dynamo's guards include the answer
 def _transformed() -> bool:
     """Whether `torch.func.grad`, `vmap` or the like is active; `torch.cond` fails under grad."""
     return maybe_current_level() is not None
-
-
-# Dynamo cannot trace the question, so it asks while tracing; its guards include the answer.
-_transformed._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def _first_line(error: BaseException) -> str:

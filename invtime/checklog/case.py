@@ -47,7 +47,7 @@ class Case:
 
     def turns(self, schedule: InverseTimeDecay) -> list[float]:
         """n / S of each step, or the plateau of a staircase."""
-        form = schedule.exact_form
+        form = schedule.form
         held = [max(n, 0) for n in self.steps]
         if schedule.staircase:
             return [n * form.Q // form.P for n in held]
@@ -74,7 +74,7 @@ class Case:
 
     def _steps_of_rates(self, level: str) -> list[Between]:
         """Between which steps each rate was taken; -inf from where it is the initial one."""
-        form = self.schedule.exact_form
+        form = self.schedule.form
         steps = []
         for least, most in self.turns_of_rates(level):
             if self.schedule.staircase:

@@ -15,7 +15,7 @@ import numpy as np
 
 from invtime.checklog.case import Case, overlap
 from invtime.checklog.report import Explanation
-from invtime.decimals import ratio
+from invtime.decimals import exact_number
 from invtime.errors import ConfigError
 from invtime.spec import InverseTimeDecay
 
@@ -24,7 +24,7 @@ Mistake = Callable[[Case, str], Explanation | None]
 
 def late_drop(case: Case, level: str) -> Explanation | None:
     """Compiled Keras: n / S became n times the float32 reciprocal of S."""
-    schedule, form = case.schedule, case.schedule.exact_form
+    schedule, form = case.schedule, case.schedule.form
     if not schedule.staircase or level == "float64":  # Keras computes in float32
         return None
     steps = np.array([max(n, 0) for n in case.steps], np.float32)
@@ -140,7 +140,7 @@ def other_initial_rate(case: Case, level: str) -> Explanation | None:
         return None
     own = case.schedule.initial_learning_rate
     text = f"another initial_learning_rate: {number!r} fits, in place of {own!r}"
-    if Fraction(*ratio(number)) == Fraction(*ratio(own)) ** 2:  # type: ignore[arg-type]
+    if Fraction(*exact_number(number)) == Fraction(*exact_number(own)) ** 2:  # type: ignore[arg-type]
         text += ", which is that squared: LambdaLR multiplied the schedule by the optimizer's rate"
     return Explanation("initial_learning_rate", text, {"initial_learning_rate": number})
 

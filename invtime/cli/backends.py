@@ -25,7 +25,7 @@ def backends(
 
     Exit status: 0, also where a backend cannot be used; 2 for bad input.
     """
-    rows = [_row(state, devices) for state in registry.backends()]
+    rows = [_row(state, devices) for state in registry.list_backends()]
     if layout is Format.JSON:
         emit([json.dumps(rows, indent=2)])
     else:
@@ -43,7 +43,7 @@ def _row(state: registry.BackendState, devices: bool) -> dict[str, Any]:
     }
     if devices and state.problem is None:
         try:
-            row["devices"] = registry.load(state.name).devices()
+            row["devices"] = registry.default.load(state.name).devices()
         except Exception as error:  # importing a broken framework can raise anything
             row["problem"] = f"{type(error).__name__}: {error}"
     return {**row, "usable": row["problem"] is None}

@@ -50,7 +50,8 @@ def fingerprint(
     with bad_input():
         found = options.build(initial_learning_rate, decay_steps, decay_rate, staircase, config)
         with progress_bar("fingerprint") as progress:
-            text = digest(found, values, dtype, progress)
+            pinned = None if values is None else found.dtype
+            text = digest(found.form, values, dtype or pinned, progress)
     if layout is Layout.JSON:
         about = {"schedule": found.get_config(), "values": values, "dtype": dtype}
         text = json.dumps({"fingerprint": text, **about})

@@ -63,7 +63,7 @@ def plot(
         plotting.check_path(output)
         check_writable(output)
         if stop is None:
-            stop = max(plotting.default_stop(schedule) for schedule in schedules)
+            stop = max(plotting.default_stop(schedule.form) for schedule in schedules)
         drawn, ax = plotting.figure()
         for schedule in schedules:
             schedule.plot(ax, start=start, stop=stop, xscale=x_scale.value, yscale=y_scale.value)

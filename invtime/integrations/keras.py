@@ -95,7 +95,8 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
                 f"of Keras {keras.__version__}, such as tf_keras's; give those a schedule of their "
                 "own class, which calls the invtime.InverseTimeDecay with the step"
             )
-        return registry.evaluate(self.schedule, step, keras.backend.backend(), dtype=floatx())
+        form, backend = self.schedule.form, keras.backend.backend()
+        return registry.default.evaluate(form, step, backend, dtype=floatx())
 
     def get_config(self) -> dict[str, Any]:
         """The parameters under the five keys of Keras's own schedule."""

@@ -9,8 +9,8 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from invtime.decimals import read_number
 from invtime.errors import ConfigError
-from invtime.parameters import read_number
 from invtime.spec import InverseTimeDecay
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from invtime.backends.base import Backend
 from invtime.errors import StepTypeError
-from invtime.exact import ExactForm
+from invtime.form import Form
 from invtime.testing.oracle import bits_of_fraction, float_of_bits
 
 
@@ -262,7 +262,7 @@ class HostileBackend(Backend):
             return self._array(x.data.astype(np.float64))
         return self._array(x.data.astype(np.float32).astype(dtype))
 
-    def evaluate(self, form: ExactForm, x: HostileArray, dtype: str) -> Any:
+    def evaluate(self, form: Form, x: HostileArray, dtype: str) -> Any:
         """The shared formula; overflow and division by zero are no news to a compiler."""
         with np.errstate(all="ignore"):
             return super().evaluate(form, x, dtype)

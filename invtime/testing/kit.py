@@ -62,7 +62,7 @@ class BoundCheck:
         """Run the check."""
         __tracebackhide__ = True
         backend: object = self.backend
-        backend = registry.load(backend) if isinstance(backend, str) else backend
+        backend = registry.default.load(backend) if isinstance(backend, str) else backend
         if not isinstance(backend, Backend):
             message = f"a {type(backend).__name__} does not derive from invtime.Backend"
             pytest.fail(message, pytrace=False)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from invtime import PlacementError, backends, registry
+from invtime import PlacementError, list_backends, registry
 from invtime.testing.oracle import FORMATS, bits_of_array
 
 Bits = dict[str, npt.NDArray[np.uint64]]
@@ -29,7 +29,7 @@ class Mode(NamedTuple):
         found = []
         for dtype in FORMATS:
             try:
-                found.append(registry.load(self.backend).dtype(dtype))
+                found.append(registry.default.load(self.backend).dtype(dtype))
             except PlacementError:
                 pass  # NumPy has bfloat16 only where ml_dtypes is installed
         return found
@@ -41,7 +41,7 @@ class Mode(NamedTuple):
 
         It is compiled once for each shape and dtype of the steps, where the mode compiles.
         """
-        backend = registry.load(self.backend)
+        backend = registry.default.load(self.backend)
         names = list(dtypes) or self.dtypes()
         placed = [schedule.on(self.backend, device=device, dtype=name) for name in names]
         _forget_compilations()
@@ -64,5 +64,5 @@ def _forget_compilations() -> None:
 
 def usable_modes() -> list[Mode]:
     """Every mode of every backend whose framework is installed; imports the frameworks."""
-    usable = [state.name for state in backends() if state.problem is None]
-    return [Mode(name, mode) for name in usable for mode in registry.load(name).modes()]
+    usable = [state.name for state in list_backends() if state.problem is None]
+    return [Mode(name, mode) for name in usable for mode in registry.default.load(name).modes()]

@@ -69,7 +69,7 @@ def _find(name: str) -> None:
     from invtime import InvTimeError, registry
 
     try:
-        registry.plugins().find(name)
+        registry.default.plugins.find(name)
     except InvTimeError as error:
         raise pytest.UsageError(f"--invtime-backend: {error}") from None
 

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from invtime.exact import ExactForm
+from invtime.form import Form
 
 Steps = npt.NDArray[Any]
 
@@ -69,7 +69,7 @@ class Grid:
         last: the last of the consecutive steps.
     """
 
-    def __init__(self, form: ExactForm, last: int) -> None:
+    def __init__(self, form: Form, last: int) -> None:
         last = min(last, last_defined_step(form))
         whole = _whole_edges(form, last)
         self._stops = {dtype: min(last, _largest_step(dtype)) + 1 for dtype in DTYPES}
@@ -95,19 +95,19 @@ class Grid:
                 yield np.arange(start, stop, dtype=np.int64).astype(piece.dtype)
 
 
-def first_step(form: ExactForm, stage: int) -> int:
+def first_step(form: Form, stage: int) -> int:
     """The first integer step n with floor(n / decay_steps) = stage."""
     return -(-stage * form.P // form.Q)
 
 
-def last_defined_step(form: ExactForm) -> int:
+def last_defined_step(form: Form) -> int:
     """The last int64 step whose stage is below 2**63, as the contract wants it."""
     if not form.staircase:
         return 2**63 - 1
     return min(2**63 - 1, first_step(form, 2**63) - 1)
 
 
-def is_defined(form: ExactForm, step: float) -> bool:
+def is_defined(form: Form, step: float) -> bool:
     """Whether the contract says what a staircase gives at this float step."""
     if not form.staircase or not isfinite(step) or step <= 0:
         return True
@@ -117,7 +117,7 @@ def is_defined(form: ExactForm, step: float) -> bool:
     return form.Q == 1 or step.is_integer() or abs(stage - round(stage)) > stage / 2**50
 
 
-def _whole_edges(form: ExactForm, last: int) -> list[int]:
+def _whole_edges(form: Form, last: int) -> list[int]:
     powers = [2**k for k in range(64)]
     anchors = {0, last, form.last_exact_step(53), form.last_exact_step(24), *powers}
     for anchor in tuple(anchors):
@@ -133,7 +133,7 @@ def _fitting(steps: list[int], dtype: str) -> Steps:
     return np.array([n for n in steps if limits.min <= n <= limits.max], dtype)
 
 
-def _float_edges(form: ExactForm, whole: list[int], dtype: str) -> Steps:
+def _float_edges(form: Form, whole: list[int], dtype: str) -> Steps:
     with np.errstate(over="ignore", under="ignore"):
         found = np.unique(np.array([*map(float, whole), *_fractions(form)]).astype(dtype))
         found = np.concatenate([found, np.array(SPECIAL).astype(dtype)])
@@ -149,7 +149,7 @@ def _largest_step(dtype: str) -> int:
     return 2 ** int(np.finfo(dtype).nmant + 1) if _is_float(dtype) else int(np.iinfo(dtype).max)
 
 
-def _fractions(form: ExactForm) -> Iterable[float]:
+def _fractions(form: Form) -> Iterable[float]:
     for k in range(-60, 62):
         yield from (2.0**k * m for m in (1, 1.1, 1.25, 1.9))
     for n in range(256):

@@ -45,7 +45,7 @@ def verify(
 
     Args:
         schedule: the schedule to evaluate.
-        backends: names from `invtime.backends()`; None means all that are usable.
+        backends: names from `invtime.list_backends()`; None means all that are usable.
         modes: names such as "eager", "compile", "jit", "vmap"; None means all.
         devices: names that a backend lists, such as "cuda:0", or a kind ("cpu", "cuda") for
             all of that kind; None means all.

@@ -41,16 +41,16 @@ def load(names: Sequence[str] | None) -> tuple[list[Loaded], tuple[Missing, ...]
 
     Raises what `registry.load` raises for a backend that was named.
     """
-    states = {state.name: state for state in registry.backends()}
+    states = {state.name: state for state in registry.list_backends()}
     if names is not None:
-        found = {name: registry.load(name) for name in names}
+        found = {name: registry.default.load(name) for name in names}
         return [Loaded(found[name], str(states[name].version)) for name in found], ()
     loaded, missing = [], []
     for name, state in states.items():
         problem = state.problem
         if problem is None:
             try:
-                loaded.append(Loaded(registry.load(name), str(state.version)))
+                loaded.append(Loaded(registry.default.load(name), str(state.version)))
             except Exception as error:  # importing a broken framework can raise anything
                 problem = f"{type(error).__name__}: {error}"
         if problem is not None and problem != registry.NO_FRAMEWORK:  # nothing can be missing

@@ -33,7 +33,7 @@ class Sweep:
     """A schedule over the grid up to the step `last`, in a number of places."""
 
     def __init__(self, schedule: InverseTimeDecay, last: int, places: Iterable[Place]) -> None:
-        self.grid = Grid(schedule.exact_form, last)
+        self.grid = Grid(schedule.form, last)
         self._values = TrueValues(schedule)
         self._runs = [(place.step_dtypes, Evaluation(schedule, place)) for place in places]
 

@@ -45,7 +45,7 @@ def xp(request):
 
 @pytest.fixture
 def backend():
-    return registry.load("array_api")
+    return registry.default.load("array_api")
 
 
 def on(schedule, dtype=None):
@@ -54,7 +54,7 @@ def on(schedule, dtype=None):
 
 
 def to_numpy(result):
-    return registry.load("array_api").to_numpy(result)
+    return registry.default.load("array_api").to_numpy(result)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -234,9 +234,9 @@ def forget(monkeypatch):
 
 @pytest.mark.usefixtures("forget")
 def test_the_fallback_comes_last(monkeypatch):
-    assert registry.backend_name_for(Duck) == "array_api"
-    assert registry.backend_name_for(np.ndarray) == "numpy"
-    assert registry.backend_name_for(type("Steps", (Duck, np.ndarray), {})) == "numpy"
+    assert registry.default.backend_name_for(Duck) == "array_api"
+    assert registry.default.backend_name_for(np.ndarray) == "numpy"
+    assert registry.default.backend_name_for(type("Steps", (Duck, np.ndarray), {})) == "numpy"
 
     class First:
         @invtime.hookimpl
@@ -244,17 +244,17 @@ def test_the_fallback_comes_last(monkeypatch):
             return "numpy" if step_type is Duck else None
 
     plugin = First()
-    manager = registry.plugins()._manager
+    manager = registry.default.plugins._manager
     manager.register(plugin)
     try:
-        registry._names.clear()
-        assert registry.backend_name_for(Duck) == "numpy"
+        registry.default._names.clear()
+        assert registry.default.backend_name_for(Duck) == "numpy"
     finally:
         manager.unregister(plugin)
 
 
 def test_its_state_says_that_it_has_no_framework(monkeypatch):
-    states = {state.name: state for state in invtime.backends()}
+    states = {state.name: state for state in invtime.list_backends()}
     state = states["array_api"]
     assert (state.version, state.install) == (None, "")
     assert "no framework of its own" in state.problem

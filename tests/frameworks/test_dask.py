@@ -120,7 +120,7 @@ def test_steps_that_are_no_numbers():
 
 
 def test_it_is_claimed_by_its_module():
-    assert registry.backend_name_for(da.Array) == "dask"
+    assert registry.default.backend_name_for(da.Array) == "dask"
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ def test_no_retracing_as_the_step_changes():
     for n in range(5):
         assert rate(n) == np.float32(SCHEDULE(n))
     assert len(traces) == 1
-    kernel = registry.load("jax")._compiled
+    kernel = registry.default.load("jax")._compiled
     SCHEDULE(jnp.int32(0))
     compiled = kernel._cache_size()
     for n in range(1, 5):

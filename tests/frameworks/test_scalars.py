@@ -6,7 +6,7 @@ import pytest
 import invtime
 from invtime.testing.oracle import Reference, bits_of_array
 
-USABLE = [state.name for state in invtime.backends() if state.problem is None]
+USABLE = [state.name for state in invtime.list_backends() if state.problem is None]
 DTYPES = ["float64", "float32", "float16", "bfloat16"]
 STEPS = [-5, 0, 1, 41, 2**31 - 1, 2**40, 2.5, 3.0, 41.0, 1e300]
 
@@ -17,7 +17,7 @@ def test_a_python_number_and_a_scalar_array(name, dtype, schedule):
     if dtype == "bfloat16":
         pytest.importorskip("ml_dtypes")
     placed = schedule.on(name, dtype=dtype)
-    backend = invtime.registry.load(name)
+    backend = invtime.registry.default.load(name)
     reference = Reference(schedule)
     for step in STEPS:
         true = reference.bits(step, dtype)
@@ -31,6 +31,6 @@ def test_a_python_number_and_a_scalar_array(name, dtype, schedule):
 
 @pytest.mark.parametrize("name", USABLE)
 def test_a_python_number_without_a_dtype_takes_the_frameworks_default(name, schedule):
-    backend = invtime.registry.load(name)
+    backend = invtime.registry.default.load(name)
     found = backend.to_numpy(schedule.on(name)(5))
     assert found.dtype.name == backend.default_dtype()

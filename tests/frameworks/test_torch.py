@@ -158,8 +158,8 @@ def test_no_recompilation_as_the_step_changes_or_a_type_is_registered(monkeypatc
     for k in range(5):
         assert compiled(torch.tensor(k)) == SCHEDULE(torch.tensor(k))
     assert counter.frame_count == 1
-    monkeypatch.setitem(registry._names, type("Other", (), {}), "numpy")
-    monkeypatch.setattr(registry._loaded, "another", object(), raising=False)
+    monkeypatch.setitem(registry.default._names, type("Other", (), {}), "numpy")
+    monkeypatch.setattr(registry.default._backends, "another", object(), raising=False)
     SCHEDULE(np.arange(3))
     compiled(torch.tensor(99))
     assert counter.frame_count == 1

@@ -117,7 +117,7 @@ def test_a_device_without_binary64(check):
 @pytest.fixture
 def narrow_torch(monkeypatch):
     pytest.importorskip("torch", exc_type=ImportError)
-    registry.load("torch")
+    registry.default.load("torch")
     monkeypatch.setattr("invtime.backends.torch.NARROW_DEVICES", {"cpu"})
 
 
@@ -212,7 +212,7 @@ def test_what_is_no_backend_is_an_error_at_once():
 
 
 def test_a_class_of_another_root_is_refused(monkeypatch):
-    monkeypatch.setattr(registry._loaded, "loop", object(), raising=False)
+    monkeypatch.setattr(registry.default._backends, "loop", object(), raising=False)
     with pytest.raises(pytest.fail.Exception, match="a object does not derive from"):
         BoundCheck("loop", "divide")()
 

@@ -236,8 +236,8 @@ def test_a_hook_that_is_wrong_leaves_the_hooks_of_others(site):
         """
         import numpy as np
         from invtime import registry
-        assert registry.backend_name_for(np.ndarray) == "loop"
-        assert registry.backend_name_for(np.int64) == "numpy"
+        assert registry.default.backend_name_for(np.ndarray) == "loop"
+        assert registry.default.backend_name_for(np.int64) == "numpy"
         """
     )
     assert done.stderr.count("PluginWarning") == 1
@@ -249,7 +249,7 @@ def test_the_types_of_another_stay_with_it_and_the_plugin_is_told(site):
     source = source.replace("broken:Broken", "broken:NumpyBackend")
     site.install("invtime-broken", {"invtime_broken": source}, fault="invtime_broken")
     more = """
-        assert invtime.registry.backend_name_for(np.ndarray) == "numpy"
+        assert invtime.registry.default.backend_name_for(np.ndarray) == "numpy"
         assert schedule.on("broken")(np.arange(3)).tolist() == expected
         """
     done = site.run(WORKS + textwrap.dedent(more))
@@ -261,7 +261,10 @@ def test_the_types_of_another_stay_with_it_and_the_plugin_is_told(site):
 @pytest.mark.usefixtures("loopback")
 def test_two_plugins_with_entry_points_of_one_name(site):
     site.install("invtime-broken", {"invtime_broken": announces()}, loop="invtime_broken")
-    more = "assert {s.name: s for s in invtime.backends()}['broken'].problem == 'absent is missing'"
+    more = """
+states = {state.name: state for state in invtime.list_backends()}
+assert states["broken"].problem == "absent is missing"
+"""
     assert site.run(WORKS + more).stderr == ""
 
 
@@ -276,8 +279,8 @@ def test_a_plugin_that_evaluates_as_it_is_imported_finds_the_built_ins(site):
         """
         import numpy as np
         from invtime import registry
-        assert registry.backend_name_for(np.int64) == "numpy"
-        assert registry.backend_name_for(np.ndarray) == "loop"  # and not as at that time
+        assert registry.default.backend_name_for(np.int64) == "numpy"
+        assert registry.default.backend_name_for(np.ndarray) == "loop"  # and not as at that time
         """
     )
     assert done.stderr == ""
@@ -313,8 +316,8 @@ def test_plugins_that_want_one_type_are_asked_in_the_order_of_pluggy(orders, win
         f"""
         import numpy as np
         from invtime import registry
-        assert registry.backend_name_for(np.ndarray) == {winner!r}
-        assert registry.backend_name_for(np.float64) == "numpy"
+        assert registry.default.backend_name_for(np.ndarray) == {winner!r}
+        assert registry.default.backend_name_for(np.float64) == "numpy"
         """
     )
     assert done.stderr == ""
@@ -330,8 +333,8 @@ def test_the_tensors_of_torch_can_be_claimed(site):
         """
         import torch, invtime
         assert invtime.InverseTimeDecay(0.1, 1000, 0.5)(torch.arange(3)).shape == (3,)
-        assert invtime.registry.backend_name_for(torch.Tensor) == "fused"
-        assert invtime.registry.load("torch") is not invtime.registry.load("fused")
+        assert invtime.registry.default.backend_name_for(torch.Tensor) == "fused"
+        assert invtime.registry.default.load("torch") is not invtime.registry.default.load("fused")
         """
     )
     assert done.stderr == ""

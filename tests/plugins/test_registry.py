@@ -87,7 +87,7 @@ import numpy as np, invtime
 from loopback import Array
 schedule = invtime.InverseTimeDecay(0.1, 1000, 0.5)
 assert schedule(Array(np.arange(3))).data.tolist() == schedule(np.arange(3)).tolist()
-state = {s.name: s for s in invtime.backends()}["loop"]
+state = {s.name: s for s in invtime.list_backends()}["loop"]
 assert state.distribution == "invtime-loop 1.5", state
 """
 
@@ -110,9 +110,9 @@ def test_a_plugin_may_claim_a_type_that_a_built_in_knows(install, run):
     run(
         """
         import numpy as np, invtime
-        invtime.backends()
-        assert invtime.registry.backend_name_for(np.ndarray) == "loop"
-        assert invtime.registry.backend_name_for(np.int64) == "numpy"
+        invtime.list_backends()
+        assert invtime.registry.default.backend_name_for(np.ndarray) == "loop"
+        assert invtime.registry.default.backend_name_for(np.int64) == "numpy"
         """
     )
 
@@ -172,7 +172,7 @@ def test_the_switch_blocks(value, install, run):
     run(
         """
         import invtime
-        assert "loop" not in [state.name for state in invtime.backends()]
+        assert "loop" not in [state.name for state in invtime.list_backends()]
         """,
         INVTIME_DISABLE_PLUGINS=value,
     )
@@ -191,9 +191,9 @@ def test_a_missing_framework_says_how_to_install_it(run, tmp_path):
 
 def test_the_state_of_a_missing_framework(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delattr(registry._loaded, "torch", raising=False)
+    monkeypatch.delattr(registry.default._backends, "torch", raising=False)
     monkeypatch.delitem(sys.modules, "invtime.backends.torch", raising=False)
-    state = {state.name: state for state in invtime.backends()}["torch"]
+    state = {state.name: state for state in invtime.list_backends()}["torch"]
     assert state.version is None
     assert "missing" in state.problem
     with pytest.raises(BackendUnavailableError, match="pip install"):
@@ -201,7 +201,7 @@ def test_the_state_of_a_missing_framework(monkeypatch):
 
 
 def test_the_state_of_an_installed_framework():
-    state = {state.name: state for state in invtime.backends()}["numpy"]
+    state = {state.name: state for state in invtime.list_backends()}["numpy"]
     assert (state.version, state.problem) == (np.__version__, None)
     assert state.distribution.startswith("invtime ")
 
@@ -210,7 +210,7 @@ def test_a_subclass_is_evaluated_by_its_base(monkeypatch):
     class Steps(np.ndarray):
         pass
 
-    assert registry.backend_name_for(Steps) == "numpy"
+    assert registry.default.backend_name_for(Steps) == "numpy"
     assert SCHEDULE(np.arange(3).view(Steps)).tolist() == SCHEDULE(np.arange(3)).tolist()
 
 
@@ -232,7 +232,7 @@ def test_many_threads_may_make_the_first_call_at_once(run):
 
 
 def test_threads_that_name_a_backend_at_once_share_one(monkeypatch):
-    monkeypatch.delattr(registry._loaded, "numpy", raising=False)
+    monkeypatch.delattr(registry.default._backends, "numpy", raising=False)
     missed, load = threading.Barrier(2), registry._load
 
     def when_both_have_missed(name):
@@ -242,7 +242,8 @@ def test_threads_that_name_a_backend_at_once_share_one(monkeypatch):
     monkeypatch.setattr(registry, "_load", when_both_have_missed)
     found = []
     threads = [
-        threading.Thread(target=lambda: found.append(registry.load("numpy"))) for _ in range(2)
+        threading.Thread(target=lambda: found.append(registry.default.load("numpy")))
+        for _ in range(2)
     ]
     for thread in threads:
         thread.start()
@@ -274,7 +275,7 @@ def test_dispatch_on_a_known_type_takes_no_lock():
         SCHEDULE(np.arange(3))
         done.set()
 
-    with registry._lock:
+    with registry.default._lock:
         thread = threading.Thread(target=call)
         thread.start()
         assert done.wait(10)

@@ -85,7 +85,7 @@ def test_the_first_array_call_announces_each_once_and_makes_none(crowd):
         kinds = ("imported", "announced", "asked")
         assert dict(counted.counts) == {{f"{{k}} {{n}}": 1 for k in kinds for n in names}}
         assert not [m for m in sys.modules if m.endswith("_backend") or m.startswith("framework")]
-        assert len(invtime.backends()) == len(names) + 6
+        assert len(invtime.list_backends()) == len(names) + 6
         """
     )
 
@@ -112,11 +112,11 @@ def test_a_type_that_was_seen_is_one_look_up(crowd):
                 raise AssertionError(name)
             __enter__ = __exit__ = None
 
-        registry._names = Looked(registry._names)
-        registry._lock = registry.plugins = registry._plugins = Untouched()
+        registry.default._names = Looked(registry.default._names)
+        registry.default._lock = registry.plugins = registry._plugins = Untouched()
         for _ in range(5):
             schedule(np.arange(3)), schedule(Array(np.arange(3)))
-        assert registry._names.looks == 10
+        assert registry.default._names.looks == 10
         assert dict(counted.counts) == before
         """
     )

@@ -31,7 +31,7 @@ def sample(mode):
 
 def array_of(mode, schedule, steps, dtype):
     """The results of a backend as a NumPy array of float64, whatever their dtype."""
-    backend = registry.load(mode.backend)
+    backend = registry.default.load(mode.backend)
     result = schedule.on(mode.backend, dtype=dtype)(backend.coerce(np.asarray(steps), None))
     return backend.to_numpy(result).astype(np.float64)
 
@@ -130,7 +130,7 @@ def test_narrowing_is_the_cast(mode):
     def holds(schedule, data):
         drawn = data.draw(st.lists(strategies.steps(schedule), max_size=40))
         steps = np.array(strategies.landmarks(schedule) + drawn, np.int64)
-        backend = registry.load(mode.backend)
+        backend = registry.default.load(mode.backend)
         wide = schedule.on(mode.backend, dtype="float64")(backend.coerce(steps, None))
         for dtype in mode.dtypes():
             with np.errstate(over="ignore"):
@@ -183,7 +183,7 @@ def test_every_device_is_the_host(mode, schedule):
     """A step on any device present has the bits that Python numbers have."""
     steps = bulk_steps(schedule, 500, seed=3)
     host = np.array([schedule(step) for step in steps.tolist()])
-    for device in registry.load(mode.backend).devices():
+    for device in registry.default.load(mode.backend).devices():
         found = mode.kernel(schedule, ["float64"], device)(steps)
         assert found["float64"].tolist() == bits_of_array(host, "float64").tolist()
 
@@ -196,7 +196,7 @@ def test_a_number_placed_is_the_number_in_an_array(mode):
     @given(strategies.schedules(), st.data())
     def holds(schedule, data):
         step = data.draw(strategies.steps(schedule))
-        backend = registry.load(mode.backend)
+        backend = registry.default.load(mode.backend)
         for dtype in mode.dtypes():
             value = backend.to_numpy(schedule.on(mode.backend, dtype=dtype)(step))
             expected = Reference(schedule).bits(step, dtype)
@@ -210,7 +210,7 @@ def test_a_number_placed_is_the_number_in_an_array(mode):
 @pytest.mark.parametrize("mode", EAGER, ids=str)
 def test_a_head_is_short(mode):
     """head(x) is x without its last 27 significand bits: products of heads are exact."""
-    backend = registry.load(mode.backend)
+    backend = registry.default.load(mode.backend)
     x = np.random.default_rng(0).uniform(-1, 1, 1000) * 2.0 ** np.arange(-500, 500)
     # JAX's formula runs in this scope, and its primitives outside of it are not asked for.
     scope = sys.modules["jax"].enable_x64(True) if mode.backend == "jax" else nullcontext()

@@ -33,7 +33,7 @@ def assert_same(found, schedule):
     assert list(map(repr, found.get_config().values())) == list(
         map(repr, schedule.get_config().values())
     )
-    assert found.exact_form == schedule.exact_form
+    assert found.form == schedule.form
 
 
 @given(named_schedules())
@@ -62,7 +62,7 @@ def test_json_of_another_writer(schedule):
     spelled = config | {key: float(config[key]) for key in numbers}
     found = InverseTimeDecay.from_json(json.dumps(spelled, indent=2))
     assert found == schedule
-    assert found.exact_form == schedule.exact_form
+    assert found.form == schedule.form
 
 
 @given(named_schedules(), st.integers(2, pickle.HIGHEST_PROTOCOL))

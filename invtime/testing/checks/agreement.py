@@ -61,7 +61,7 @@ def result_dtypes(backend: Backend) -> list[str]:
     x = backend.coerce(np.ones(2, "int32"), None)
     for dtype in FORMATS:
         try:
-            backend(SLOPE.exact_form, x, backend.dtype(dtype))
+            backend(SLOPE.form, x, backend.dtype(dtype))
         except PlacementError as error:
             if dtype == "float32":
                 raise Broken(dtype=dtype, raised=raised(error), true="float32 always") from error
@@ -81,7 +81,7 @@ def kernel(
     backend: Backend, schedule: InverseTimeDecay, dtypes: Sequence[str], mode: str | None = None
 ) -> Kernel:
     """A function from an array of steps to the results in each dtype, as the mode runs it."""
-    form = schedule.exact_form
+    form = schedule.form
 
     def function(step: Any) -> Any:
         return tuple([backend(form, step, dtype) for dtype in dtypes])

@@ -22,14 +22,14 @@ import json, sys
 sys.path[:] = json.loads(sys.argv[1])
 before = set(sys.modules)
 import invtime
-invtime.backends()
+invtime.list_backends()
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
 
 def _announced(backend: Backend) -> BackendInfo:
     """What was announced under the backend's own name."""
-    announced = registry.plugins().announced
+    announced = registry.default.plugins.announced
     if backend.name not in announced:
         raise Broken(
             name=repr(backend.name),
@@ -43,7 +43,7 @@ def _announced(backend: Backend) -> BackendInfo:
 def check_announcement(backend: Backend) -> None:
     """The name of the backend is the one announced, and its own arrays lead to it."""
     info = _announced(backend)
-    loaded = registry.load(backend.name)
+    loaded = registry.default.load(backend.name)
     if not isinstance(backend, type(loaded)):
         raise Broken(
             name=repr(backend.name),
@@ -52,7 +52,7 @@ def check_announcement(backend: Backend) -> None:
         )
     steps = np.array([0, 1, 41], "int32")
     x = backend.coerce(steps, None)
-    found = registry.backend_name_for(type(x))
+    found = registry.default.backend_name_for(type(x))
     if found != backend.name:
         raise Broken(
             step=f"a {type(x).__module__}.{type(x).__qualname__}",
@@ -73,7 +73,7 @@ def check_announcement(backend: Backend) -> None:
 
 @law
 def check_lazy_import(backend: Backend) -> None:
-    """`import invtime` and `invtime.backends()` import neither the backend nor its framework."""
+    """`import invtime` and `list_backends()` import neither the backend nor its framework."""
     info = _announced(backend)
     command = [sys.executable, "-c", FRESH, json.dumps(sys.path)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -83,7 +83,7 @@ def check_lazy_import(backend: Backend) -> None:
     early = sorted(loaded & {*info.modules, info.target.partition(":")[0]})
     if early:
         raise Broken(
-            after="import invtime; invtime.backends()",
+            after="import invtime; invtime.list_backends()",
             returned=f"{', '.join(early)} imported",
             true="imported by the first use of the backend",
         )

@@ -75,7 +75,7 @@ def _derivative(
     backend: Backend, schedule: InverseTimeDecay, dtype: str, order: int
 ) -> Callable[[Any], Any]:
     def function(step: Any) -> Any:
-        return backend(schedule.exact_form, step, dtype)
+        return backend(schedule.form, step, dtype)
 
     if order == 1:
         return lambda x: backend.derivative(function, x)

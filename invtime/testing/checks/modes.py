@@ -65,7 +65,7 @@ def check_retracing(backend: Backend) -> None:
 
 def _traces(backend: Backend, mode: str, dtype: str) -> list[int]:
     """How often the Python function had run after each of some calls, the first two alike."""
-    form = cases.SLOPE.exact_form
+    form = cases.SLOPE.form
     calls = []
 
     def count() -> int:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from invtime import exact
 from invtime.backends.base import Backend
+from invtime.evaluate import evaluate
 from invtime.testing.checks import cases
 from invtime.testing.checks.agreement import (
     asked,
@@ -270,13 +270,13 @@ def check_override(backend: Backend) -> None:
         raise Unsuited("`evaluate` is not overridden")
     dtype = widest(backend)
     for schedule in (cases.STAIRS, cases.LONG, cases.LONG_STAIRS):
-        form = schedule.exact_form
+        form = schedule.form
         arrays = [cases.dense(), cases.huge(schedule)[0]]
         arrays += [cases.floats(schedule, float_dtype(backend))[0]]
         for steps in arrays:
             x = backend.coerce(steps, None)
             with _inside(backend, x):
-                call = partial(exact.evaluate, form, backend, x, dtype)
+                call = partial(evaluate, form, backend, x, dtype)
                 shared = asked(call, schedule, steps, [dtype], "the shared formula")
             own = backend.evaluate(form, x, dtype)
             bits = [

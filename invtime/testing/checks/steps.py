@@ -133,7 +133,7 @@ def check_numbers(backend: Backend) -> None:
             steps = np.asarray(step)
             if not holds(backend, steps.dtype.name):
                 continue
-            call = partial(backend, schedule.exact_form, step, dtype)
+            call = partial(backend, schedule.form, step, dtype)
             result = asked(call, schedule, steps, [dtype])
             bits = bits_of_result(backend, schedule, steps, result, dtype)
             hold(schedule, steps, {dtype: bits}, 53)

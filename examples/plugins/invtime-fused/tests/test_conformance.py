@@ -22,12 +22,12 @@ def test_conformance(check):
 
 @pytest.mark.parametrize("kind", [torch.Tensor, torch.nn.Parameter])
 def test_tensors_come_here_and_not_to_torch(kind):
-    assert registry.backend_name_for(kind) == "fused"
-    assert type(registry.load("torch")) is not FusedBackend
+    assert registry.default.backend_name_for(kind) == "fused"
+    assert type(registry.default.load("torch")) is not FusedBackend
 
 
 def test_the_kernel_serves_int32_and_the_formula_int64():
-    backend, form = registry.load("fused"), SCHEDULE.exact_form
+    backend, form = registry.default.load("fused"), SCHEDULE.form
     assert backend._fits(form, torch.arange(3, dtype=torch.int32))
     assert not backend._fits(form, torch.arange(3))
 

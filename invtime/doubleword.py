@@ -22,14 +22,12 @@ error bounds for basic building blocks of double-word arithmetic (2017).
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from invtime.exact import CHUNK_BITS, ExactForm, chunks, signed64, stage_index, stage_remainder
-
-if TYPE_CHECKING:
-    from invtime.backends.base import Backend
+from invtime.form import Form
+from invtime.primitives import Primitives
+from invtime.stage import CHUNK_BITS, chunks, signed64, stage_index, stage_remainder
 
 # precision of the words -> (bits of a constant's short pieces, their number); one word of the
 # full precision follows, small enough that the rounding of its products does not matter
@@ -46,7 +44,7 @@ class Words:
     lr = (L' / (one + k' * n)) * 2**exponent, where k' < 1/2 so that no finite step overflows.
     """
 
-    def __init__(self, form: ExactForm, precision: int) -> None:
+    def __init__(self, form: Form, precision: int) -> None:
         self.precision = precision
         # per step: R / S, as C / B or, for a staircase, as (C / B) * (Q / P)
         numerator, denominator = form.C, form.B
@@ -75,7 +73,7 @@ class Words:
             self.one, start = 0.0, self._round(form.A, form.B)
             self.start = start if start < 2.0**128 else inf
 
-    def _narrow_initial(self, form: ExactForm) -> tuple[float, float]:
+    def _narrow_initial(self, form: Form) -> tuple[float, float]:
         """L' = L * 2**-(scale + exponent), inside binary32 for any L; one exponent is left.
 
         It is applied to the quotient by one product: compilers fold two constants into one.
@@ -117,17 +115,12 @@ class Words:
     def _round(self, numerator: int, denominator: int) -> float:
         if self.precision == 53:
             return numerator / denominator
-        from invtime.rounding import nearest
-
         return nearest(numerator, denominator, self.precision)
 
 
-cached_words = lru_cache(maxsize=256)(Words)
-
-
-def at_integers(form: ExactForm, backend: Backend, n: Any, highest: int) -> Any:
+def at_integers(form: Form, backend: Primitives, n: Any, highest: int) -> Any:
     """The value at integers 0 <= n <= highest, in the widest float of the backend."""
-    words = backend.words(form, backend.precision(n))
+    words = backend.kept(Words, form, backend.precision(n))
     width = CHUNK_BITS[words.precision]
 
     def parts(x: Any) -> list[Any]:
@@ -145,9 +138,9 @@ def at_integers(form: ExactForm, backend: Backend, n: Any, highest: int) -> Any:
     return _quotient(backend, words, terms, backend.widest(n))
 
 
-def at_floats(form: ExactForm, backend: Backend, n: Any) -> Any:
+def at_floats(form: Form, backend: Primitives, n: Any) -> Any:
     """The value at floats n >= 0, NaN and infinity among them."""
-    words = backend.words(form, backend.precision(n))
+    words = backend.kept(Words, form, backend.precision(n))
     if not form.staircase:
         terms = [(words.per_step, _split(backend, n))]
     else:
@@ -168,7 +161,7 @@ def at_floats(form: ExactForm, backend: Backend, n: Any) -> Any:
     return backend.where(n == inf, 0.0 if form.C else form.A / form.B, value)
 
 
-def _stage_of_floats(form: ExactForm, backend: Backend, words: Words, n: Any) -> tuple[Any, Any]:
+def _stage_of_floats(form: Form, backend: Primitives, words: Words, n: Any) -> tuple[Any, Any]:
     """floor(n * Q / P) as a pair (f, c): f a float, c a small correction to it.
 
     Exact where n is whole or P / Q is an integer; otherwise it may differ only where n * Q / P
@@ -195,9 +188,9 @@ def _stage_of_floats(form: ExactForm, backend: Backend, words: Words, n: Any) ->
     return stage, carry - (stage - floor)
 
 
-def differentiable(form: ExactForm, backend: Backend, n: Any) -> Any:
+def differentiable(form: Form, backend: Primitives, n: Any) -> Any:
     """A plain float formula that has the derivative of the schedule, of any order."""
-    words = backend.words(form, backend.precision(n))
+    words = backend.kept(Words, form, backend.precision(n))
     if form.staircase or not form.C or words.start is not None:  # the last: past binary32's range
         return backend.where(n < 1, n, 0.0) * 0.0
     denominator = n * sum(words.per_step) + words.one
@@ -205,7 +198,7 @@ def differentiable(form: ExactForm, backend: Backend, n: Any) -> Any:
     return _times_power(value - backend.detach(value), words.exponent)
 
 
-def _quotient(backend: Backend, words: Words, terms: list[Term], like: Any) -> Any:
+def _quotient(backend: Primitives, words: Words, terms: list[Term], like: Any) -> Any:
     """(L' / (one + sum of the terms)) * 2**exponent, `like` giving the shape."""
     high, low = _sum(backend, words.one, terms, like)
     l_high, l_low = words.initial
@@ -219,7 +212,7 @@ def _quotient(backend: Backend, words: Words, terms: list[Term], like: Any) -> A
 
 
 def _sum(
-    backend: Backend, one: float | None, terms: list[Term], like: Any = None
+    backend: Primitives, one: float | None, terms: list[Term], like: Any = None
 ) -> tuple[Any, Any]:
     """one + the sum of all piece * part, as (high, low)."""
     leading = [pieces[0] * part for pieces, parts in terms if pieces for part in parts]
@@ -243,7 +236,7 @@ def _sum(
     return total, low - (total - high)
 
 
-def _split(backend: Backend, x: Any) -> list[Any]:
+def _split(backend: Primitives, x: Any) -> list[Any]:
     """x as its leading 26 (of 53) or 12 (of 24) bits and the rest, exactly."""
     head = backend.head(x)
     return [head, x - head]
@@ -260,3 +253,24 @@ def _power(exponent: int) -> float:
 
 def _times_power(x: Any, exponent: int) -> Any:
     return x * _power(exponent) if exponent else x
+
+
+def nearest(numerator: int, denominator: int, precision: int) -> float:
+    """The float of `precision` significand bits nearest to a fraction, ties to even.
+
+    >>> nearest(1, 10, 24)
+    0.10000000149011612
+    """
+    sign = -1 if numerator < 0 else 1
+    numerator = abs(numerator)
+    if not numerator:
+        return 0.0
+    shift = precision + 1 - (numerator.bit_length() - denominator.bit_length())
+    scaled, rest = divmod(numerator << max(0, shift), denominator << max(0, -shift))
+    extra = scaled.bit_length() - precision
+    sticky = (scaled << 1) | bool(rest)
+    half = 1 << extra
+    kept, tail = divmod(sticky, half << 1)
+    kept += tail > half or (tail == half and kept & 1)
+    exponent = extra - shift
+    return sign * float(kept) * (2.0**exponent if exponent > -1075 else 0.0)

@@ -1,0 +1,67 @@
+"""What `torch.compile` needs to be told of invtime. It imports no torch: marks come before it.
+
+Three habits of Dynamo matter here.
+
+- Locks, imports and dictionaries are not traced, and what a function marked as a constant does
+  is not looked at: it runs as plain Python while tracing, and its result is a constant.
+- An integer attribute that differs from one object to the next becomes symbolic, which is wrong
+  for integers of more than 53 bits and impossible past 64. `held` makes them constants again.
+- A Python int that changes from call to call becomes symbolic too. For such a number, and for
+  such an attribute, `type(x) is int` holds and `x.__class__ is int` does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from typing import TypeVar
+
+from invtime.errors import StepTypeError
+from invtime.form import Form
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def constant(function: F) -> F:
+    """Mark a pure function: it runs as plain Python while Dynamo traces its caller."""
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+@constant
+def held(form: Form) -> Form:
+    """A copy of the form whose integers are constants, with a guard on the form's identity.
+
+    The guard comes from the argument: the same as a method has none, and is stale for the next
+    schedule.
+    """
+    return copy(form)
+
+
+def at_number(form: Form, step: int | float) -> float:
+    """The value at a Python number: a plain one, one of a subclass, or a symbolic integer.
+
+    Raises:
+        StepTypeError: a symbolic integer is too large for the arithmetic that Dynamo does.
+    """
+    if type(step) is not int:
+        return form.at_real(step)
+    if step.__class__ is not int:
+        return _at_symbolic(held(form), step)
+    return (form if form.hash.__class__ is int else held(form)).at(step)
+
+
+def _at_symbolic(form: Form, step: int) -> float:
+    """Exact while A, B + C * t and the products fit in 53 bits and in 64."""
+    if step <= 0:
+        return form.at(0)
+    last = form.last_exact_step(53)
+    if form.staircase:
+        last = min(last, (2**63 - 1) // form.Q)
+    if step > last:
+        raise StepTypeError(  # plain text: Dynamo cannot format a symbolic int
+            "a Python int step inside torch.compile would not be exact this far out; "
+            "pass the step as an int64 tensor"
+        )
+    t = step * form.Q // form.P if form.staircase else step
+    return form.A / (form.B + form.C * t)

@@ -1,0 +1,128 @@
+"""A schedule as one fraction of integers, and its value on the host.
+
+    continuous   lr(n) = L / (1 + R * n / S)          = A / (B + C * n)
+    staircase    lr(n) = L / (1 + R * floor(n / S))   = A / (B + C * floor(n * Q / P))
+
+L, R and S are fractions, so clearing the denominators leaves integers A, B and C, with
+S = P / Q in lowest terms. Python's `int / int` is correctly rounded at any size, so the one
+division below is the correctly rounded value, everywhere on the host. `evaluate.py` computes
+the same fraction on tensors.
+"""
+
+from __future__ import annotations
+
+from math import gcd, inf
+from typing import Any
+
+from invtime.decimals import exact_number
+
+
+class Form:
+    """The integers of lr(n) = A / (B + C * t), immutable and hashable.
+
+    t is the step n itself, or for a staircase the stage floor(n * Q / P). The integers are for
+    backends: they may change where the values do not.
+
+    >>> import invtime
+    >>> invtime.InverseTimeDecay(0.1, 1000, 0.5).form
+    Form(200 / (2000 + n))
+    >>> invtime.InverseTimeDecay(0.1, 0.3, 2, staircase=True).form
+    Form(1 / (10 + 20 * floor(n * 10 / 3)))
+    """
+
+    __slots__ = ("A", "B", "C", "P", "Q", "__weakref__", "_key", "hash", "staircase")
+
+    A: int
+    B: int
+    C: int
+    P: int
+    Q: int
+    staircase: bool
+    hash: int
+
+    def __init__(self, A: int, B: int, C: int, P: int, Q: int, staircase: bool) -> None:
+        common = gcd(A, B, C)
+        period = gcd(P, Q)
+        self.A, self.B, self.C = A // common, B // common, C // common
+        self.P, self.Q = P // period, Q // period
+        self.staircase = staircase
+        self._key = (self.A, self.B, self.C, self.P, self.Q, staircase)
+        self.hash = hash(self._key)
+
+    @classmethod
+    def of(
+        cls,
+        initial_learning_rate: int | float,
+        decay_steps: int | float,
+        decay_rate: int | float,
+        staircase: bool,
+    ) -> Form:
+        """Clear the denominators of L / (1 + R * n / S)."""
+        l_num, l_den = exact_number(initial_learning_rate)
+        r_num, r_den = exact_number(decay_rate)
+        p, q = exact_number(decay_steps)
+        if staircase:
+            return cls(l_num * r_den, l_den * r_den, l_den * r_num, p, q, True)
+        return cls(l_num * r_den * p, l_den * r_den * p, l_den * r_num * q, p, q, False)
+
+    def at(self, step: int) -> float:
+        """The value at an integer step of any size, correctly rounded to binary64."""
+        if step < 0:  # noqa: PLR1730  # before the start the rate is L; max() takes twice as long
+            step = 0
+        if self.staircase:
+            step = step * self.Q // self.P
+        return self.A / (self.B + self.C * step)
+
+    def at_real(self, step: Any) -> float:
+        """The same at any real number: a float, a long double, an instance of a subclass."""
+        if step != step:
+            return float(step)
+        if step <= 0:
+            return self.A / self.B
+        if step == inf:
+            return 0.0 if self.C else self.A / self.B
+        n: int
+        d: int
+        n, d = step.as_integer_ratio()
+        if self.staircase:
+            n, d = n * self.Q // (d * self.P), 1
+        return self.A * d / (self.B * d + self.C * n)
+
+    def stage(self, step: int) -> int:
+        """How many whole periods have passed at an integer step: floor(n * Q / P)."""
+        return max(step, 0) * self.Q // self.P
+
+    def first_step(self, stage: int) -> int:
+        """The first integer step of a stage: ceil(stage * P / Q)."""
+        return -(-stage * self.P // self.Q)
+
+    def last_exact_step(self, precision: int) -> int:
+        """The last integer step whose A and B + C * t fit in `precision` bits.
+
+        -1 where there is none; 2**63 - 1 where every int64 step fits.
+        """
+        largest = 2**precision
+        if largest < self.A or largest < self.B:
+            return -1
+        if not self.C:
+            return 2**63 - 1
+        t = (largest - self.B) // self.C
+        last = self.first_step(t + 1) - 1 if self.staircase else t
+        return min(last, 2**63 - 1)
+
+    def __eq__(self, other: object) -> bool:
+        return self._key == other._key if isinstance(other, Form) else NotImplemented
+
+    def __hash__(self) -> int:
+        return self.hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Form, self._key
+
+    def __repr__(self) -> str:
+        t = "n"
+        if self.staircase:
+            times = f" * {self.Q}" if self.Q != 1 else ""
+            t = f"floor(n{times} / {self.P})" if self.P != 1 else f"n{times}"
+        product = {0: "", 1: f" + {t}"}.get(self.C, f" + {self.C} * {t}")
+        return f"Form({self.A} / ({self.B}{product}))"
