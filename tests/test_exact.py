@@ -37,9 +37,9 @@ def test_the_stage_index_at_every_boundary(period):
     highest = min(2**63 - 1, (2**63 - 1) * form.P // form.Q)
     steps = boundaries(form, highest)
     backend = registry.default.load("numpy")
-    found = stage.stage_index(form, backend, np.array(steps), highest)
+    found = stage_index(form, backend, np.array(steps), highest)
     assert found.tolist() == [n * form.Q // form.P for n in steps]
-    rest = stage.stage_remainder(form, backend, np.array(steps), highest)
+    rest = stage_remainder(form, backend, np.array(steps), highest)
     assert rest.tolist() == [n * (form.Q % form.P) // form.P for n in steps]
 
 
