@@ -20,7 +20,8 @@ def bare_name(dtype: Any) -> str:
     if dtype is float:
         return "float64"
     name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or dtype
-    return str(name).rpartition(".")[2].lower()  # Paddle has FLOAT32
+    text = str.__str__(name) if isinstance(name, str) else str(name)
+    return text.rpartition(".")[2].lower()  # Paddle has FLOAT32
 
 
 def dtype_name(dtype: Any) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from invtime import InverseTimeDecay, doubleword, registry
+from invtime.stage import stage_index, stage_remainder
 from invtime.testing.oracle import last_exact_step, values
 
 # Long and short, below one step and above, a P of up to 17 digits.

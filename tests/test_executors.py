@@ -17,6 +17,7 @@ import pytest
 
 import invtime
 from invtime import registry
+from invtime.registry import Registry
 from invtime.verification import runner, sweep, verify
 from invtime.verification.grid import CHUNK
 
@@ -86,10 +87,8 @@ def deaths(tmp_path_factory):
         patch.syspath_prepend(str(path))
         patch.setenv("PYTHONPATH", str(path), prepend=os.pathsep)
         patch.setenv("INVTIME_TEST_DEATHS", str(left))
-        patch.setattr(registry, "_plugins", None)
+        patch.setattr(registry, "default", Registry())
         yield left
-        for name in ("off", "mortal", "failing"):
-            registry.default._backends.__dict__.pop(name, None)
 
 
 @pytest.fixture

@@ -140,7 +140,10 @@ def test_chunks_make_no_difference(schedule, monkeypatch):
     whole = schedule.fingerprint(5000, "float32")
     monkeypatch.setattr(fingerprint, "CHUNK", 7)
     done = []
-    assert fingerprint.fingerprint(schedule, 5000, "float32", lambda *at: done.append(at)) == whole
+    assert (
+        fingerprint.fingerprint(schedule.form, 5000, "float32", lambda *at: done.append(at))
+        == whole
+    )
     assert done[:2] == [(7, 5000), (14, 5000)]
     assert done[-1] == (5000, 5000)
 

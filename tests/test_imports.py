@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_plain_numbers_load_nothing(code: str) -> None:
 
 
 def test_importing_submodules_of_invtime_is_as_light() -> None:
-    found = loaded_by("import invtime.spec, invtime.config, invtime.errors, invtime.exact")
+    found = loaded_by("import invtime.spec, invtime.config, invtime.errors, invtime.form")
     assert not found & (HEAVY | FRAMEWORKS)
 
 
@@ -76,9 +77,9 @@ def test_announcing_backends_loads_no_framework(code: str) -> None:
     "code",
     [
         f"import invtime; {SCHEDULE}schedule.fingerprint()",
-        f"import invtime; {SCHEDULE}schedule.step_for(0.01), schedule.rate_sum(0, 10**9)",
+        f"import invtime; {SCHEDULE}schedule.step_for(0.01)",
         "import invtime; invtime.InverseTimeDecay.from_endpoints(0.1, 0.01, 1000)",
-        f"import invtime.dialects; {SCHEDULE}invtime.dialects.code('optax', schedule)",
+        f"import invtime.dialects; {SCHEDULE}invtime.dialects.to_code('optax', schedule)",
     ],
 )
 def test_planning_fingerprints_and_dialects_load_no_framework(code: str) -> None:
@@ -100,21 +101,6 @@ def test_lazy_names_are_the_public_ones() -> None:
     assert hookimpl is hookspecs.hookimpl
 
 
-@pytest.mark.parametrize(
-    "before",
-    [
-        pytest.param("", id="first"),
-        pytest.param("invtime.list_backends()", id="again"),
-        pytest.param(f"import numpy; {SCHEDULE}schedule(numpy.arange(9))", id="backend loaded"),
-        pytest.param("import invtime.backends.numpy", id="package imported"),
-    ],
-)
-def test_backends_is_a_function_and_a_package(before: str) -> None:
-    """`invtime.list_backends()` lists them; `invtime.backends.numpy` is one of their modules."""
-    code = f"import invtime; {before}; from invtime import backends; {{s.name for s in backends()}}"
-    assert "invtime.registry" in loaded_by(code.replace("; ;", ";"))
-
-
 def test_every_public_name_is_there() -> None:
     assert all(getattr(invtime, name) is not None for name in invtime.__all__)
     assert list(invtime.__all__) == sorted(invtime.__all__)
@@ -125,41 +111,59 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         _ = invtime.schedul
 
 
-# Which of the package's modules each room may import, at any depth of a function: itself,
-# and what is listed. `registry` is the one that spec and exact reach on first use.
-CORE = {"errors", "exact", "compensated", "decimals", "rounding", "dtypes", "parameters", "config"}
-DISCOVERY = {"hookspecs", "registry", "backends", "backends.builtin", "backends.base"}
-MAY_IMPORT = {
-    "errors": set(),
-    "decimals": set(),
-    "rounding": set(),
-    "dtypes": {"errors"},
-    "parameters": {"decimals", "errors"},
-    "config": {"dtypes", "errors"},
-    "exact": {"decimals", "rounding", "compensated"},
-    "compensated": {"exact", "decimals", "rounding"},
-    "hookspecs": set(),
-    "registry": {"errors", "hookspecs", "backends", "backends.builtin"},
-    "written": {"decimals", "errors"},
-    "planning": {"written", "exact", "parameters", "errors"},
-    "fingerprint": {"dtypes", "exact", "errors"},
-    "dialects": {"spec", "written", "decimals", "parameters", "rounding", "errors"},
-    "plotting": {"errors"},
-    "spec": CORE | {"registry", "placement", "planning", "fingerprint", "plotting"},
-    "placement": CORE | {"registry", "spec"},
-    "": CORE | DISCOVERY | {"spec", "placement"},
-    "__main__": {"cli"},
-    "backends": {"errors", "exact", "compensated", "rounding", "dtypes", "hookspecs"},
+# What each room imports of the package. A room is a module, or a package with all in it. What a
+# type checker alone reads counts, and so does what a function imports when it is called.
+HOUSE = {
+    "errors": "",
+    "arrays": "",
+    "dtypes": "errors",
+    "decimals": "dtypes errors",
+    "config": "dtypes errors",
+    "form": "decimals",
+    "primitives": "form",
+    "stage": "form primitives",
+    "doubleword": "form primitives stage",
+    "evaluate": "form primitives stage doubleword",
+    "hookspecs": "",
+    "backends": "",
+    "backends.base": "errors form primitives evaluate",
+    "backends.builtin": "hookspecs",
+    "backends.autograph": "",
+    "backends.dynamo": "errors form",
+    "backends.numpy_rounding": "form",
+    "backends.numpy": "backends.base backends.numpy_rounding errors form stage evaluate",
+    "backends.dask": "backends.numpy errors form",
+    "backends.array_api": "backends.base dtypes errors form",
+    "backends.torch": "backends.base backends.dynamo errors form primitives",
+    "backends.jax": "backends.base errors form evaluate",
+    "backends.tensorflow": "backends.base errors",
+    "plugins": "hookspecs errors",
+    "registry": (
+        "plugins backends.builtin backends.base backends.autograph backends.dynamo errors form"
+    ),
+    "placement": "registry backends.autograph arrays dtypes errors form",
+    "planning": "decimals errors form",
+    "fingerprint": "registry dtypes errors form",
+    "plotting": "errors form",
+    "spec": (
+        "placement planning fingerprint plotting registry backends.autograph "
+        "arrays config decimals dtypes errors form"
+    ),
+    "": "spec config registry hookspecs backends.base errors",
+    "reference": "",
+    "dialects": "spec decimals errors",
+    "integrations": "spec registry decimals errors",
+    "verification": "reference spec registry backends.base form dtypes errors plotting",
+    "audit": "reference spec form errors",
+    "checklog": "spec form decimals errors",
+    "testing": "reference spec registry backends.base hookspecs evaluate form dtypes errors",
+    "cli": (
+        "verification audit checklog dialects plotting fingerprint spec registry config "
+        "reference dtypes errors"
+    ),
 }
-# These stand on top: anything below is theirs, and nothing below imports them.
-TOP = {
-    "verification": {"verification"},
-    "integrations": {"integrations"},
-    "testing": {"testing", "verification"},
-    "audit": {"audit", "verification"},
-    "checklog": {"checklog", "verification"},
-    "cli": {"cli", "verification", "audit", "checklog"},
-}
+ROOMS = sorted(HOUSE, key=len, reverse=True)
+ON_TOP = {"reference", "integrations", "verification", "audit", "checklog", "testing", "cli"}
 
 
 def modules() -> dict[str, Path]:
@@ -172,64 +176,71 @@ def modules() -> dict[str, Path]:
 
 
 def imports(path: Path) -> set[str]:
-    """The modules of the package that a file imports when it runs, functions included.
+    """The modules of the package that a file imports, at any depth.
 
-    What stands under `if TYPE_CHECKING:` never runs and is left out.
+    A public name that the root hands on, such as `invtime.StepTypeError`, is the root's.
     """
-    tree = ast.parse(path.read_text("utf-8"))
-    typing_only = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
-        for statement in node.body
-        for inner in ast.walk(statement)
-    }
     known = modules()
     found = set()
-    for node in ast.walk(tree):
-        if node in typing_only:
-            continue
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            names = [node.module or ""]
-            names += [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         else:
             continue
-        own = {name.partition(".")[2] for name in names if name.split(".")[0] == "invtime"}
-        own &= known.keys()
-        found |= own - {""} if len(own) > 1 else own
+        for name in names:
+            top, _, inner = name.partition(".")
+            while top == "invtime" and inner not in known:
+                inner = inner.rpartition(".")[0]
+            found |= {inner} if top == "invtime" else set()
     return found
 
 
 def room(module: str) -> str:
-    return module.partition(".")[0]
-
-
-def test_every_module_has_a_room() -> None:
-    unknown = {name for name in modules() if name not in MAY_IMPORT and room(name) not in TOP}
-    assert {name for name in unknown if room(name) != "backends"} == set()
+    """The room that a module is in."""
+    return next(own for own in ROOMS if own == module or module.startswith(f"{own}."))
 
 
 @pytest.mark.parametrize("module", modules())
-def test_imports_run_one_way(module: str) -> None:
-    found = imports(modules()[module])
+def test_every_import_is_of_a_room_below(module: str) -> None:
     own = room(module)
-    if own in TOP:
-        wrong = {name for name in found if room(name) in TOP and room(name) not in TOP[own]}
-    elif own == "backends":
-        # The package is also the function `invtime.list_backends()`; a backend's file knows `base`.
-        more = {
-            "backends": {"registry"},
-            "backends.base": set(),
-            "backends.dask": {"backends.numpy"},
-            "backends.numpy": {"backends.base", "backends.numpy_rounding"},
-        }.get(module, {"backends.base"})
-        wrong = found - MAY_IMPORT["backends"] - more
-    else:
-        wrong = found - MAY_IMPORT[module]
-    assert wrong == set()
+    found = {room(name) for name in imports(modules()[module])} - {own}
+    assert found - set(HOUSE[own].split()) == set()
+
+
+@pytest.mark.parametrize("own", HOUSE)
+def test_every_arrow_of_the_house_is_an_import(own: str) -> None:
+    inside = [path for module, path in modules().items() if room(module) == own]
+    used = {room(name) for path in inside for name in imports(path)}
+    assert set(HOUSE[own].split()) - used == set()
+
+
+@pytest.mark.parametrize("graph", ["rooms", "modules"])
+def test_nothing_imports_in_a_circle(graph: str) -> None:
+    arrows = {own: set(names.split()) for own, names in HOUSE.items()}
+    if graph == "modules":
+        arrows = {module: imports(path) for module, path in modules().items()}
+    assert list(TopologicalSorter(arrows).static_order())  # or a CycleError that names them
+
+
+def test_the_oracle_shares_nothing_with_what_it_judges() -> None:
+    assert imports(modules()["reference"]) == set()
+
+
+def test_what_counts_as_an_import(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from invtime.spec import InverseTimeDecay\n"
+        "def function():\n    import invtime.cli\n    from invtime.backends import jax\n"
+    )
+    assert imports(path) == {"spec", "cli", "backends.jax"}
+    path.write_text("from invtime import __version__, registry, verification\nimport invtime")
+    assert imports(path) == {"", "registry", "verification"}
+    with pytest.raises(CycleError):
+        list(TopologicalSorter({"a": {"b"}, "b": {"a"}}).static_order())
 
 
 # -- the page that says so -------------------------------------------------------------
@@ -262,11 +273,12 @@ def test_only_a_backend_imports_its_framework() -> None:
             elif isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
             for framework in {name.split(".")[0] for name in names} & (FRAMEWORKS | {"numpy"}):
-                if room(module) not in TOP:
+                if room(module) not in ON_TOP:
                     owners.setdefault(framework, set()).add(module)
     assert owners.pop("ml_dtypes", set()) <= {"backends.numpy", "backends.array_api"}
     users = ("numpy", "numpy_rounding", "jax", "tensorflow", "dask", "array_api")
-    assert owners.pop("numpy") <= {*(f"backends.{name}" for name in users), "fingerprint"}
+    typed = {"spec", "placement"}  # the types of arrays
+    assert owners.pop("numpy") <= {*(f"backends.{name}" for name in users), "fingerprint", *typed}
     for framework, where in owners.items():
         assert where == {f"backends.{framework}"}
 

@@ -2,9 +2,11 @@
 
 import copy
 import pickle
+import sys
 from fractions import Fraction
 from math import inf, nan
 
+import numpy as np
 import pytest
 
 import invtime
@@ -96,14 +98,72 @@ def test_equality_and_hash_leave_out_the_name_and_the_spelling():
     assert CONTINUOUS != (0.1, 1000, 0.5)
 
 
-def test_frozen():
-    with pytest.raises(AttributeError, match="frozen"):
-        CONTINUOUS.decay_rate = 1
-    with pytest.raises(AttributeError, match="frozen"):
-        del CONTINUOUS.name
-    placed = CONTINUOUS.on(dtype="float32")
-    with pytest.raises(AttributeError, match="frozen"):
-        placed.dtype = "float64"
+@pytest.mark.parametrize("one", [CONTINUOUS, CONTINUOUS.on(dtype="float32")], ids=repr)
+def test_frozen(one):
+    for name in ("form", "dtype", "anything"):
+        with pytest.raises(AttributeError, match=name):
+            setattr(one, name, 1)
+        with pytest.raises(AttributeError, match=name):
+            delattr(one, name)
+
+
+def test_replace():
+    pinned = InverseTimeDecay(0.1, 1000, 0.5, True, "warm", dtype="float16")
+    for changed in (pinned.replace(decay_rate=1), pinned.__replace__(decay_rate=1)):
+        assert changed == InverseTimeDecay(0.1, 1000, 1, True, dtype="float16")
+        assert changed.name == "warm"
+    assert pinned.replace(dtype=None) == STAIRCASE.replace(decay_steps=1000)
+    assert pinned.replace() == pinned
+    with pytest.raises(invtime.ConfigError, match="decay_rate is -1"):
+        pinned.replace(decay_rate=-1)
+    with pytest.raises(TypeError, match="decay_step"):
+        pinned.replace(decay_step=1)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="copy.replace came with Python 3.13")
+def test_copy_replace():
+    assert copy.replace(CONTINUOUS, staircase=True).staircase
+
+
+def test_a_dtype_may_be_given():
+    for dtype in ("float32", np.float32, np.dtype("float32")):
+        schedule = InverseTimeDecay(0.1, 1000, 0.5, dtype=dtype)
+        assert schedule.dtype == "float32"
+        assert schedule(np.arange(3)).dtype == np.float32
+        assert schedule.on(dtype="float16")(np.arange(3)).dtype == np.float16
+    pinning = np.array(0.1, np.float16)
+    assert InverseTimeDecay(pinning, 1000, 0.5).dtype == "float16"
+    assert InverseTimeDecay(pinning, 1000, 0.5, dtype="float32").dtype == "float32"
+    with pytest.raises(invtime.PlacementError, match="int32"):
+        InverseTimeDecay(0.1, 1000, 0.5, dtype="int32")
+
+
+def test_placed_schedules_are_equal_where_they_compute_the_same():
+    named = InverseTimeDecay(0.1, 1000, 0.5, name="other")
+    assert CONTINUOUS.on("numpy") == named.on("numpy")
+    assert hash(CONTINUOUS.on("numpy")) == hash(named.on("numpy"))
+    assert CONTINUOUS.on("numpy") != CONTINUOUS.on()
+    assert CONTINUOUS.on(dtype="float16") != CONTINUOUS.on(dtype="float32")
+    assert CONTINUOUS.on() != STAIRCASE.on()
+    assert repr(STAIRCASE.on("numpy", device="cpu", dtype="float32")) == (
+        "InverseTimeDecay(initial_learning_rate=0.1, decay_steps=41, decay_rate=0.5, "
+        "staircase=True).on('numpy', device='cpu', dtype='float32')"
+    )
+
+
+def test_the_text_of_a_schedule_is_its_formula():
+    assert str(CONTINUOUS) == "0.1 / (1 + 0.5 * n / 1000)"
+    assert str(InverseTimeDecay(2, 41, 1, True, "warm")) == "2 / (1 + 1 * floor(n / 41)), warm"
+
+
+@pytest.mark.parametrize("form", [CONTINUOUS.form, STAIRCASE.form, LONG.form], ids=repr)
+def test_the_stages_of_a_form(form):
+    period = Fraction(form.P, form.Q)
+    for step in (-5, 0, 1, 40, 41, 42, 10**30):
+        assert form.stage(step) == max(step, 0) // period
+        first = form.first_step(form.stage(step))
+        assert form.stage(first) == form.stage(step)
+        assert form.stage(first - 1) == max(0, form.stage(step) - 1)
 
 
 @pytest.mark.parametrize("schedule", [CONTINUOUS, STAIRCASE, LONG], ids=repr)

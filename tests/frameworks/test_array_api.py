@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import invtime
 from invtime import InverseTimeDecay, PlacementError, StepTypeError, registry
+from invtime.registry import Registry
 from invtime.testing import strategies
 from invtime.testing.bulk import expected_doubles
 from invtime.testing.midpoints import closeness
@@ -227,30 +228,19 @@ class Duck:
         return np
 
 
-@pytest.fixture
-def forget(monkeypatch):
-    monkeypatch.setattr(registry, "_names", {})
-
-
-@pytest.mark.usefixtures("forget")
-def test_the_fallback_comes_last(monkeypatch):
-    assert registry.default.backend_name_for(Duck) == "array_api"
-    assert registry.default.backend_name_for(np.ndarray) == "numpy"
-    assert registry.default.backend_name_for(type("Steps", (Duck, np.ndarray), {})) == "numpy"
+def test_the_fallback_comes_last():
+    fresh = Registry()
+    assert fresh.backend_name_for(Duck) == "array_api"
+    assert fresh.backend_name_for(np.ndarray) == "numpy"
+    assert fresh.backend_name_for(type("Steps", (Duck, np.ndarray), {})) == "numpy"
 
     class First:
         @invtime.hookimpl
         def invtime_backend_for(self, step_type):
             return "numpy" if step_type is Duck else None
 
-    plugin = First()
-    manager = registry.default.plugins._manager
-    manager.register(plugin)
-    try:
-        registry.default._names.clear()
-        assert registry.default.backend_name_for(Duck) == "numpy"
-    finally:
-        manager.unregister(plugin)
+    fresh.register(First(), "first")
+    assert fresh.backend_name_for(Duck) == "numpy"
 
 
 def test_its_state_says_that_it_has_no_framework(monkeypatch):
@@ -258,7 +248,7 @@ def test_its_state_says_that_it_has_no_framework(monkeypatch):
     state = states["array_api"]
     assert (state.version, state.install) == (None, "")
     assert "no framework of its own" in state.problem
-    monkeypatch.setattr(registry, "backends", lambda: [states["numpy"], state])
+    monkeypatch.setattr(registry, "list_backends", lambda: [states["numpy"], state])
     report = verify(SCHEDULE, dtypes=["float64"], steps=10)
     assert {run.backend for run in report.runs} == {"numpy"}
     assert report.missing == ()

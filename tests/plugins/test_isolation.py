@@ -63,13 +63,13 @@ AT_LOADING = {
     "has no hook": ("def invtime_backends(): return []", "it has no hook"),
     "has an unknown hook": (
         "import invtime\n@invtime.hookimpl\ndef invtime_backend(): return []",
-        "a hook 'invtime_backend'",
+        "unknown hook 'invtime_backend'",
     ),
     "has a wrong signature": (
         answers("return 'array_api'") + announces().replace("_backends()", "_backends(what)"),
         "PluginValidationError",
     ),
-    "announces nothing": (returns(None), "TypeError"),
+    "announces nothing": (returns(None), "returned no backend"),
     "announces a text": (returns("['broken']"), "'broken' is not a BackendInfo"),
     "announces too little": (returns("[('broken', (), 'a:B')]"), "is not a BackendInfo"),
     "announces one module as a text": (announces(modules="absent"), "is not a BackendInfo"),

@@ -12,6 +12,7 @@ import pytest
 
 import invtime
 from invtime import BackendUnavailableError, InverseTimeDecay, registry
+from invtime.registry import Registry
 
 SCHEDULE = InverseTimeDecay(0.1, 1000, 0.5)
 
@@ -191,7 +192,7 @@ def test_a_missing_framework_says_how_to_install_it(run, tmp_path):
 
 def test_the_state_of_a_missing_framework(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delattr(registry.default._backends, "torch", raising=False)
+    monkeypatch.setattr(registry, "default", Registry())
     monkeypatch.delitem(sys.modules, "invtime.backends.torch", raising=False)
     state = {state.name: state for state in invtime.list_backends()}["torch"]
     assert state.version is None
@@ -232,19 +233,16 @@ def test_many_threads_may_make_the_first_call_at_once(run):
 
 
 def test_threads_that_name_a_backend_at_once_share_one(monkeypatch):
-    monkeypatch.delattr(registry.default._backends, "numpy", raising=False)
-    missed, load = threading.Barrier(2), registry._load
+    fresh = Registry()
+    missed, make = threading.Barrier(2), fresh._make
 
     def when_both_have_missed(name):
         missed.wait(10)
-        return load(name)
+        return make(name)
 
-    monkeypatch.setattr(registry, "_load", when_both_have_missed)
+    monkeypatch.setattr(fresh, "_make", when_both_have_missed)
     found = []
-    threads = [
-        threading.Thread(target=lambda: found.append(registry.default.load("numpy")))
-        for _ in range(2)
-    ]
+    threads = [threading.Thread(target=lambda: found.append(fresh.load("numpy"))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -280,3 +278,24 @@ def test_dispatch_on_a_known_type_takes_no_lock():
         thread.start()
         assert done.wait(10)
     thread.join()
+
+
+class Loop:
+    """A plugin that is an object of this program."""
+
+    @invtime.hookimpl
+    def invtime_backends(self):
+        target = "invtime.backends.numpy:NumpyBackend"
+        return [invtime.BackendInfo("loop", ("loopback",), target, "nothing to install")]
+
+
+def test_a_plugin_of_the_program_itself(monkeypatch):
+    monkeypatch.setattr(registry, "default", Registry())
+    registry.default.register(Loop(), "mine")
+    state = {state.name: state for state in invtime.list_backends()}["loop"]
+    assert (state.distribution, state.problem) == ("this program", "loopback is missing")
+    assert SCHEDULE.on("loop")(1000) == SCHEDULE(1000)
+    with pytest.raises(invtime.InvTimeError, match="has no hook"):
+        registry.default.register(object(), "another")
+    monkeypatch.undo()
+    assert "loop" not in {state.name for state in invtime.list_backends()}

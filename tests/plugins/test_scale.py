@@ -112,11 +112,12 @@ def test_a_type_that_was_seen_is_one_look_up(crowd):
                 raise AssertionError(name)
             __enter__ = __exit__ = None
 
-        registry.default._names = Looked(registry.default._names)
-        registry.default._lock = registry.plugins = registry._plugins = Untouched()
+        default = registry.default
+        default._names = Looked(default._names)
+        default._lock = default._plugins = Untouched()
         for _ in range(5):
             schedule(np.arange(3)), schedule(Array(np.arange(3)))
-        assert registry.default._names.looks == 10
+        assert default._names.looks == 10
         assert dict(counted.counts) == before
         """
     )
