@@ -63,9 +63,14 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def typecheck(session: nox.Session) -> None:
-    """mypy, strict for the package and this file; the frameworks are not looked into."""
-    session.install(".[cli,testing]", "mypy", "nox", *TESTED)
+    """mypy, strict for the package and this file; then what it and pyright say of a schedule.
+
+    basedpyright is pyright in a wheel that brings its own Node. The frameworks are not looked into.
+    """
+    session.install(".[cli,testing]", "mypy", "basedpyright", "nox", *TESTED)
     session.run("mypy")
+    session.run("mypy", "tests/typing")
+    session.run("basedpyright", "--project", "tests/typing")
 
 
 @nox.session(python=PYTHONS)
