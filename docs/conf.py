@@ -47,7 +47,8 @@ nitpick_ignore_regex = [
     ("py:(class|exc)", NAMES),
     ("py:.*", r"(collections\.abc|concurrent\.futures|contextlib|decimal|fractions)\..*"),
     ("py:.*", r"(pathlib|typing)\..*"),
-    ("py:.*", r"(numpy|jax|tf|torch|keras|_pytest|hypothesis)\..*"),
+    ("py:.*", r"(np|numpy|jax|tf|torch|keras|_pytest|hypothesis)\..*"),
+    ("py:.*", r"(invtime\.\w+\.)?(ArrayT|ShapeT|BackendT_co|T)"),  # type variables
 ]
 
 html_theme = "furo"
