@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,20 @@ def draw(
 def default_stop(form: Form) -> int:
     """The last step that is drawn where nothing is said: ten times `decay_steps`."""
     return form.first_step(10)
+
+
+def formula(config: Mapping[str, Any]) -> str:
+    """The formula of a config in one line, with the name where it has one of its own.
+
+    >>> import invtime
+    >>> formula(invtime.InverseTimeDecay(0.1, 1000, 0.5, staircase=True).get_config())
+    '0.1 / (1 + 0.5 * floor(n / 1000))'
+    """
+    turns = f"n / {config['decay_steps']}"
+    turns = f"floor({turns})" if config["staircase"] else turns
+    text = f"{config['initial_learning_rate']} / (1 + {config['decay_rate']} * {turns})"
+    name = config["name"]
+    return text if name == "InverseTimeDecay" else f"{text}, {name}"
 
 
 def plain(text: str) -> str:

@@ -340,8 +340,9 @@ class InverseTimeDecay:
         """
         from invtime import plotting
 
+        label = plotting.formula(self.get_config())
         return plotting.draw(
-            self._form, str(self), ax, start=start, stop=stop, xscale=xscale, yscale=yscale
+            self._form, label, ax, start=start, stop=stop, xscale=xscale, yscale=yscale
         )
 
     def _key(self) -> tuple[Any, ...]:
@@ -365,17 +366,6 @@ class InverseTimeDecay:
             if config[key] == default:
                 del config[key]
         return f"InverseTimeDecay({', '.join(f'{k}={v!r}' for k, v in config.items())})"
-
-    def __str__(self) -> str:
-        """The formula in one line, with the name where there is one.
-
-        >>> str(InverseTimeDecay(0.1, 1000, 0.5, staircase=True))
-        '0.1 / (1 + 0.5 * floor(n / 1000))'
-        """
-        turns = f"n / {self._decay_steps}"
-        turns = f"floor({turns})" if self._staircase else turns
-        text = f"{self._initial_learning_rate} / (1 + {self._decay_rate} * {turns})"
-        return text if self._name == "InverseTimeDecay" else f"{text}, {self._name}"
 
 
 def _pole(steps: int | float, decay: int | float, staircase: bool) -> str:

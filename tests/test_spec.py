@@ -151,11 +151,6 @@ def test_placed_schedules_are_equal_where_they_compute_the_same():
     )
 
 
-def test_the_text_of_a_schedule_is_its_formula():
-    assert str(CONTINUOUS) == "0.1 / (1 + 0.5 * n / 1000)"
-    assert str(InverseTimeDecay(2, 41, 1, True, "warm")) == "2 / (1 + 1 * floor(n / 41)), warm"
-
-
 @pytest.mark.parametrize("form", [CONTINUOUS.form, STAIRCASE.form, LONG.form], ids=repr)
 def test_the_stages_of_a_form(form):
     period = Fraction(form.P, form.Q)

@@ -46,7 +46,7 @@ def draw(report: Report, ax: Axes | None = None) -> Axes:
     ax.set_ylim(-0.2, max(10, *ax.get_ylim()))
     ax.set_xlabel(plotting.STEPS_LABEL)
     ax.set_ylabel("distance from the exact value (ULP)")
-    ax.set_title(plotting.plain(str(report.schedule)), fontsize="medium")
+    ax.set_title(plotting.plain(plotting.formula(report.schedule.get_config())), fontsize="medium")
     return ax
 
 
