@@ -16,10 +16,10 @@ from benchmarks.subjects import EXACT, LONG, LONG_STAIRCASE, STAIRCASE, plain
 
 CALLS = 1000
 SUBJECTS = {
-    "continuous": (EXACT, 1.4),
-    "staircase": (STAIRCASE, 1.7),
-    "continuous, past the exact form": (LONG, 2.5),
-    "staircase, past the exact form": (LONG_STAIRCASE, 2.5),
+    "continuous": (EXACT, 2.0),
+    "staircase": (STAIRCASE, 2.2),
+    "continuous, past the exact form": (LONG, 3.0),
+    "staircase, past the exact form": (LONG_STAIRCASE, 3.0),
 }
 
 
