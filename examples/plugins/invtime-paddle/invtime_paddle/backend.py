@@ -21,7 +21,7 @@ from invtime_paddle.operand import Operand, tensor_of
 # `to_static` rewrites the Python that it meets, as source or as bytecode. It is told to take
 # these as they are, and to leave the frames of both packages alone.
 for _call in (
-    registry.evaluate,
+    registry.Registry.evaluate,
     Backend.__call__,
     InverseTimeDecay.__call__,
     PlacedSchedule.__call__,
