@@ -76,7 +76,10 @@ class PaddleBackend(Backend):
         )
 
     def divide(self, a: Any, b: Any) -> Any:
-        return Operand(paddle.divide(tensor_of(a, b), tensor_of(b)))
+        # Of two tensors of one shape Paddle's quotient is not always the nearest float, on
+        # processors with AVX-512; where it broadcasts, it divides with another kernel.
+        a, b = tensor_of(a, b), tensor_of(b)
+        return Operand(paddle.divide(a.unsqueeze(0), b).squeeze(0) if a.ndim else a / b)
 
     def quotient(self, n: Any, divisor: int) -> Any:
         return Operand(paddle.floor_divide(tensor_of(n), tensor_of(divisor, n)))
