@@ -76,9 +76,9 @@ def test_announcing_backends_loads_no_framework(code: str) -> None:
     "code",
     [
         f"import invtime; {SCHEDULE}schedule.fingerprint()",
-        f"import invtime; {SCHEDULE}schedule.step_for(0.01), schedule.rate_sum(0, 10**9)",
+        f"import invtime; {SCHEDULE}schedule.step_for(0.01)",
         "import invtime; invtime.InverseTimeDecay.from_endpoints(0.1, 0.01, 1000)",
-        f"import invtime.dialects; {SCHEDULE}invtime.dialects.code('optax', schedule)",
+        f"import invtime.dialects; {SCHEDULE}invtime.dialects.to_code('optax', schedule)",
     ],
 )
 def test_planning_fingerprints_and_dialects_load_no_framework(code: str) -> None:

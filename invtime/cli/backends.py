@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from invtime import registry
-from invtime.cli.output import Format, as_table, emit
+from invtime.cli.output import as_table, emit
 
 COLUMNS = ("backend", "version", "devices", "distribution", "problem")
 
@@ -17,7 +17,9 @@ def backends(
     devices: Annotated[
         bool, typer.Option("--devices", help="Import the frameworks and list their devices.")
     ] = False,
-    layout: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.TABLE,
+    layout: Annotated[
+        Literal["table", "json"], typer.Option("--format", help="How to write it.")
+    ] = "table",
 ) -> None:
     """List every backend: its version, who announced it, and whether it can be used.
 
@@ -26,7 +28,7 @@ def backends(
     Exit status: 0, also where a backend cannot be used; 2 for bad input.
     """
     rows = [_row(state, devices) for state in registry.list_backends()]
-    if layout is Format.JSON:
+    if layout == "json":
         emit([json.dumps(rows, indent=2)])
     else:
         emit(as_table(COLUMNS, ([_cell(row, column) for column in COLUMNS] for row in rows)))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import wraps
+from inspect import Signature, signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,12 +42,33 @@ Config = Annotated[
 ]
 
 
+def takes(build: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command, as its first argument, what `build` makes of options of its own.
+
+    The command then has its own options and those of `build`, which stand in one place.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        _, *own = signature(command, eval_str=True).parameters.values()
+        more = signature(build, eval_str=True).parameters
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            made = build(**{name: given.pop(name) for name in more})
+            command(made, **given)
+
+        run.__signature__ = Signature([*own, *more.values()])  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
+
 def build(
-    initial_learning_rate: str | None,
-    decay_steps: str | None,
-    decay_rate: str | None,
-    staircase: bool,
-    config: str | None,
+    initial_learning_rate: InitialLearningRate = None,
+    decay_steps: DecaySteps = None,
+    decay_rate: DecayRate = None,
+    staircase: Staircase = False,
+    config: Config = None,
 ) -> InverseTimeDecay:
     """The schedule of the options.
 
