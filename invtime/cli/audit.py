@@ -19,33 +19,26 @@ if TYPE_CHECKING:
     from invtime.audit import Audit
 
 
-def _schedules(
-    initial_learning_rate: options.InitialLearningRate = None,
-    decay_steps: options.DecaySteps = None,
-    decay_rate: options.DecayRate = None,
-    staircase: options.Staircase = False,
-    config: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="A config in JSON, or a list of them; - reads stdin.",
-            rich_help_panel=options.PANEL,
-        ),
-    ] = None,
-) -> list[InverseTimeDecay]:
-    """The schedule of the options, or those of the file."""
-    given = initial_learning_rate, decay_steps, decay_rate
-    if config is None or staircase or any(number is not None for number in given):
-        return [options.build(*given, staircase, config)]
-    found = configs.loads(options.read_file(config))
+Configs = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="A config in JSON, or a list of them; - reads stdin.",
+        rich_help_panel=options.PANEL,
+    ),
+]
+
+
+def _read(file: str) -> list[InverseTimeDecay]:
+    found = configs.loads(options.read_file(file))
     if not isinstance(found, list):
         return [InverseTimeDecay.from_config(found)]
     return [InverseTimeDecay.from_json(json.dumps(one)) for one in found]
 
 
-@options.takes(_schedules)
+@options.takes(Configs, _read)
 def audit(
-    schedules: list[InverseTimeDecay],
+    *schedules: InverseTimeDecay,
     steps: Annotated[int, typer.Option(min=1, help="The number of the run's steps.")] = 100_000,
     start: Annotated[int, typer.Option(min=0, help="The first step of the run.")] = 0,
     peer: Annotated[

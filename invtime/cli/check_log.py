@@ -12,7 +12,7 @@ from invtime.cli.output import emit
 from invtime.spec import InverseTimeDecay
 
 
-@options.takes(options.build)
+@options.takes()
 def check_log(
     schedule: InverseTimeDecay,
     file: Annotated[

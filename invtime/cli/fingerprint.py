@@ -12,7 +12,7 @@ from invtime.cli.output import emit, progress_bar
 from invtime.spec import InverseTimeDecay
 
 
-@options.takes(options.build)
+@options.takes()
 def fingerprint(
     schedule: InverseTimeDecay,
     values: Annotated[

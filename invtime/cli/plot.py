@@ -14,27 +14,19 @@ from invtime.spec import InverseTimeDecay
 Scale = Literal["linear", "log"]
 
 
-def _schedules(
-    initial_learning_rate: options.InitialLearningRate = None,
-    decay_steps: options.DecaySteps = None,
-    decay_rate: options.DecayRate = None,
-    staircase: options.Staircase = False,
-    config: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE",
-            help="A config in JSON, - for stdin; several are drawn on one axis.",
-            rich_help_panel=options.PANEL,
-        ),
-    ] = None,
-) -> list[InverseTimeDecay]:
-    given = initial_learning_rate, decay_steps, decay_rate, staircase
-    return [options.build(*given, source) for source in config or (None,)]
+Configs = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILE",
+        help="A config in JSON, - for stdin; several are drawn on one axis.",
+        rich_help_panel=options.PANEL,
+    ),
+]
 
 
-@options.takes(_schedules)
+@options.takes(Configs, lambda files: [options.build(config=file) for file in files])
 def plot(
-    schedules: list[InverseTimeDecay],
+    *schedules: InverseTimeDecay,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The picture, .png or .svg.")
     ],

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
-from inspect import Signature, signature
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,27 +40,6 @@ Config = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
-
-
-def takes(build: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command, as its first argument, what `build` makes of options of its own.
-
-    The command then has its own options and those of `build`, which stand in one place.
-    """
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        _, *own = signature(command, eval_str=True).parameters.values()
-        more = signature(build, eval_str=True).parameters
-
-        @wraps(command)
-        def run(**given: Any) -> None:
-            made = build(**{name: given.pop(name) for name in more})
-            command(made, **given)
-
-        run.__signature__ = Signature([*own, *more.values()])  # type: ignore[attr-defined]
-        return run
-
-    return decorate
 
 
 def build(
@@ -108,3 +87,34 @@ def read_number(text: str | None) -> Any:
 def read_file(config: str) -> bytes:
     """What is in the file of --config, or on stdin for -."""
     return sys.stdin.buffer.read() if config == "-" else Path(config).read_bytes()
+
+
+def takes(
+    config: Any = Config,
+    read: Callable[[Any], Iterable[InverseTimeDecay]] = lambda config: [build(config=config)],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of a schedule, and as its first arguments the schedules meant.
+
+    Args:
+        config: the option --config, where it is more than the name of one file.
+        read: from its value to the schedules.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        _, *own = signature(command, eval_str=True).parameters.values()
+        *parts, file = signature(build, eval_str=True).parameters.values()
+
+        @wraps(command)
+        def run(config: Any, **others: Any) -> None:
+            given = {part.name: others.pop(part.name) for part in parts}
+            alone = config and not any(value not in (None, False) for value in given.values())
+            found = read(config) if alone else [build(**given, config=config or None)]
+            command(*found, **others)
+
+        every = (*own, *parts, file.replace(annotation=config))
+        run.__signature__ = Signature(  # type: ignore[attr-defined]
+            [option.replace(kind=Parameter.KEYWORD_ONLY) for option in every]
+        )
+        return run
+
+    return decorate
