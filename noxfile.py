@@ -25,7 +25,7 @@ TESTED = ("-c", "constraints.txt")
 # tensorflow-cpu in place of the extra `tensorflow`: the same code without a GPU's libraries.
 FRAMEWORKS = (
     *(".[torch,jax,keras,dask,plot,cli,testing]", "tensorflow-cpu", "optax", "jsonschema"),
-    *("distributed", "array-api-strict", "tensorboard", "thinc"),
+    *("distributed", "array-api-strict", "tensorboard"),
 )
 TRAINERS = ("lightning", "transformers", "accelerate", "flax", "equinox")
 PLUGINS = (
@@ -41,7 +41,7 @@ KERAS = ("tests/integrations/test_keras.py", "tests/integrations/test_rates.py")
 REQUIRED = {
     "INVTIME_REQUIRE_BACKENDS": "numpy,torch,jax,tensorflow,dask",
     "INVTIME_REQUIRE_MODULES": (
-        "keras,tf_keras,optax,array_api_strict,distributed,matplotlib,tensorboard,thinc,jsonschema"
+        "keras,tf_keras,optax,array_api_strict,distributed,matplotlib,tensorboard,jsonschema"
     ),
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }

@@ -47,7 +47,7 @@ class Form:
         self.P, self.Q = P // period, Q // period
         self.staircase = staircase
         self._key = (self.A, self.B, self.C, self.P, self.Q, staircase)
-        self.hash = hash(self._key)
+        self.hash = hash(self._key)  # kept: `InverseTimeDecay.__call__` looks at it
 
     @classmethod
     def of(

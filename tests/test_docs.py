@@ -202,7 +202,7 @@ NAMES = {
     "invtime": None,
     "invtime.audit": None,
     "invtime.checklog": None,
-    "invtime.dialects": {"read", "write", "code"},
+    "invtime.dialects": {"from_dialect", "to_dialect", "to_code"},
     "invtime.integrations": None,
     "invtime.integrations.keras": {"InverseTimeDecay"},
     "invtime.integrations.torch": {"InverseTimeLR"},

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from invtime.audit.peers import PEERS
 from invtime.audit.report import Audit, Finding
+from invtime.audit.worker import DROPS, FIRST, SPREAD
 from invtime.spec import InverseTimeDecay
 
 COLUMNS = ("peer", "mode", "dtype", "points", "late", "early", "other bits", "ULP", "verdict")
@@ -40,8 +41,6 @@ Whoever computes in float32 also loses steps past 2**24 = 16,777,216: \
 
 def markdown(audit: Audit) -> Iterator[str]:
     """The lines of the page."""
-    from invtime.audit.worker import DROPS, FIRST, SPREAD
-
     yield INTRO.format(
         start=audit.start, last=audit.stop - 1, first=FIRST, drops=DROPS, spread=SPREAD
     )

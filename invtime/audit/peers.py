@@ -11,6 +11,7 @@ in another way than with one step, and the bits differ.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -20,6 +21,8 @@ from invtime.spec import InverseTimeDecay
 
 Rates = Callable[[Any], Any]
 """From a NumPy array of int64 steps, or one of them, to the rates, float32 or float64."""
+Prepare = Callable[[InverseTimeDecay], Rates]
+"""From a schedule to its rates."""
 
 
 class UnsupportedError(Exception):
@@ -30,7 +33,7 @@ class Mode(NamedTuple):
     """One way of calling a peer."""
 
     name: str
-    prepare: Callable[[InverseTimeDecay], Rates]
+    prepare: Prepare
     one_by_one: bool = False
 
 
@@ -51,7 +54,7 @@ def _parameters(schedule: InverseTimeDecay) -> tuple[Any, Any, Any, bool]:
     return *numbers, schedule.staircase
 
 
-def _plain(schedule: InverseTimeDecay, floor: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _plain(schedule: InverseTimeDecay, floor: Callable[[Any], Any]) -> Rates:
     """The textbook expression, as one would write it by hand."""
     rate, steps, decay, staircase = _parameters(schedule)
     if staircase:
@@ -67,19 +70,73 @@ def _numpy() -> tuple[Mode, ...]:
     return (Mode("eager", prepare),)
 
 
+def _modes(
+    function: Prepare, tensor: Callable[[Any], Any], compilers: Mapping[str, Callable[[Any], Any]]
+) -> tuple[Mode, ...]:
+    """The eager mode of a framework, and one for each way to compile there.
+
+    Args:
+        function: from a schedule to its rates, as a function of the framework's tensors.
+        tensor: the framework's tensor of steps.
+        compilers: by the name of the mode.
+    """
+
+    def with_(compiler: Callable[[Any], Any]) -> Prepare:
+        def prepare(schedule: InverseTimeDecay) -> Rates:
+            compiled = compiler(function(schedule))
+            return lambda n: compiled(tensor(n))
+
+        return prepare
+
+    eager = Mode("eager", with_(lambda rates: rates), one_by_one=True)
+    return eager, *(Mode(name, with_(compiler)) for name, compiler in compilers.items())
+
+
+def _modes_of_jax(function: Prepare) -> tuple[Mode, ...]:
+    import jax
+    import jax.numpy as jnp
+
+    return _modes(function, lambda n: jnp.asarray(n, jnp.int32), {"jit": jax.jit})
+
+
+def _modes_of_tensorflow(function: Prepare) -> tuple[Mode, ...]:
+    import tensorflow as tf
+
+    graph = partial(tf.function, autograph=False)
+    xla = partial(graph, jit_compile=True)
+    return _modes(function, tf.constant, {"function": graph, "function-xla": xla})
+
+
+def _modes_of_torch(function: Prepare) -> tuple[Mode, ...]:
+    import torch
+
+    def compiled(rates: Rates) -> Any:
+        torch.compiler.reset()  # Dynamo compiles one piece of code for eight schedules at most
+        return torch.compile(rates)
+
+    return _modes(function, torch.tensor, {"compile": compiled})
+
+
+def _jax() -> tuple[Mode, ...]:
+    import jax.numpy as jnp
+
+    return _modes_of_jax(lambda schedule: _plain(schedule, jnp.floor))
+
+
+def _tensorflow() -> tuple[Mode, ...]:
+    import tensorflow as tf
+
+    def function(schedule: InverseTimeDecay) -> Rates:
+        plain = _plain(schedule, tf.floor)
+        return lambda n: plain(tf.cast(n, tf.float32))
+
+    return _modes_of_tensorflow(function)
+
+
 def _torch() -> tuple[Mode, ...]:
     import torch
 
-    def eager(schedule: InverseTimeDecay) -> Rates:
-        plain = _plain(schedule, torch.floor)
-        return lambda n: plain(torch.tensor(n)).numpy()
-
-    def compiled(schedule: InverseTimeDecay) -> Rates:
-        torch.compiler.reset()  # Dynamo compiles one piece of code for eight schedules at most
-        plain = torch.compile(_plain(schedule, torch.floor), fullgraph=True)
-        return lambda n: plain(torch.tensor(n)).numpy()
-
-    return Mode("eager", eager, one_by_one=True), Mode("compile", compiled)
+    return _modes_of_torch(lambda schedule: _plain(schedule, torch.floor))
 
 
 def _lambda_lr() -> tuple[Mode, ...]:
@@ -121,21 +178,6 @@ def _host(scheduler: Any, read: Callable[[Any], float]) -> Rates:
     return lambda steps: np.array([at(n) for n in steps.tolist()], np.float64)
 
 
-def _jax() -> tuple[Mode, ...]:
-    import jax
-    import jax.numpy as jnp
-
-    def eager(schedule: InverseTimeDecay) -> Rates:
-        plain = _plain(schedule, jnp.floor)
-        return lambda n: plain(jnp.int32(n))
-
-    def jit(schedule: InverseTimeDecay) -> Rates:
-        plain = jax.jit(_plain(schedule, jnp.floor))
-        return lambda n: plain(jnp.asarray(n, jnp.int32))
-
-    return Mode("eager", eager, one_by_one=True), Mode("jit", jit)
-
-
 def _optax() -> tuple[Mode, ...]:
     import jax
     import jax.numpy as jnp
@@ -151,37 +193,6 @@ def _optax() -> tuple[Mode, ...]:
         return lambda n: updates(jnp.asarray(n, jnp.int32))
 
     return (Mode("jit", jit),)
-
-
-def _tensorflow() -> tuple[Mode, ...]:
-    import tensorflow as tf
-
-    def plain(schedule: InverseTimeDecay) -> Rates:
-        expression = _plain(schedule, tf.floor)
-        return lambda n: expression(tf.cast(n, tf.float32))
-
-    return _of_tensorflow(plain)
-
-
-def _of_tensorflow(prepare: Callable[[InverseTimeDecay], Rates]) -> tuple[Mode, ...]:
-    import tensorflow as tf
-
-    def compiled(xla: bool) -> Callable[[InverseTimeDecay], Rates]:
-        def prepared(schedule: InverseTimeDecay) -> Rates:
-            function = tf.function(prepare(schedule), jit_compile=xla, autograph=False)
-            return lambda n: function(tf.constant(n))
-
-        return prepared
-
-    def eager(schedule: InverseTimeDecay) -> Rates:
-        function = prepare(schedule)
-        return lambda n: function(tf.constant(n))
-
-    return (
-        Mode("eager", eager, one_by_one=True),
-        Mode("function", compiled(xla=False)),
-        Mode("function-xla", compiled(xla=True)),
-    )
 
 
 def _tf_v1() -> tuple[Mode, ...]:
@@ -209,74 +220,36 @@ def _tf_v1() -> tuple[Mode, ...]:
 def _keras() -> tuple[Mode, ...]:
     import keras
 
-    def prepare(schedule: InverseTimeDecay) -> Rates:
+    def function(schedule: InverseTimeDecay) -> Rates:
         theirs: Rates = keras.optimizers.schedules.InverseTimeDecay(*_parameters(schedule)).__call__
         return theirs
 
-    if keras.backend.backend() == "tensorflow":
-        return _of_tensorflow(prepare)
-    if keras.backend.backend() == "jax":
-        return _of_keras_on_jax(prepare)
-    return _of_keras_on_torch(prepare)
+    modes = {
+        "jax": _modes_of_jax,
+        "tensorflow": _modes_of_tensorflow,
+        "torch": _modes_of_torch,
+    }
+    return modes[keras.backend.backend()](function)
 
 
-def _of_keras_on_jax(prepare: Callable[[InverseTimeDecay], Rates]) -> tuple[Mode, ...]:
-    import jax
-    import jax.numpy as jnp
-
-    def eager(schedule: InverseTimeDecay) -> Rates:
-        function = prepare(schedule)
-        return lambda n: function(jnp.int32(n))
-
-    def jit(schedule: InverseTimeDecay) -> Rates:
-        function = jax.jit(prepare(schedule))
-        return lambda n: function(jnp.asarray(n, jnp.int32))
-
-    return Mode("eager", eager, one_by_one=True), Mode("jit", jit)
+def _keras_on(backend: str, name: str) -> Peer:
+    what = f"Keras's `InverseTimeDecay` on {name}"
+    environment = {"KERAS_BACKEND": backend}
+    return Peer(f"keras-{backend}", what, ("keras", backend), _keras, environment)
 
 
-def _of_keras_on_torch(prepare: Callable[[InverseTimeDecay], Rates]) -> tuple[Mode, ...]:
-    import torch
-
-    def eager(schedule: InverseTimeDecay) -> Rates:
-        function = prepare(schedule)
-        return lambda n: function(torch.tensor(n)).cpu().numpy()
-
-    def compiled(schedule: InverseTimeDecay) -> Rates:
-        torch.compiler.reset()
-        function = torch.compile(prepare(schedule))
-        return lambda n: function(torch.tensor(n)).cpu().numpy()
-
-    return Mode("eager", eager, one_by_one=True), Mode("compile", compiled)
-
-
-def _on(backend: str) -> Mapping[str, str]:
-    return {"KERAS_BACKEND": backend}
-
-
-_OWN = "Keras's `InverseTimeDecay` on"
 _EXPRESSION = "the plain float32 expression in"
+_UNDER_OPTAX = "the plain expression under `optax.scale_by_schedule`"
 PEERS = {
     peer.name: peer
     for peer in (
-        Peer("keras-jax", f"{_OWN} JAX", ("keras", "jax"), _keras, _on("jax")),
-        Peer(
-            "keras-tensorflow",
-            f"{_OWN} TensorFlow",
-            ("keras", "tensorflow"),
-            _keras,
-            _on("tensorflow"),
-        ),
-        Peer("keras-torch", f"{_OWN} PyTorch", ("keras", "torch"), _keras, _on("torch")),
+        _keras_on("jax", "JAX"),
+        _keras_on("tensorflow", "TensorFlow"),
+        _keras_on("torch", "PyTorch"),
         Peer("tf-compat-v1", "`tf.compat.v1.train.inverse_time_decay`", ("tensorflow",), _tf_v1),
         Peer("paddle", "Paddle's `InverseTimeDecay`, gamma = R / S", ("paddle",), _paddle),
         Peer("torch-lambda", "`LambdaLR` with the plain lambda", ("torch",), _lambda_lr),
-        Peer(
-            "optax",
-            "the plain expression under `optax.scale_by_schedule`",
-            ("optax", "jax"),
-            _optax,
-        ),
+        Peer("optax", _UNDER_OPTAX, ("optax", "jax"), _optax),
         Peer("jax", f"{_EXPRESSION} JAX", ("jax",), _jax),
         Peer("tensorflow", f"{_EXPRESSION} TensorFlow", ("tensorflow",), _tensorflow),
         Peer("torch", f"{_EXPRESSION} PyTorch", ("torch",), _torch),

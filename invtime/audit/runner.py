@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
-from typing import Any
 
 from invtime.audit.peers import PEERS, Peer
 from invtime.audit.report import Audit, Finding, Shift, Skipped
@@ -97,9 +96,7 @@ def _findings(
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise _EndedError(f"its process ended with status {done.returncode}: {last}")
     for line in done.stdout.splitlines():
-        yield _finding(json.loads(line), schedules)
-
-
-def _finding(fields: dict[str, Any], schedules: Sequence[InverseTimeDecay]) -> Finding:
-    shifts = tuple(Shift(**shift) for shift in fields.pop("shifts", ()))
-    return Finding(**fields | {"schedule": schedules[fields["schedule"]], "shifts": shifts})
+        fields = json.loads(line)
+        shifts = tuple(Shift(**shift) for shift in fields.get("shifts", ()))
+        schedule = schedules[fields["schedule"]]
+        yield Finding(**fields | {"schedule": schedule, "shifts": shifts})

@@ -63,5 +63,4 @@ def _at_symbolic(form: Form, step: int) -> float:
             "a Python int step inside torch.compile would not be exact this far out; "
             "pass the step as an int64 tensor"
         )
-    t = step * form.Q // form.P if form.staircase else step
-    return form.A / (form.B + form.C * t)
+    return form.at(step)

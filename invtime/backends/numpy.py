@@ -133,7 +133,7 @@ class NumpyBackend(Backend):
             wide *= 1 / form.P
             np.floor(wide, out=wide)
         if highest > form.last_exact_step(53):
-            highest = highest * form.Q // form.P if form.staircase else highest
+            highest = form.stage(highest) if form.staircase else highest
             return divide_rounded(form, wide, highest, wide)
         if form.C != 1:
             wide *= float(form.C)  # where all steps are 0, C can be any integer

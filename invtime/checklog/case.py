@@ -10,7 +10,6 @@ import numpy as np
 
 from invtime.checklog.agreement import Floats, Rates
 from invtime.spec import InverseTimeDecay
-from invtime.verification.grid import first_step
 
 Between = tuple[float, float]
 
@@ -48,10 +47,9 @@ class Case:
     def turns(self, schedule: InverseTimeDecay) -> list[float]:
         """n / S of each step, or the plateau of a staircase."""
         form = schedule.form
-        held = [max(n, 0) for n in self.steps]
         if schedule.staircase:
-            return [n * form.Q // form.P for n in held]
-        return [n * form.Q / form.P for n in held]
+            return [form.stage(n) for n in self.steps]
+        return [max(n, 0) * form.Q / form.P for n in self.steps]
 
     def _bounds(self, level: str) -> list[Between]:
         """Between what the exact value of each rate lies."""
@@ -78,8 +76,8 @@ class Case:
         steps = []
         for least, most in self.turns_of_rates(level):
             if self.schedule.staircase:
-                first = first_step(form, int(least)) if 0 < least < inf else least
-                last = first_step(form, int(most) + 1) - 1 if -1 < most < inf else most
+                first = form.first_step(int(least)) if 0 < least < inf else least
+                last = form.first_step(int(most) + 1) - 1 if -1 < most < inf else most
             else:
                 first, last = _up(least * form.P / form.Q), _down(most * form.P / form.Q)
             steps.append((first if least > 0 else -inf, last))

@@ -8,6 +8,7 @@ The simplest number of it is tried; it counts only if every rate then agrees.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from math import inf, isfinite, nextafter
 
@@ -48,7 +49,7 @@ def late_drop(case: Case, level: str) -> Explanation | None:
 def other_kind(case: Case, level: str) -> Explanation | None:
     """Continuous where a staircase was meant, or the other way round."""
     own = case.schedule
-    other = _schedule(case, staircase=not own.staircase)
+    other = _changed(own, staircase=not own.staircase)
     if other is None or not case.fits(case.values(other), level):
         return None
     if own.staircase:
@@ -118,31 +119,23 @@ def log_in_epochs(case: Case, level: str) -> Explanation | None:
 
 def other_decay_rate(case: Case, level: str) -> Explanation | None:
     """Another decay_rate, everything else as it was to be."""
-    found = _decay_rate(case, level, case.schedule)
-    if found is None:
-        return None
-    text = (
-        f"another decay_rate: {found.decay_rate!r} fits, in place of {case.schedule.decay_rate!r}"
-    )
-    return Explanation("decay_rate", text, {"decay_rate": found.decay_rate})
+    return _other(case, level, "decay_rate", _decay_rate(case, level, case.schedule))
 
 
 def other_initial_rate(case: Case, level: str) -> Explanation | None:
     """Another initial_learning_rate, everything else as it was to be."""
-    unit = _schedule(case, initial_learning_rate=1)
+    unit = _changed(case.schedule, initial_learning_rate=1)
     if unit is None:
         return None
     low, high = case.rates.bounds(level)
     shape = case.values(unit)
     number = _simplest(float((low / shape).max()), float((high / shape).min()))
-    other = number is not None and _schedule(case, initial_learning_rate=number)
-    if not other or not case.fits(case.values(other), level):
-        return None
-    own = case.schedule.initial_learning_rate
-    text = f"another initial_learning_rate: {number!r} fits, in place of {own!r}"
-    if Fraction(*exact_number(number)) == Fraction(*exact_number(own)) ** 2:  # type: ignore[arg-type]
-        text += ", which is that squared: LambdaLR multiplied the schedule by the optimizer's rate"
-    return Explanation("initial_learning_rate", text, {"initial_learning_rate": number})
+    found = _other(case, level, "initial_learning_rate", number)
+    own = Fraction(*exact_number(case.schedule.initial_learning_rate))
+    if not found or Fraction(*exact_number(found.parameters["initial_learning_rate"])) != own**2:
+        return found
+    why = "which is that squared: LambdaLR multiplied the schedule by the optimizer's rate"
+    return replace(found, text=f"{found.text}, {why}")
 
 
 def other_decay_steps(case: Case, level: str) -> Explanation | None:
@@ -155,30 +148,26 @@ def other_decay_steps(case: Case, level: str) -> Explanation | None:
         for n, (least, most) in zip(case.steps, case.turns_of_rates(level), strict=True)
         if n > 0 and most + after > 0
     ]
-    if not found:
-        return None
-    number = _simplest(*overlap(found))
-    other = number is not None and _schedule(case, decay_steps=number)
-    if not other or not case.fits(case.values(other), level):
-        return None
-    text = f"another decay_steps: {number!r} fits, in place of {case.schedule.decay_steps!r}"
-    return Explanation("decay_steps", text, {"decay_steps": number})
+    return _other(case, level, "decay_steps", _simplest(*overlap(found)) if found else None)
 
 
 def two_parameters(case: Case, level: str) -> Explanation | None:
     """Another initial_learning_rate, and another decay_rate; needs a row of the first rate."""
-    rows = zip(case.bounds(level), case.turns(case.schedule), strict=True)
+    own = case.schedule
+    rows = zip(case.bounds(level), case.turns(own), strict=True)
     start = [between for between, turns in rows if turns == 0]
     initial = _simplest(*overlap(start)) if start else None
-    schedule = initial and _schedule(case, initial_learning_rate=initial)
-    found = schedule and _decay_rate(case, level, schedule)
-    own = case.schedule
-    if not found or initial == own.initial_learning_rate or found.decay_rate == own.decay_rate:
+    if not initial or initial == own.initial_learning_rate:
         return None
-    parameters = {key: found.get_config()[key] for key in ("initial_learning_rate", "decay_rate")}
-    text = "another initial_learning_rate and decay_rate: {} and {} fit".format(
-        *parameters.values()
-    )
+    schedule = _changed(own, initial_learning_rate=initial)
+    decay = schedule and _decay_rate(case, level, schedule)
+    if schedule is None or decay is None or decay == own.decay_rate:
+        return None
+    schedule = _changed(schedule, decay_rate=decay)
+    if schedule is None or not case.fits(case.values(schedule), level):
+        return None
+    text = f"another initial_learning_rate and decay_rate: {initial} and {decay} fit"
+    parameters = {"initial_learning_rate": initial, "decay_rate": decay}
     return Explanation("two-parameters", text, parameters)
 
 
@@ -195,27 +184,30 @@ MISTAKES: Sequence[Mistake] = (
 )
 
 
-def _decay_rate(case: Case, level: str, schedule: InverseTimeDecay) -> InverseTimeDecay | None:
-    """The schedule with the decay_rate that fits, if one does."""
+def _decay_rate(case: Case, level: str, schedule: InverseTimeDecay) -> int | float | None:
+    """The simplest decay_rate with which a schedule may fit."""
     initial = schedule.initial_learning_rate
     found = [
         ((initial / high - 1) / turns if high else inf, (initial / low - 1) / turns if low else inf)
         for (low, high), turns in zip(case.bounds(level), case.turns(schedule), strict=True)
         if turns > 0
     ]
-    number = _simplest(*overlap(found)) if found else None
-    other = None if number is None else _schedule(case, schedule, decay_rate=number)
-    return other if other and case.fits(case.values(other), level) else None
+    return _simplest(*overlap(found)) if found else None
 
 
-def _schedule(
-    case: Case, schedule: InverseTimeDecay | None = None, **changes: object
-) -> InverseTimeDecay | None:
+def _other(case: Case, level: str, key: str, number: float | None) -> Explanation | None:
+    """Another number for one parameter, where it fits."""
+    other = None if number is None else _changed(case.schedule, **{key: number})
+    if other is None or not case.fits(case.values(other), level):
+        return None
+    own = getattr(case.schedule, key)
+    return Explanation(key, f"another {key}: {number!r} fits, in place of {own!r}", {key: number})
+
+
+def _changed(schedule: InverseTimeDecay, **changes: object) -> InverseTimeDecay | None:
     """The schedule with some parameters changed, None where they are not accepted."""
-    config = {**(schedule or case.schedule).get_config(), **changes}
-    config.pop("dtype", None)
     try:
-        return InverseTimeDecay(**config)
+        return schedule.replace(dtype=None, **changes)
     except ConfigError:
         return None
 

@@ -19,6 +19,8 @@ RATES = ("learningrate", "lr")
 # What others call it: lr-SGD, lr/group_0, train/lr, optimizer.learning_rate, lr-Adam/pg1.
 RATE = re.compile(r"(^|[^a-z])(lr|learning[ _-]?rate)([^a-z]|$)", re.IGNORECASE)
 
+TRAINER = "trainer_state.json"
+
 Row = tuple[Mapping[str, Any], str]
 """The cells by their columns, and where they stand."""
 
@@ -52,45 +54,41 @@ def read(
         ) from error
     if not text.strip():
         raise LogError("the file is empty; pass a log that has learning rates")
-    if text.lstrip()[0] in "{[":
-        return _json(text, step_column, rate_column)
-    return _csv(text, step_column, rate_column)
+    kind, rows, columns = (_json if text.lstrip()[0] in "{[" else _csv)(text)
+    step = _chosen(step_column, columns, "step", _steps(columns))
+    rate = _chosen(rate_column, columns, "rate", _rates(columns))
+    return _of_rows(kind, rows, step, rate)
 
 
-def _csv(text: str, step_column: str | None, rate_column: str | None) -> Log:
+def _csv(text: str) -> tuple[str, list[Row], list[str]]:
     lines = text.splitlines()
     delimiter = max(",\t;", key=lines[0].count)
     reader = csv.DictReader(lines, delimiter=delimiter, strict=True)
     try:
-        rows = [(row, f"line {reader.line_num}") for row in reader]
+        rows: list[Row] = [(row, f"line {reader.line_num}") for row in reader]
     except csv.Error as error:
         raise LogError(f"line {reader.line_num} is not CSV ({error}); mend it") from error
-    return _of_rows("CSV", rows, list(reader.fieldnames or ()), step_column, rate_column)
+    return "CSV", rows, list(reader.fieldnames or ())
 
 
-def _json(text: str, step_column: str | None, rate_column: str | None) -> Log:
+def _json(text: str) -> tuple[str, list[Row], list[str]]:
     try:
         whole = _parse(text)
     except (ValueError, RecursionError):
         whole = None
+    kind = "JSON"
     if isinstance(whole, dict) and "log_history" in whole:
-        whole, kind = whole["log_history"], "trainer_state.json"
+        whole, kind = whole["log_history"], TRAINER
         if not isinstance(whole, list):
             raise LogError("log_history is no list of entries; pass the state as it was saved")
-    else:
-        kind = "JSON" if isinstance(whole, list) else "JSON lines"
     if isinstance(whole, list):
         rows = [(row, f"entry {i}") for i, row in enumerate(whole)]
     else:
-        rows = list(_json_lines(text))
+        kind, rows = "JSON lines", list(_json_lines(text))
     for row, place in rows:
         if not isinstance(row, dict):
             raise LogError(f"{place} is no JSON object with a step and a learning rate; mend it")
-    columns = list(dict.fromkeys(key for row, _ in rows for key in row))
-    # The Trainer logs an update's rate when it has counted the update; before its pull request
-    # 36973 of 2025 it logged the next one's there.
-    first_steps = (1, 0) if kind == "trainer_state.json" else (0,)
-    return _of_rows(kind, rows, columns, step_column, rate_column, first_steps)
+    return kind, rows, list(dict.fromkeys(key for row, _ in rows for key in row))
 
 
 def _json_lines(text: str) -> Iterator[Row]:
@@ -113,16 +111,7 @@ def _decimal(text: str) -> Decimal | str:
         return text
 
 
-def _of_rows(
-    kind: str,
-    rows: Sequence[Row],
-    columns: list[str],
-    step_column: str | None,
-    rate_column: str | None,
-    first_steps: tuple[int, ...] = (0,),
-) -> Log:
-    step = _chosen(step_column, columns, "step", _steps(columns))
-    rate = _chosen(rate_column, columns, "rate", _rates(columns))
+def _of_rows(kind: str, rows: Sequence[Row], step: str, rate: str) -> Log:
     kept, others = [], 0
     for row, place in rows:
         if row.get(rate) not in (None, ""):
@@ -131,8 +120,11 @@ def _of_rows(
             others += 1  # Lightning and Hugging Face log other things in lines of their own
         else:
             raise LogError(f"{place} has a step and no learning rate; mend it or take it out")
-    notes = [f"rows with other values and no learning rate, left out: {others}"]
-    return build(f"{kind}, {step} and {rate}", kept, first_steps, notes if others else [])
+    notes = [f"rows with other values and no learning rate, left out: {others}"] if others else []
+    # The Trainer logs an update's rate when it has counted the update; before its pull request
+    # 36973 of 2025 it logged the next one's there.
+    first_steps = (1, 0) if kind == TRAINER else (0,)
+    return build(f"{kind}, {step} and {rate}", kept, first_steps, notes)
 
 
 def _chosen(given: str | None, columns: list[str], what: str, guessed: list[str]) -> str:

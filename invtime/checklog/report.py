@@ -83,15 +83,10 @@ class Diagnosis:
             yield from (f"or: {other.text}" for other in self.explanations[1:])
         else:
             yield "no match, and nothing that is known explains it"
-        if self.difference is not None:
-            step, logged, expected = (
-                self.difference.step,
-                self.difference.logged,
-                self.difference.expected,
-            )
+        if (row := self.difference) is not None:
             yield (
-                f"{self.differing} rates differ, the first at step {step}: "
-                f"logged {logged}, the schedule has {expected!r}"
+                f"{self.differing} rates differ, the first at step {row.step}: "
+                f"logged {row.logged}, the schedule has {row.expected!r}"
             )
         if self.first_step:
             yield f"note: the log's step {self.first_step} is taken for the schedule's step 0"

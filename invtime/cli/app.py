@@ -18,7 +18,7 @@ from invtime.cli import (
     table,
     verify,
 )
-from invtime.cli.output import emit
+from invtime.cli.output import bad_input, emit
 
 app = typer.Typer(
     name="invtime",
@@ -56,4 +56,4 @@ for command in (
     backends.backends,
     schema.schema,
 ):
-    app.command()(command)
+    app.command()(bad_input()(command))

@@ -4,49 +4,49 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.console import Console
 
 from invtime import config as configs
 from invtime.cli import schedule as options
-from invtime.cli.output import as_table, bad_input, emit
+from invtime.cli.output import as_table, emit
 from invtime.spec import InverseTimeDecay
 
 if TYPE_CHECKING:
     from invtime.audit import Audit
 
 
-class Layout(StrEnum):
-    """How the findings are written."""
+Configs = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="A config in JSON, or a list of them; - reads stdin.",
+        rich_help_panel=options.PANEL,
+    ),
+]
 
-    TABLE = "table"
-    JSON = "json"
-    MARKDOWN = "markdown"
+
+def _read(file: str) -> list[InverseTimeDecay]:
+    found = configs.loads(options.read_file(file))
+    if not isinstance(found, list):
+        return [InverseTimeDecay.from_config(found)]
+    return [InverseTimeDecay.from_json(json.dumps(one)) for one in found]
 
 
+@options.takes(Configs, _read)
 def audit(
-    initial_learning_rate: options.InitialLearningRate = None,
-    decay_steps: options.DecaySteps = None,
-    decay_rate: options.DecayRate = None,
-    staircase: options.Staircase = False,
-    config: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="A config in JSON, or a list of them; - reads stdin.",
-            rich_help_panel=options.PANEL,
-        ),
-    ] = None,
+    *schedules: InverseTimeDecay,
     steps: Annotated[int, typer.Option(min=1, help="The number of the run's steps.")] = 100_000,
     start: Annotated[int, typer.Option(min=0, help="The first step of the run.")] = 0,
     peer: Annotated[
         list[str] | None, typer.Option(help="Only this peer, such as keras-jax; may be repeated.")
     ] = None,
-    layout: Annotated[Layout, typer.Option("--format", help="How to write it.")] = Layout.TABLE,
+    layout: Annotated[
+        Literal["table", "json", "markdown"], typer.Option("--format", help="How to write it.")
+    ] = "table",
 ) -> None:
     """Say whether a run with Keras's, Paddle's or a hand-written schedule had another one.
 
@@ -60,51 +60,27 @@ def audit(
     Exit status: 0 if nobody was affected (other bits within rounding affect nobody), 1 if
     somebody was or failed, 2 for bad input.
     """
-    with bad_input():
-        found = _schedules(initial_learning_rate, decay_steps, decay_rate, staircase, config)
-        from invtime import audit
+    from invtime import audit
 
-        with _progress() as progress:
-            report = audit.audit(found, peers=peer, start=start, steps=steps, progress=progress)
+    # The peer at work, on stderr while it is a terminal.
+    with Console(stderr=True, quiet=not sys.stderr.isatty()).status("audit") as status:
+        report = audit.audit(
+            schedules,
+            peers=peer,
+            start=start,
+            steps=steps,
+            progress=lambda name: status.update(f"audit: {name}"),
+        )
     emit(_lines(report, layout))
     raise typer.Exit(0 if report.ok else 1)
 
 
-def _schedules(
-    initial_learning_rate: str | None,
-    decay_steps: str | None,
-    decay_rate: str | None,
-    staircase: bool,
-    config: str | None,
-) -> list[InverseTimeDecay]:
-    """The schedule of the options, or those of the file."""
-    given = (initial_learning_rate, decay_steps, decay_rate, staircase or None)
-    if config is None or any(option is not None for option in given):
-        return [options.build(initial_learning_rate, decay_steps, decay_rate, staircase, config)]
-    found = configs.loads(options.read_file(config))
-    if not isinstance(found, list):
-        return [InverseTimeDecay.from_config(found)]
-    return [InverseTimeDecay.from_json(json.dumps(one)) for one in found]
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None] | None]:
-    """The peer at work, on stderr while it is a terminal."""
-    from rich.console import Console
-
-    if not sys.stderr.isatty():
-        yield None
-        return
-    with Console(stderr=True).status("audit") as status:
-        yield lambda name: status.update(f"audit: {name}")
-
-
-def _lines(report: Audit, layout: Layout) -> Iterator[str]:
+def _lines(report: Audit, layout: str) -> Iterator[str]:
     from invtime.audit import page
 
-    if layout is Layout.JSON:
+    if layout == "json":
         yield report.to_json(indent=2)
-    elif layout is Layout.MARKDOWN:
+    elif layout == "markdown":
         yield from page.markdown(report)
     else:
         for schedule in report.schedules:

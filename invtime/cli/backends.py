@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from invtime import registry
-from invtime.cli.output import Format, as_table, emit
+from invtime.cli.output import as_table, emit
 
 COLUMNS = ("backend", "version", "devices", "distribution", "problem")
 
@@ -17,7 +17,9 @@ def backends(
     devices: Annotated[
         bool, typer.Option("--devices", help="Import the frameworks and list their devices.")
     ] = False,
-    layout: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.TABLE,
+    layout: Annotated[
+        Literal["table", "json"], typer.Option("--format", help="How to write it.")
+    ] = "table",
 ) -> None:
     """List every backend: its version, who announced it, and whether it can be used.
 
@@ -26,34 +28,31 @@ def backends(
     Exit status: 0, also where a backend cannot be used; 2 for bad input.
     """
     rows = [_row(state, devices) for state in registry.list_backends()]
-    if layout is Format.JSON:
-        emit([json.dumps(rows, indent=2)])
-    else:
-        emit(as_table(COLUMNS, ([_cell(row, column) for column in COLUMNS] for row in rows)))
+    emit([json.dumps(rows, indent=2)] if layout == "json" else as_table(COLUMNS, map(_cells, rows)))
 
 
 def _row(state: registry.BackendState, devices: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {
+    found, problem = None, state.problem
+    if devices and problem is None:
+        try:
+            found = registry.default.load(state.name).devices()
+        except Exception as error:  # importing a broken framework can raise anything
+            problem = f"{type(error).__name__}: {error}"
+    return {
         "backend": state.name,
         "version": state.version,
-        "devices": None,
+        "devices": found,
         "distribution": state.distribution,
         "install": state.install,
-        "problem": state.problem,
+        "problem": problem,
+        "usable": problem is None,
     }
-    if devices and state.problem is None:
-        try:
-            row["devices"] = registry.default.load(state.name).devices()
-        except Exception as error:  # importing a broken framework can raise anything
-            row["problem"] = f"{type(error).__name__}: {error}"
-    return {**row, "usable": row["problem"] is None}
 
 
-def _cell(row: dict[str, Any], column: str) -> str:
-    if column == "devices" and row["devices"] is None:
-        return "usable" if row["usable"] else "-"
-    if column == "devices":
-        return ", ".join(row["devices"])
-    if column == "problem" and row["problem"] and row["install"]:
-        return f"{row['problem']}; run: {row['install']}"
-    return row[column] or "-"
+def _cells(row: dict[str, Any]) -> list[str]:
+    devices = "usable" if row["usable"] else ""
+    if row["devices"] is not None:
+        devices = ", ".join(row["devices"])
+    problem = "; run: ".join(filter(None, (row["problem"], row["problem"] and row["install"])))
+    cells = row["backend"], row["version"], devices, row["distribution"], problem
+    return [cell or "-" for cell in cells]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from invtime.cli import schedule as options
-from invtime.cli.output import Format, bad_input, emit
+from invtime.cli.output import emit
+from invtime.spec import InverseTimeDecay
 
 
+@options.takes()
 def check_log(
+    schedule: InverseTimeDecay,
     file: Annotated[
         str,
         typer.Argument(
@@ -19,11 +22,6 @@ def check_log(
             help="CSV, JSON lines, metrics.csv, trainer_state.json, or an event file; - is stdin.",
         ),
     ],
-    initial_learning_rate: options.InitialLearningRate = None,
-    decay_steps: options.DecaySteps = None,
-    decay_rate: options.DecayRate = None,
-    staircase: options.Staircase = False,
-    config: options.Config = None,
     step_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="The column or key of the steps.")
     ] = None,
@@ -33,7 +31,9 @@ def check_log(
     first_step: Annotated[
         int | None, typer.Option(help="What the log calls the schedule's step 0.")
     ] = None,
-    layout: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.TABLE,
+    layout: Annotated[
+        Literal["table", "json"], typer.Option("--format", help="How to write it.")
+    ] = "table",
 ) -> None:
     """Say whether a run's logged learning rates are those of a schedule, and if not, why.
 
@@ -46,13 +46,10 @@ def check_log(
 
     Exit status: 0 for a match, 1 for none, 2 for bad input.
     """
-    with bad_input():
-        found = options.build(initial_learning_rate, decay_steps, decay_rate, staircase, config)
-        from invtime import checklog
+    from invtime import checklog
 
-        log = checklog.read(
-            sys.stdin.buffer.read() if file == "-" else file, step_column, rate_column
-        )
-    diagnosis = checklog.diagnose(log, found, first_step)
-    emit([diagnosis.to_json(indent=2)] if layout is Format.JSON else diagnosis.lines())
+    content = sys.stdin.buffer.read() if file == "-" else file
+    log = checklog.read(content, step_column, rate_column)
+    diagnosis = checklog.diagnose(log, schedule, first_step)
+    emit([diagnosis.to_json(indent=2)] if layout == "json" else diagnosis.lines())
     raise typer.Exit(0 if diagnosis.match else 1)

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from invtime import config as _config
-from invtime import dialects
 from invtime.cli import schedule as options
-from invtime.cli.output import bad_input, emit
+from invtime.cli.output import emit
+from invtime.dialects import DIALECTS, from_dialect, to_code, to_dialect
 from invtime.errors import ConfigError
 
-NAMES = ", ".join(dialects.DIALECTS)
-
-
-class Layout(StrEnum):
-    """How the schedule is written: as code of the library, or its parameters as JSON."""
-
-    CODE = "code"
-    JSON = "json"
+NAMES = ", ".join(DIALECTS)
 
 
 def convert(
@@ -41,24 +33,24 @@ def convert(
             help="The parameters as a JSON object, or Keras's envelope; - reads stdin.",
         ),
     ] = None,
-    layout: Annotated[Layout, typer.Option("--format", help="How to write it.")] = Layout.CODE,
+    layout: Annotated[
+        Literal["code", "json"], typer.Option("--format", help="How to write it.")
+    ] = "code",
 ) -> None:
-    """Say the same schedule in another library's parameters, exactly or not at all.
+    """Convert a schedule to another library's dialect, exactly or not at all.
 
-    torch and optax are pieces of code: they are written and not read.
+    torch and optax are code, which is converted to and not from.
 
     Example: `invtime convert --from keras --to paddle initial_learning_rate=0.1
     decay_steps=1000 decay_rate=0.5`
 
-    Exit status: 0; 2 for bad input, and where the target cannot say the schedule exactly.
+    Exit status: 0; 2 for bad input, and where the target cannot express the schedule exactly.
     """
-    with bad_input():
-        found = dialects.read(source, _parameters(parameters or [], config))
-        if layout is Layout.JSON:
-            lines = [json.dumps(dialects.write(target, found))]
-        else:
-            lines = [dialects.code(target, found)]
-    emit(lines)
+    schedule = from_dialect(source, _parameters(parameters or [], config))
+    if layout == "json":
+        emit([json.dumps(to_dialect(target, schedule))])
+    else:
+        emit([to_code(target, schedule)])
 
 
 def _parameters(given: list[str], config: str | None) -> Any:

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from invtime.cli import schedule as options
-from invtime.cli.output import bad_input, emit, progress_bar
+from invtime.cli.output import emit, progress_bar
+from invtime.spec import InverseTimeDecay
 
 
-class Layout(StrEnum):
-    """How the fingerprint is written: alone on its line, or in JSON with what it is of."""
-
-    PLAIN = "plain"
-    JSON = "json"
-
-
+@options.takes()
 def fingerprint(
-    initial_learning_rate: options.InitialLearningRate = None,
-    decay_steps: options.DecaySteps = None,
-    decay_rate: options.DecayRate = None,
-    staircase: options.Staircase = False,
-    config: options.Config = None,
+    schedule: InverseTimeDecay,
     values: Annotated[
         int | None,
         typer.Option(metavar="N", help="Of the bits of the rates at the steps 0 to N - 1."),
@@ -33,7 +23,9 @@ def fingerprint(
         str | None,
         typer.Option(help="Of those: float64 (the default), float32, float16 or bfloat16."),
     ] = None,
-    layout: Annotated[Layout, typer.Option("--format", help="How to write it.")] = Layout.PLAIN,
+    layout: Annotated[
+        Literal["plain", "json"], typer.Option("--format", help="How to write it.")
+    ] = "plain",
 ) -> None:
     """Print a short digest of what a schedule means, or of the bits of its first values.
 
@@ -47,12 +39,10 @@ def fingerprint(
     """
     from invtime.fingerprint import fingerprint as digest
 
-    with bad_input():
-        found = options.build(initial_learning_rate, decay_steps, decay_rate, staircase, config)
-        with progress_bar("fingerprint") as progress:
-            pinned = None if values is None else found.dtype
-            text = digest(found.form, values, dtype or pinned, progress)
-    if layout is Layout.JSON:
-        about = {"schedule": found.get_config(), "values": values, "dtype": dtype}
+    pinned = None if values is None else schedule.dtype
+    with progress_bar("fingerprint") as progress:
+        text = digest(schedule.form, values, dtype or pinned, progress)
+    if layout == "json":
+        about = {"schedule": schedule.get_config(), "values": values, "dtype": dtype}
         text = json.dumps({"fingerprint": text, **about})
     emit([text])

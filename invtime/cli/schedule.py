@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,11 +43,11 @@ Config = Annotated[
 
 
 def build(
-    initial_learning_rate: str | None,
-    decay_steps: str | None,
-    decay_rate: str | None,
-    staircase: bool,
-    config: str | None,
+    initial_learning_rate: InitialLearningRate = None,
+    decay_steps: DecaySteps = None,
+    decay_rate: DecayRate = None,
+    staircase: Staircase = False,
+    config: Config = None,
 ) -> InverseTimeDecay:
     """The schedule of the options.
 
@@ -84,3 +87,34 @@ def read_number(text: str | None) -> Any:
 def read_file(config: str) -> bytes:
     """What is in the file of --config, or on stdin for -."""
     return sys.stdin.buffer.read() if config == "-" else Path(config).read_bytes()
+
+
+def takes(
+    config: Any = Config,
+    read: Callable[[Any], Iterable[InverseTimeDecay]] = lambda config: [build(config=config)],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of a schedule, and as its first arguments the schedules meant.
+
+    Args:
+        config: the option --config, where it is more than the name of one file.
+        read: from its value to the schedules.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        _, *own = signature(command, eval_str=True).parameters.values()
+        *parts, file = signature(build, eval_str=True).parameters.values()
+
+        @wraps(command)
+        def run(config: Any, **others: Any) -> None:
+            given = {part.name: others.pop(part.name) for part in parts}
+            alone = config and not any(value not in (None, False) for value in given.values())
+            found = read(config) if alone else [build(**given, config=config or None)]
+            command(*found, **others)
+
+        every = (*own, *parts, file.replace(annotation=config))
+        run.__signature__ = Signature(  # type: ignore[attr-defined]
+            [option.replace(kind=Parameter.KEYWORD_ONLY) for option in every]
+        )
+        return run
+
+    return decorate

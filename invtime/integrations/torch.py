@@ -175,10 +175,7 @@ def _one_for_each(
             )
     if len(schedules) != len(groups):
         raise ConfigError(_count(len(schedules), len(groups)))
-    return tuple(
-        InverseTimeDecay(s.initial_learning_rate, s.decay_steps, s.decay_rate, s.staircase, s.name)
-        for s in schedules
-    )
+    return tuple(schedule.replace(dtype=None) for schedule in schedules)
 
 
 def _count(schedules: int, groups: int) -> str:

@@ -25,7 +25,7 @@ STEPS = (0, 1, 40, 41, 42, 999, 1000, 54_321)
 def test_the_code_of_its_dialect():
     script = f"""
 import json, paddle
-scheduler = {dialects.code("paddle", CONTINUOUS)}
+scheduler = {dialects.to_code("paddle", CONTINUOUS)}
 rates = []
 for step in {STEPS}:
     scheduler.step(step)
