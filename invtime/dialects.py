@@ -113,7 +113,7 @@ def _slope(key: str, schedule: InverseTimeDecay) -> int | float:
     slope = Fraction(*decay) / Fraction(*steps)
     number = shortest_decimal(slope)
     if number is None:
-        raise unwritable(key, slope, "pass that number yourself where being off is all right")
+        raise unwritable(key, slope, "pass that number yourself if an approximation is acceptable")
     return number
 
 
