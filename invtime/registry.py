@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from invtime.backends import autograph, builtin, dynamo
 from invtime.errors import BackendUnavailableError, StepTypeError
 from invtime.form import Form
-from invtime.plugins import Announced, Plugins, in_words, warn
+from invtime.plugins import Announced, Plugin, Plugins, in_words, warn
 
 if TYPE_CHECKING:
     from invtime.backends.base import Backend
@@ -112,13 +112,9 @@ class Registry:
         """
         if step_type is bool or issubclass(step_type, str | bytes | complex):
             return None
-        for answer, plugin in self.plugins.answers(step_type):
-            try:
-                self.load(answer)
-            except Exception as error:  # no such backend, or one that does not load
-                self.plugins.silence(plugin, step_type, error)
-            else:
-                return str(answer)
+        answer = self.plugins.ask(step_type, self.load)
+        if answer is not None:
+            return answer
         for cls in step_type.__mro__:
             top = cls.__module__.partition(".")[0]
             if top == "keras":
@@ -172,28 +168,29 @@ class Registry:
                     warn(fault)
             return self._plugins
 
-    def register(self, plugin: object, name: str) -> None:
-        """Take in a plugin object or module of this program, as an entry point would.
+    def register(self, module: object, name: str) -> None:
+        """Take in a plugin of this program, a module or an object, as an entry point would.
 
         Raises:
             InvTimeError: it has no hook, or announces something else than backends.
         """
         with self._lock:
-            for fault in self.plugins.register(plugin, name, "this program"):
-                warn(fault)
+            faults = self.plugins.register(module, Plugin(name, "this program"))
             self._names.clear()
+        for fault in faults:
+            warn(fault)
 
     def list_backends(self) -> list[BackendState]:
         """Every announced backend and whether it can be used; imports none of the frameworks."""
         unusable = [
-            BackendState(name, distribution, None, "", problem)
-            for name, distribution, problem in self.plugins.unusable
+            BackendState(*plugin, None, "", problem)
+            for plugin, problem in self.plugins.unusable.items()
         ]
         return [*map(self._state, self.plugins.announced.values()), *unusable]
 
     def _state(self, announced: Announced) -> BackendState:
         name, modules, _, install = announced.info
-        version, problem = None, self.plugins.conflict(name)
+        version, problem = None, self.plugins.conflicts.get(name)
         if not modules:
             problem = problem or NO_FRAMEWORK
         elif sys.modules.get(modules[0]) is None and util.find_spec(modules[0]) is None:
