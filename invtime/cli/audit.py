@@ -45,7 +45,7 @@ def audit(
         list[str] | None, typer.Option(help="Only this peer, such as keras-jax; may be repeated.")
     ] = None,
     layout: Annotated[
-        Literal["table", "json", "markdown"], typer.Option("--format", help="How to write it.")
+        Literal["table", "json"], typer.Option("--format", help="How to write it.")
     ] = "table",
 ) -> None:
     """Say whether a run with Keras's, Paddle's or a hand-written schedule had another one.
@@ -76,18 +76,16 @@ def audit(
 
 
 def _lines(report: Audit, layout: str) -> Iterator[str]:
-    from invtime.audit import page
+    from invtime.audit import words
 
     if layout == "json":
         yield report.to_json(indent=2)
-    elif layout == "markdown":
-        yield from page.markdown(report)
     else:
         for schedule in report.schedules:
-            yield page.call(schedule)
-            rows = map(page.cells, report.of(schedule))
-            yield from as_table(page.COLUMNS, rows, page.NUMBERS)
-            yield from page.verdicts(report, schedule)
+            yield words.call(schedule)
+            rows = map(words.cells, report.of(schedule))
+            yield from as_table(words.COLUMNS, rows, words.NUMBERS)
+            yield from words.verdicts(report, schedule)
             yield ""
         versions = {finding.version for finding in report.findings}
         parts = sorted({part for version in versions for part in version.split(", ")})

@@ -1,23 +1,26 @@
-"""An audit as a page of Markdown, and the phrases that the command's table shares with it."""
+"""The page of what others compute: the audit of examples/audit.json as Markdown.
+
+python docs/audit.py    calls the peers, which takes a minute, and writes docs/audit.md
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
+from invtime import InverseTimeDecay
+from invtime.audit import Audit, Finding, audit
 from invtime.audit.peers import PEERS
-from invtime.audit.report import Audit, Finding
+from invtime.audit.words import COLUMNS, NUMBERS, call, cells, verdicts
 from invtime.audit.worker import DROPS, FIRST, SPREAD
-from invtime.spec import InverseTimeDecay
 
-COLUMNS = ("peer", "mode", "dtype", "points", "late", "early", "other bits", "ULP", "verdict")
-NUMBERS = COLUMNS[3:8]
-
-SHOWN = 5  # steps of shifted drops in a line; the JSON has more
+DOCS = Path(__file__).parent
 
 INTRO = """\
 # What others compute
 
-`invtime audit --config examples/audit.json --format markdown` wrote this page. It compares what \
+`python docs/audit.py` wrote this page. It compares what \
 people use for this schedule today with the exact values, on a CPU, over the steps {start} to \
 {last}:
 
@@ -56,59 +59,6 @@ def markdown(audit: Audit) -> Iterator[str]:
         yield from verdicts(audit, schedule)
 
 
-def call(schedule: InverseTimeDecay) -> str:
-    """The schedule as it is written in Python, without the names of its parameters."""
-    numbers = schedule.initial_learning_rate, schedule.decay_steps, schedule.decay_rate
-    staircase = ["staircase=True"] if schedule.staircase else []
-    return f"InverseTimeDecay({', '.join([*map(repr, numbers), *staircase])})"
-
-
-def cells(finding: Finding) -> list[str]:
-    """A finding under `COLUMNS`."""
-    names = [finding.peer, finding.mode]
-    if finding.skipped is not None or finding.error is not None:
-        reason = finding.skipped or finding.error
-        return [*names, "", "", "", "", "", "", f"{finding.verdict}: {reason}"]
-    drops = finding.drops
-    return [
-        *(*names, finding.dtype, str(finding.points)),
-        *(f"{count} of {drops}" if drops else "" for count in (finding.late, finding.early)),
-        *(str(finding.differing), str(finding.worst_ulp)),
-        finding.verdict,
-    ]
-
-
-def effect(finding: Finding) -> str:
-    """What an affected run had, in a phrase."""
-    if not finding.shifts:
-        return f"other rates from step {finding.far} on"
-    kinds = []
-    for late in (True, False):
-        shifts = [shift for shift in finding.shifts if shift.late is late]
-        if shifts:
-            count = finding.late if late else finding.early
-            least, most = min(shift.by for shift in shifts), max(shift.by for shift in shifts)
-            by = f"{least}" if least == most else f"{least} to {most}"
-            steps = ", ".join(str(shift.step) for shift in shifts[:SHOWN])
-            kinds.append(
-                f"{count} of {finding.drops} drops {by} step{'s' * (most > 1)} "
-                f"{'late' if late else 'early'}, at {steps}{', ...' if count > SHOWN else ''}"
-            )
-    return "; ".join(kinds)
-
-
-def verdicts(audit: Audit, schedule: InverseTimeDecay) -> Iterator[str]:
-    """A line on a schedule for each way in which runs with it had another one."""
-    ways: dict[str, list[str]] = {}
-    for finding in audit.of(schedule):
-        if finding.affected:
-            ways.setdefault(effect(finding), []).append(f"{finding.peer} {finding.mode}")
-    for way, names in ways.items():
-        yield f"Affected are runs with {', '.join(names)}: {way}"
-    if not ways:
-        yield "No run with these was affected."
-
-
 def _summary(audit: Audit) -> Iterator[list[str]]:
     for name, peer in PEERS.items():
         own = [finding for finding in audit.findings if finding.peer == name]
@@ -137,3 +87,9 @@ def _rows(
     yield f"|{'|'.join('---:' if column in numbers else '---' for column in columns)}|"
     for row in rows:
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+
+
+if __name__ == "__main__":
+    configs = json.loads((DOCS.parent / "examples" / "audit.json").read_text("utf-8"))
+    report = audit([InverseTimeDecay.from_config(config) for config in configs])
+    (DOCS / "audit.md").write_text("\n".join([*markdown(report), ""]), "utf-8")

@@ -1,0 +1,66 @@
+"""An audit in words: the rows of its table, and what affected a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from invtime.audit.report import Audit, Finding
+from invtime.spec import InverseTimeDecay
+
+COLUMNS = ("peer", "mode", "dtype", "points", "late", "early", "other bits", "ULP", "verdict")
+NUMBERS = COLUMNS[3:8]
+
+SHOWN = 5  # steps of shifted drops in a line; the JSON has more
+
+
+def call(schedule: InverseTimeDecay) -> str:
+    """The schedule as it is written in Python, without the names of its parameters."""
+    numbers = schedule.initial_learning_rate, schedule.decay_steps, schedule.decay_rate
+    staircase = ["staircase=True"] if schedule.staircase else []
+    return f"InverseTimeDecay({', '.join([*map(repr, numbers), *staircase])})"
+
+
+def cells(finding: Finding) -> list[str]:
+    """A finding under `COLUMNS`."""
+    names = [finding.peer, finding.mode]
+    if finding.skipped is not None or finding.error is not None:
+        reason = finding.skipped or finding.error
+        return [*names, "", "", "", "", "", "", f"{finding.verdict}: {reason}"]
+    drops = finding.drops
+    return [
+        *(*names, finding.dtype, str(finding.points)),
+        *(f"{count} of {drops}" if drops else "" for count in (finding.late, finding.early)),
+        *(str(finding.differing), str(finding.worst_ulp)),
+        finding.verdict,
+    ]
+
+
+def effect(finding: Finding) -> str:
+    """What an affected run had, in a phrase."""
+    if not finding.shifts:
+        return f"other rates from step {finding.far} on"
+    kinds = []
+    for late in (True, False):
+        shifts = [shift for shift in finding.shifts if shift.late is late]
+        if shifts:
+            count = finding.late if late else finding.early
+            least, most = min(shift.by for shift in shifts), max(shift.by for shift in shifts)
+            by = f"{least}" if least == most else f"{least} to {most}"
+            steps = ", ".join(str(shift.step) for shift in shifts[:SHOWN])
+            kinds.append(
+                f"{count} of {finding.drops} drops {by} step{'s' * (most > 1)} "
+                f"{'late' if late else 'early'}, at {steps}{', ...' if count > SHOWN else ''}"
+            )
+    return "; ".join(kinds)
+
+
+def verdicts(audit: Audit, schedule: InverseTimeDecay) -> Iterator[str]:
+    """A line on a schedule for each way in which runs with it had another one."""
+    ways: dict[str, list[str]] = {}
+    for finding in audit.of(schedule):
+        if finding.affected:
+            ways.setdefault(effect(finding), []).append(f"{finding.peer} {finding.mode}")
+    for way, names in ways.items():
+        yield f"Affected are runs with {', '.join(names)}: {way}"
+    if not ways:
+        yield "No run with these was affected."
