@@ -9,8 +9,8 @@ from math import ceil, floor, inf
 import numpy as np
 
 from invtime.checklog.agreement import Floats, Rates
+from invtime.reference import Reference
 from invtime.spec import InverseTimeDecay
-from invtime.verification.grid import first_step
 
 Between = tuple[float, float]
 
@@ -39,7 +39,7 @@ class Case:
         self, schedule: InverseTimeDecay, count: Callable[[int], int] = lambda n: n
     ) -> Floats:
         """The exact values of a schedule at the steps, or at what `count` makes of them."""
-        return np.array([schedule(count(n)) for n in self.steps])
+        return Reference(schedule).doubles(np.array([count(n) for n in self.steps], object))
 
     def fits(self, values: Floats, level: str) -> bool:
         """Whether every rate agrees with these values."""
@@ -78,8 +78,8 @@ class Case:
         steps = []
         for least, most in self.turns_of_rates(level):
             if self.schedule.staircase:
-                first = first_step(form, int(least)) if 0 < least < inf else least
-                last = first_step(form, int(most) + 1) - 1 if -1 < most < inf else most
+                first = form.first_step(int(least)) if 0 < least < inf else least
+                last = form.first_step(int(most) + 1) - 1 if -1 < most < inf else most
             else:
                 first, last = _up(least * form.P / form.Q), _down(most * form.P / form.Q)
             steps.append((first if least > 0 else -inf, last))

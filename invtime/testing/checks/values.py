@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from invtime import InverseTimeDecay
 from invtime.backends.base import Backend
+from invtime.reference import Steps
 from invtime.testing import strategies
 from invtime.testing.checks import cases
 from invtime.testing.checks.agreement import agree, agree_all, float_dtype, result_dtypes, widest
@@ -61,7 +62,7 @@ def check_value_bits(backend: Backend) -> None:
     agree_all(backend, cases.SCHEDULES, _near, _dtypes_of(backend))
 
 
-def _near(schedule: InverseTimeDecay) -> list[cases.Steps]:
+def _near(schedule: InverseTimeDecay) -> list[Steps]:
     return [cases.dense(), *cases.short(schedule)]
 
 
@@ -119,6 +120,6 @@ def check_any_schedule(backend: Backend) -> None:
     agrees()
 
 
-def _filled(steps: list[Any], kind: str) -> cases.Steps:
+def _filled(steps: list[Any], kind: str) -> Steps:
     """The steps in an array of one length, their last one repeated."""
     return np.array(steps + steps[-1:] * (DRAWN - len(steps)), kind)
