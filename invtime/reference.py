@@ -24,32 +24,18 @@ Mask = npt.NDArray[np.bool_]
 Steps = npt.NDArray[Any]
 
 NEAREST = 98  # the double-word form is promised where no tie is nearer than 2**-98, relatively
-# Precision -> a float step within 2**-x of a stage's boundary, relatively, may take either stage.
-BOUNDARY = {53: 50, 24: 30}
+BOUNDARY = {53: 50, 24: 30}  # precision -> how near a boundary, 2**-x, a stage may be the other
 
 
 class Format(NamedTuple):
     """A binary interchange format, by the numbers that rounding to it needs."""
 
-    width: int
-    """Bits in all."""
-    precision: int
-    """Bits of the significand, the leading one included."""
-    smallest: int
-    """The exponent of the smallest subnormal: 2**smallest."""
-    overflow: int
-    """The exponent of the first power of two that is too large."""
-
-    @property
-    def infinity(self) -> int:
-        """The bits of infinity."""
-        biased = self.overflow - self.precision - self.smallest + 2
-        return biased << (self.precision - 1)
-
-    @property
-    def nan(self) -> int:
-        """The bits that stand for every NaN."""
-        return self.infinity | 1 << (self.precision - 2)
+    width: int  # bits in all
+    precision: int  # bits of the significand, the leading one included
+    smallest: int  # the exponent of the smallest subnormal, 2**smallest
+    overflow: int  # the exponent of the first power of two that is too large
+    infinity: int  # its bits
+    nan: int  # the bits that stand for every NaN
 
     @property
     def smallest_normal(self) -> int:
@@ -62,10 +48,10 @@ class Format(NamedTuple):
 
 
 FORMATS = {
-    "float64": Format(64, 53, -1074, 1024),
-    "float32": Format(32, 24, -149, 128),
-    "float16": Format(16, 11, -24, 16),
-    "bfloat16": Format(16, 8, -133, 128),
+    "float64": Format(64, 53, -1074, 1024, 0x7FF0000000000000, 0x7FF8000000000000),
+    "float32": Format(32, 24, -149, 128, 0x7F800000, 0x7FC00000),
+    "float16": Format(16, 11, -24, 16, 0x7C00, 0x7E00),
+    "bfloat16": Format(16, 8, -133, 128, 0x7F80, 0x7FC0),
 }
 
 # What a value is rounded to on its way to a dtype, from the exact value on.
@@ -75,9 +61,6 @@ CHAINS = {
     "float16": ("float64", "float32", "float16"),
     "bfloat16": ("float64", "float32", "bfloat16"),
 }
-
-
-# -- one number ----------------------------------------------------------------------------
 
 
 def exact_number(parameter: int | float) -> Fraction:
@@ -92,10 +75,7 @@ def exact_number(parameter: int | float) -> Fraction:
 
 
 def _divided(n: int, d: int, precision: int, smallest: int) -> tuple[int, int, int, int]:
-    """q, r, e, u: n / d > 0 is (q + r / e) * 2**u, with `precision` bits in q.
-
-    There are fewer where 2**u is the smallest unit.
-    """
+    """q, r, e, u: n / d > 0 is (q + r / e) * 2**u, with `precision` bits in q if u > smallest."""
     magnitude = n.bit_length() - d.bit_length()
     if n << max(0, -magnitude) < d << max(0, magnitude):
         magnitude -= 1  # now 2**magnitude <= n / d < 2**(magnitude + 1)
@@ -166,9 +146,6 @@ def near_tie(n: int, d: int) -> bool:
     return distance << NEAREST < halves * divisor + rest
 
 
-# -- arrays --------------------------------------------------------------------------------
-
-
 def bits_of_array(array: Any, dtype: str) -> Bits:
     """The bits of a NumPy array of `dtype`; bfloat16 may come widened to float32."""
     array = np.asarray(array)
@@ -232,9 +209,6 @@ def _between(doubles: Floats, found: Bits, dtype: str, precision: int) -> Mask:
         below, above = np.nextafter(words, kind(0)), np.nextafter(words, kind(inf))
     low, high = (rounded(end.astype(np.float64), dtype) for end in (below, above))
     return np.asarray((low <= found) & (found <= high))
-
-
-# -- a schedule ----------------------------------------------------------------------------
 
 
 class Reference:
@@ -349,6 +323,8 @@ class Truth:
         self.steps = np.ravel(steps)
         self.doubles = reference.doubles(self.steps)
         self._bits: dict[str, Bits] = {}
+        period, decay = reference.period, reference.decay
+        self._past_binary32 = max(period, decay / period) >= 2**96
 
     def bits(self, dtype: str) -> Bits:
         """The bits of the values, rounded along the chain to `dtype`."""
@@ -367,7 +343,8 @@ class Truth:
           (precision 24) every float32 may be one. Either is rounded on along the chain.
         - A float step that is no whole number may have the value, or a neighbour, of either
           stage where it lies within 2**-50 (2**-30) of a boundary of fractional `decay_steps`.
-        - A staircase may have any value from stage 2**63 on.
+        - Any value may stand from stage 2**63 of a staircase on, and without binary64 at a
+          float step below 2**-60, or where S or R / S is 2**96 or more: binary32 ends there.
 
         Args:
             found: the bits of a backend's results, one for each step.
@@ -387,6 +364,8 @@ class Truth:
             tied = beside & exact
             beside &= ~exact & finite
             beside[tied] = self.reference.near_ties(steps[tied])
+        elif steps.dtype.kind == "f":
+            beside |= (steps > 0) & finite & (self._past_binary32 | (steps < 2.0**-60))
         if self.reference.staircase:
             unbounded = self.reference.first_step(2**63)
             beside |= finite & np.array([n >= unbounded for n in steps.tolist()], np.bool_)

@@ -320,6 +320,17 @@ def test_without_binary64_every_value_may_be_one_float32_ulp_off():
     assert off_by(SLOPE, [0, 1000], 1, "float16", 24) == [False, False]
 
 
+def test_without_binary64_float_steps_past_its_range_are_open():
+    """As the page on the numerics says; integer steps are not, and no step is with binary64."""
+    steep, long = InverseTimeDecay(1, 2e-52, 1, staircase=True), InverseTimeDecay(1, 1e30, 1)
+    for schedule, step in ((steep, 1e-40), (long, 0.5), (SLOPE, 2.0**-61)):
+        assert off_by(schedule, [step], 2, "float32", 24) == [True]
+        assert off_by(schedule, [step], 2, "float32") == [False], schedule
+    assert off_by(long, [1], 2, "float32", 24) == [False]
+    assert off_by(steep, [-0.5, 0.0, inf], 2, "float32", 24) == [False] * 3
+    assert off_by(SLOPE, [2.0**-60], 2, "float32", 24) == [False]
+
+
 def test_a_neighbour_is_allowed_next_to_a_tie():
     draw = random.Random(3)
     for wanted in (96, 97, 98, 99, 100, 104):

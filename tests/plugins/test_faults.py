@@ -14,10 +14,13 @@ os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 import numpy as np
 import pytest
 
+import invtime
+from invtime import InverseTimeDecay, registry
 from invtime.backends.base import Backend
 from invtime.backends.numpy import NumpyBackend
 from invtime.testing import CHECKS, parametrize_with_checks
-from invtime.testing.checks import law_of
+from invtime.testing.checks import cases, law_of
+from invtime.verification import verify
 
 
 class Sound(NumpyBackend):
@@ -646,6 +649,41 @@ def test_the_kit_catches(fault):
     assert law.strip() == law_of(CHECKS[fault.check])
     assert heading == "smallest example:"
     assert fault.says in "\n".join(example), message
+
+
+# What `verify` does not ask: a Python number, an empty array, another type of step, a derivative,
+# a device that is none, a second call, a thread, the primitives one by one.
+NOT_OF_VALUES = {
+    *("numbers", "constants", "not_numbers", "kept_values", "shape", "dtype", "pure", "threads"),
+    *("absent_device", "device", "announcement", "lazy_import", "retracing"),
+    *("gradient", "second_gradient", "choose", "head", "conversions"),
+}
+VALUE_FAULTS = [
+    fault for fault in FAULTS if fault.check not in NOT_OF_VALUES and fault.make is not EagerLast
+]
+ASKED = (
+    cases.STAIRS,
+    cases.LONG,
+    cases.FRACTIONAL,
+    InverseTimeDecay(0.1, 2.5, 0.5, staircase=True),
+    InverseTimeDecay(0.3, 41, 0, staircase=True),
+)
+
+
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype:UserWarning")  # the x64 leak
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of faults that overflow
+@pytest.mark.parametrize("fault", VALUE_FAULTS, ids=lambda fault: fault.words)
+def test_verify_sees_it_too(fault, monkeypatch):
+    """What the kit catches by a value, `verify` judges not ok at one of a few schedules."""
+    pytest.importorskip(fault.needs, exc_type=ImportError)
+    backend = fault.make()
+    backend.name = "faulty"
+    info = invtime.BackendInfo("faulty", ("numpy",), "no:where", "-")
+    announced = registry.Announced(info, "tests")
+    monkeypatch.setitem(registry.default.plugins.announced, "faulty", announced)
+    monkeypatch.setattr(registry.default._backends, "faulty", backend, raising=False)
+    reports = (verify(schedule, backends=["faulty"], steps=300) for schedule in ASKED)
+    assert not all(report.ok for report in reports)
 
 
 def test_every_check_catches_something():
