@@ -229,9 +229,11 @@ class Reference:
         self.staircase = bool(schedule.staircase)
         # L / (1 + k * t) = a / (b + c * t), t the step, or the stage of a staircase
         k = self.decay if self.staircase else self.decay / self.period
-        self._a = self.initial.numerator * k.denominator
-        self._b = self.initial.denominator * k.denominator
-        self._c = self.initial.denominator * k.numerator
+        a = self.initial.numerator * k.denominator
+        b = self.initial.denominator * k.denominator
+        c = self.initial.denominator * k.numerator
+        common = gcd(a, b, c)
+        self._a, self._b, self._c = a // common, b // common, c // common
 
     def exact(self, step: Any) -> Fraction | None:
         """v(step) at an int or a float of any kind; None for NaN."""
@@ -267,8 +269,7 @@ class Reference:
 
         On its two sides the values are computed in two ways, so both want testing, each alone.
         """
-        common = gcd(self._a, self._b, self._c)
-        a, b, c = self._a // common, self._b // common, self._c // common
+        a, b, c = self._a, self._b, self._c
         if max(a, b) > 2**53:
             return -1
         if c == 0:
@@ -294,7 +295,11 @@ class Reference:
     def near_ties(self, steps: Steps) -> list[bool]:
         """Whether the value at each of these whole steps lies within 2**-98 of a tie."""
         a, b, c = self._a, self._b, self._c
-        return [near_tie(a, b + c * t) for t in self._turns(_widened(steps))]
+        turns = self._turns(_widened(steps))
+        # a / d with a < 2**53 is no tie, and lies further than 2**-54 / d of itself from any.
+        if a < 2**53 and b + c * max(turns, default=0) <= 2 ** (NEAREST - 54):
+            return [False] * len(turns)
+        return [near_tie(a, b + c * t) for t in turns]
 
     def _turns(self, steps: Steps) -> list[int]:
         """Whole steps, or their stages; before the start the step counts as 0."""

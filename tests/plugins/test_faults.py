@@ -516,7 +516,7 @@ FAULTS = [
     Fault("each stage one step late", OneStageLate, "staircase_boundaries", "step      1,"),
     Fault("steps through float32", StepsThroughFloat32, "huge_steps", "step      16777217,"),
     Fault("int64 steps through binary64", StepsThroughBinary64, "huge_steps", "int64"),
-    Fault("a constant staircase is NaN", NoConstantStairs, "any_schedule", "decay_rate=0, stair"),
+    Fault("a constant staircase is NaN", NoConstantStairs, "any_schedule", "(1 + 0 * floor"),
     Fault("a negative step is not held at the start", NotHeldAtTheStart, "before_the_start", "-1,"),
     Fault("float steps truncated", TruncatedFloats, "float_steps", "step      0.1,"),
     Fault("NaN just short of a stage", NanAtABoundary, "float_steps", "step      0.3,"),
