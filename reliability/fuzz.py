@@ -29,7 +29,7 @@ with atheris.instrument_imports(include=["invtime", "tensorboard.backend"]):
     from invtime.checklog import Log, LogError, diagnose, read
     from invtime.dialects import DIALECTS, from_dialect, to_dialect
 from invtime.config import ENVELOPE, KEYS
-from invtime.testing.oracle import Reference
+from invtime.reference import Reference
 
 logging.getLogger("tensorboard").setLevel(logging.CRITICAL)  # it says what it skips
 

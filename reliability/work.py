@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from invtime import InverseTimeDecay, registry
-from invtime.testing.oracle import Reference, bits_of_array
+from invtime.reference import Reference, bits_of_array
 
 DTYPES = ("float64", "float32", "float16")
 RATES = (0.1, 3e-4, 1, 0.05, 1 / 3, 1e-7)

@@ -19,7 +19,7 @@ from invtime.audit.compare import Comparison
 from invtime.audit.peers import PEERS, Mode, Peer
 from invtime.audit.words import call
 from invtime.audit.worker import CHUNK, find
-from invtime.testing.oracle import values
+from invtime.reference import values
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "audit.md"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from invtime import ConfigError, InverseTimeDecay
 from invtime.dialects import DIALECTS, from_dialect, to_code, to_dialect
-from invtime.testing.oracle import Reference, as_written
+from invtime.reference import Reference, exact_number
 from invtime.testing.strategies import decimals, schedules
 
 CONTINUOUS = InverseTimeDecay(0.1, 1000, 0.5)
@@ -51,7 +51,7 @@ WITH_GAMMA = {"keras-legacy": "decay", "paddle": "gamma"}
 def exact(dialect, parameters, step):
     """What the formula gives for the parameters as they are written."""
     numbers = {
-        key: value if isinstance(value, bool | str) else as_written(value)
+        key: value if isinstance(value, bool | str) else exact_number(value)
         for key, value in parameters.items()
     }
     return FORMULAS[dialect](SimpleNamespace(**numbers), Fraction(step))
@@ -92,7 +92,7 @@ def test_a_quotient_is_refused_only_where_no_number_means_it(dialect, schedule):
     reference = Reference(schedule)
     slope = reference.decay / reference.period
     nearest = slope.numerator / slope.denominator
-    if as_written(nearest) == slope:
+    if exact_number(nearest) == slope:
         assert to_dialect(dialect, schedule)[WITH_GAMMA[dialect]] == nearest
     else:
         with pytest.raises(ConfigError, match=re.escape(f"nearest, {nearest!r}, is off by")):

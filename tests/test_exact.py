@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from invtime import InverseTimeDecay, doubleword, registry
+from invtime.reference import Reference, values
 from invtime.stage import stage_index, stage_remainder
-from invtime.testing.oracle import last_exact_step, values
 
 # Long and short, below one step and above, a P of up to 17 digits.
 PERIODS = [0.3, 7.7, 1234.5, 0.0007, 2.718281828459045, 31.41592653589793, 99999.99999999999]
@@ -82,7 +82,7 @@ def test_a_float_just_short_of_the_first_stage(rate):
 )
 def test_just_past_the_last_exact_step(schedule):
     """Where B + C * t no longer fits, a plain division has wrong bits in a quarter of the steps."""
-    last = last_exact_step(schedule)
+    last = Reference(schedule).last_exact_step()
     steps = np.arange(last - 50, last + 200)
     expected = values(schedule, steps.tolist())
     assert schedule(steps).tolist() == expected
@@ -99,7 +99,7 @@ def test_the_first_steps_on_the_host(period):
 def test_plateaus_up_to_the_last_exact_step(period):
     """A product with 1 / P reaches the stage up to 2**51 only, and the exact form farther."""
     schedule = InverseTimeDecay(1, period, 1, staircase=True)
-    steps = boundaries(schedule.form, min(2**63 - 1, last_exact_step(schedule)))
+    steps = boundaries(schedule.form, Reference(schedule).last_exact_step())
     if period in (5, 13):  # 1 / P is rounded up: the first steps to come out a stage too late
         steps += [k * period - 1 for k in range(2**52 // period - 20, 2**52 // period)]
     expected = values(schedule, steps)

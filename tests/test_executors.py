@@ -18,7 +18,7 @@ import pytest
 import invtime
 from invtime import registry
 from invtime.registry import Registry
-from invtime.verification import runner, sweep, verify
+from invtime.verification import runner, sweep, to_junit, verify
 from invtime.verification.grid import CHUNK
 
 SCHEDULE = invtime.InverseTimeDecay(0.1, 1000, 0.5)
@@ -247,7 +247,7 @@ def test_what_is_lost_each_time_is_reported(lose, reason):
         assert re.search(reason, run.error)
     found = json.loads(report.to_json())["runs"][0]
     assert found["points"] < found["asked"]
-    assert "were lost" in report.to_junit()
+    assert "were lost" in to_junit(report)
 
 
 def test_a_worker_that_is_silent_is_reported():

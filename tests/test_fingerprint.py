@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invtime import ConfigError, InverseTimeDecay, PlacementError, fingerprint
-from invtime.testing.oracle import FORMATS, Reference, as_written
+from invtime.reference import FORMATS, Reference, exact_number
 from invtime.testing.strategies import decimals, schedules
 
 VECTORS = json.loads(
@@ -31,7 +31,7 @@ def digest(data: bytes) -> str:
 def text_of(schedule) -> str:
     """Steps 1 to 3 of the page."""
     keys = ("initial_learning_rate", "decay_rate", "decay_steps")
-    rate, decay, period = (as_written(getattr(schedule, key)) for key in keys)
+    rate, decay, period = (exact_number(getattr(schedule, key)) for key in keys)
     p, q = period.numerator, period.denominator
     a, b, c = (
         rate.numerator * decay.denominator,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from invtime import ConfigError, InverseTimeDecay
 from invtime.decimals import shortest_decimal as number_of
-from invtime.testing.oracle import Reference, as_written
+from invtime.reference import Reference, exact_number
 from invtime.testing.strategies import decimals, schedules
 
 CONTINUOUS = InverseTimeDecay(0.1, 1000, 0.5)
@@ -46,7 +46,7 @@ def test_step_for(schedule, lr, step):
 @given(schedules(), decimals() | st.floats(1e-60, 1e60))
 def test_step_for_is_the_first_step_at_or_below_the_rate(schedule, lr):
     """v(n) <= lr < v(n - 1), in exact arithmetic; None only where no step gets there."""
-    reference, rate = Reference(schedule), as_written(lr)
+    reference, rate = Reference(schedule), exact_number(lr)
     step = schedule.step_for(lr)
     if step is None:
         assert reference.decay == 0
@@ -84,7 +84,7 @@ def test_a_rate_that_is_none_is_refused(lr):
 def test_endpoints_that_are_met(endpoints, steps, rate):
     schedule = InverseTimeDecay.from_endpoints(*endpoints)
     assert schedule.decay_rate / schedule.decay_steps == rate / steps
-    assert Reference(schedule).exact(endpoints[2]) == as_written(endpoints[1])
+    assert Reference(schedule).exact(endpoints[2]) == exact_number(endpoints[1])
     assert schedule(0) == endpoints[0]
     assert schedule(endpoints[2]) == endpoints[1]
 
@@ -100,9 +100,9 @@ def test_endpoints_are_met_exactly_or_refused(start, end, steps, staircase, data
     """v(0) = start and v(steps) = end. Short continuous ones are always met."""
     end, start = sorted((start, end))
     period = data.draw(st.just(steps) | decimals()) if staircase else None
-    reach = as_written(steps) // as_written(period) if staircase else 1
+    reach = exact_number(steps) // exact_number(period) if staircase else 1
     assume(reach)
-    needed = (as_written(start) / as_written(end) - 1) / reach
+    needed = (exact_number(start) / exact_number(end) - 1) / reach
     options = {"decay_steps": period, "staircase": staircase}
     if staircase and number_of(needed) is None:
         with pytest.raises(ConfigError, match="off by"):
@@ -110,11 +110,11 @@ def test_endpoints_are_met_exactly_or_refused(start, end, steps, staircase, data
         return
     schedule = InverseTimeDecay.from_endpoints(start, end, steps, **options)
     reference = Reference(schedule)
-    at = reference.initial / (1 + reference.decay * (as_written(steps) / reference.period))
+    at = reference.initial / (1 + reference.decay * (exact_number(steps) / reference.period))
     if staircase:
-        at = reference.initial / (1 + reference.decay * (as_written(steps) // reference.period))
-    assert at == as_written(end)
-    assert reference.initial == as_written(start)
+        at = reference.initial / (1 + reference.decay * (exact_number(steps) // reference.period))
+    assert at == exact_number(end)
+    assert reference.initial == exact_number(start)
     assert schedule.staircase is staircase
 
 

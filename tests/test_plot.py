@@ -14,8 +14,7 @@ import pytest
 
 import invtime
 from invtime import plotting
-from invtime.verification import verify
-from invtime.verification.report import Distance, Report, Run
+from invtime.verification import Distance, Report, Run, plot, verify
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("agg")
@@ -209,7 +208,7 @@ def report_of(*profiles):
 
 
 def test_a_report_that_agrees_is_a_line_at_0():
-    ax = verify(SCHEDULE, backends=["numpy"], dtypes=["float64", "float32"], steps=500).plot()
+    ax = plot(verify(SCHEDULE, backends=["numpy"], dtypes=["float64", "float32"], steps=500))
     (line,) = ax.get_lines()
     assert list(line.get_xdata()) == [0, 500]
     assert list(line.get_ydata()) == [0, 0]
@@ -222,7 +221,7 @@ def test_a_report_that_agrees_is_a_line_at_0():
 def test_a_report_shows_mismatches_by_run_and_what_is_allowed_in_grey():
     wrong = [Distance(-5, 2, False), Distance(7, 3, False), Distance(10**12, 2**60, False)]
     allowed = [Distance(0.5, 1, True), Distance(1e300, 1, True)]
-    ax = report_of(wrong + allowed, allowed, [], [Distance(9, 1, False)]).plot()
+    ax = plot(report_of(wrong + allowed, allowed, [], [Distance(9, 1, False)]))
     base, grey, first, second = ax.get_lines()
     assert base.get_label() == "0 ULP: 2 of 4 runs have no mismatch"
     assert list(base.get_xdata()) == [-5, 10**12]
@@ -236,7 +235,7 @@ def test_a_report_shows_mismatches_by_run_and_what_is_allowed_in_grey():
 
 def test_a_report_names_no_more_runs_than_a_legend_can_hold(tmp_path):
     figure, ax = plotting.figure()
-    report_of(*([Distance(9 + i, 1, False)] for i in range(60))).plot(ax)
+    plot(report_of(*([Distance(9 + i, 1, False)] for i in range(60))), ax)
     plotting.save(figure, tmp_path / "a.png")
     assert ax.get_window_extent().height > figure.bbox.height / 3
     labels = [line.get_label() for line in ax.get_lines()]

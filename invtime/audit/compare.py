@@ -8,10 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from invtime.audit.report import FAR, Shift
+from invtime.reference import Reference, bits_of_array, rounded, ulp_distances
 from invtime.spec import InverseTimeDecay
-from invtime.verification import bits
-from invtime.verification.expected import TrueValues
-from invtime.verification.grid import first_step
 
 LISTED = 1000  # shifts that are kept
 
@@ -31,7 +29,7 @@ class Comparison:
     def __init__(self, schedule: InverseTimeDecay, dtype: str) -> None:
         self.dtype = dtype
         self._form = schedule.form
-        self._values = TrueValues(schedule)
+        self._reference = Reference(schedule)
         self._rate, self._decay = schedule(0), float(schedule.decay_rate)
         self._unit = 2.0**-23 if dtype == "float32" else 2.0**-52
         self._staircase = schedule.staircase and schedule.decay_rate > 0
@@ -41,8 +39,8 @@ class Comparison:
 
     def add(self, steps: npt.NDArray[np.int64], found: npt.NDArray[Any]) -> None:
         """Compare the rates found at these steps, in ascending order within a call."""
-        exact = self._values.at(steps)
-        distance = bits.distance(bits.ranks(found, self.dtype), bits.round_to(exact, self.dtype))
+        exact = rounded(self._reference.doubles(steps), self.dtype)
+        distance = ulp_distances(bits_of_array(found, self.dtype), exact, self.dtype)
         elsewhere = self._elsewhere(steps, found, distance)
         off = (distance > 0) & ~elsewhere
         self.points += steps.size
@@ -82,11 +80,11 @@ class Comparison:
 
     def stage(self, step: int) -> int:
         """The plateau of a step, from 0."""
-        return max(step, 0) * self._form.Q // self._form.P
+        return self._form.stage(step)
 
     def drop(self, stage: int) -> int:
         """The step at which a plateau begins."""
-        return first_step(self._form, stage)
+        return self._form.first_step(stage)
 
     def extremes(self) -> list[tuple[int, bool, int]]:
         """Each shifted drop: its stage, whether it is late, and the step furthest from it."""

@@ -9,6 +9,7 @@ from math import ceil, floor, inf
 import numpy as np
 
 from invtime.checklog.agreement import Floats, Rates
+from invtime.reference import Reference
 from invtime.spec import InverseTimeDecay
 
 Between = tuple[float, float]
@@ -38,7 +39,7 @@ class Case:
         self, schedule: InverseTimeDecay, count: Callable[[int], int] = lambda n: n
     ) -> Floats:
         """The exact values of a schedule at the steps, or at what `count` makes of them."""
-        return np.array([schedule(count(n)) for n in self.steps])
+        return Reference(schedule).doubles(np.array([count(n) for n in self.steps], object))
 
     def fits(self, values: Floats, level: str) -> bool:
         """Whether every rate agrees with these values."""

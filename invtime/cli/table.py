@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
+from fractions import Fraction
 from math import isfinite
 from typing import Annotated
 
@@ -86,11 +87,9 @@ def _rounding(dtype: str) -> Callable[[float], float]:
     """From the binary64 rate to the rate in `dtype`, as a Python float."""
     if dtype == "float64":
         return float
-    import numpy as np
+    from invtime.reference import chained, float_of_bits
 
-    from invtime.verification import bits
-
-    return lambda rate: bits.value(int(bits.round_to(np.array([rate]), dtype)[0]), dtype)
+    return lambda rate: float_of_bits(chained(Fraction(rate), dtype), dtype)
 
 
 def _lines(steps: Sequence[int | float], rows: Iterable[Row], layout: Layout) -> Iterator[str]:

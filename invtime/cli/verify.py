@@ -96,10 +96,10 @@ def verify(
                 progress=progress,
             )
         if junit is not None:
-            junit.write_text(report.to_junit(), "utf-8")
+            junit.write_text(verification.to_junit(report), "utf-8")
         if plot is not None:
             drawn, ax = plotting.figure()
-            report.plot(ax)
+            verification.plot(report, ax)
             plotting.save(drawn, plot)
     emit([report.to_json(indent=2)] if layout is Format.JSON else _lines(report))
     raise typer.Exit(0 if report.ok else 1)

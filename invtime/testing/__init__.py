@@ -10,12 +10,7 @@ or, without a file, `pytest --invtime-backend=numpy`. And what the checks are ma
 
     checks      the laws, `CHECKS` by name
     kit         the laws in pytest, with waivers
-    oracle      the true value, by fractions and integers alone
-    bulk        the same for millions of steps
     strategies  Hypothesis strategies for schedules and steps
-    midpoints   schedules whose value nearly ties between two doubles
-    modes       every usable backend, eager and compiled, as functions to bits
-    hostile     a backend whose compiler takes every liberty that real ones take
 
 `pip install "invtime[testing]"` brings pytest and Hypothesis. Every name here is imported when
 it is used, for pytest loads this package in every session.
@@ -25,9 +20,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from invtime.reference import Reference, ulp_distance
     from invtime.testing.checks import CHECKS
     from invtime.testing.kit import parametrize_with_checks
-    from invtime.testing.oracle import Reference, ulp_distance
     from invtime.testing.strategies import float_steps, schedules, steps
 
 __all__ = [
@@ -41,21 +36,22 @@ __all__ = [
 ]
 
 _LAZY = {
-    "CHECKS": "checks",
-    "Reference": "oracle",
-    "float_steps": "strategies",
-    "parametrize_with_checks": "kit",
-    "schedules": "strategies",
-    "steps": "strategies",
-    "ulp_distance": "oracle",
+    "CHECKS": "invtime.testing.checks",
+    "Reference": "invtime.reference",
+    "float_steps": "invtime.testing.strategies",
+    "parametrize_with_checks": "invtime.testing.kit",
+    "schedules": "invtime.testing.strategies",
+    "steps": "invtime.testing.strategies",
+    "ulp_distance": "invtime.reference",
 }
 
 
 def __getattr__(name: str) -> Any:
-    module = "checks" if name.startswith("check_") else _LAZY.get(name)
-    if module is None:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    check = None
+    if name.startswith("check_"):
+        check = import_module("invtime.testing.checks").CHECKS.get(name.removeprefix("check_"))
+    if check is None:
         raise AttributeError(f"module 'invtime.testing' has no attribute {name!r}")
-    try:
-        return getattr(import_module(f"invtime.testing.{module}"), name)
-    except AttributeError:
-        raise AttributeError(f"module 'invtime.testing' has no attribute {name!r}") from None
+    return check

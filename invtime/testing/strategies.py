@@ -10,10 +10,12 @@ from fractions import Fraction
 from math import inf, nan, nextafter
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from hypothesis import strategies as st
 
 from invtime import InverseTimeDecay
-from invtime.testing.oracle import FORMATS, Reference, fraction_of_bits, last_exact_step
+from invtime.reference import FORMATS, Reference, fraction_of_bits
 
 SMALLEST, LARGEST = 1e-60, 1e60
 
@@ -99,7 +101,7 @@ def landmarks(schedule: Any) -> list[int]:
     for stage in (1, 2, 3, 10, 1000, 10**6, 2**31, 2**53):
         first = reference.first_step(stage)
         found.update((first - 1, first, first + 1))
-    last = last_exact_step(schedule)
+    last = reference.last_exact_step()
     found.update((last - 1, last, last + 1))
     return sorted(n for n in found if -(2**63) <= n < 2**63)
 
@@ -163,3 +165,38 @@ def float_steps(schedule: Any) -> st.SearchStrategy[float]:
     near |= float_boundaries(schedule)
     special = st.sampled_from((*SPECIAL_FLOATS, *far_steps(schedule)))
     return whole_float_steps(schedule) | near | fractional | special | st.floats()
+
+
+# -- arrays of steps for tests in bulk -----------------------------------------------------
+
+
+def bulk_steps(
+    schedule: Any, count: int, seed: int, highest: int = 2**63 - 1
+) -> npt.NDArray[np.int64]:
+    """`count` steps up to `highest`: two thirds beside a stage's start, the rest anywhere.
+
+    Both are drawn with every bit length equally likely; a few are negative.
+    """
+    random = np.random.default_rng(seed)
+    reference = Reference(schedule)
+    longest = max(reference.stage(highest).bit_length(), 1)
+    stages = _any_length(random, count, min(longest, 63))
+    firsts = (reference.first_step(int(k)) for k in stages)
+    offsets = random.integers(-1, 2, count).tolist()
+    near = [min(n + o, highest) for n, o in zip(firsts, offsets, strict=True)]
+    anywhere = np.minimum(_any_length(random, count, max(highest.bit_length(), 1)), highest)
+    return np.where(random.integers(3, size=count) > 0, np.array(near, np.int64), anywhere)
+
+
+def bulk_arrays(schedule: Any, count: int, seed: int) -> list[npt.NDArray[np.int64]]:
+    """Two arrays of steps: one that the exact form can serve whole, and one from all of int64."""
+    last = Reference(schedule).last_exact_step()
+    short = bulk_steps(schedule, count // 2, seed, last) if last >= 0 else None
+    whole = bulk_steps(schedule, count - count // 2, seed)
+    return [whole] if short is None else [short, whole]
+
+
+def _any_length(random: np.random.Generator, count: int, longest: int) -> npt.NDArray[np.int64]:
+    """Integers of up to `longest` bits, every length equally likely."""
+    drawn = random.integers(2**63, size=count)
+    return drawn >> random.integers(63 - longest, 63, count)

@@ -10,24 +10,18 @@ For each dtype there are two parts, cut into pieces, and those into chunks of at
 
 The parts stay apart because frameworks choose between the exact and the compensated form
 for an array as a whole: the first part sees the one, the second nearly always the other.
-
-What the contract leaves open is left out: a staircase at stage 2**63 and later, and its
-float steps within 2**-50 of a boundary that is not an integer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
-from math import inf, isfinite, nan, nextafter
-from typing import Any, NamedTuple
+from math import inf, nan, nextafter
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from invtime.form import Form
-
-Steps = npt.NDArray[Any]
+from invtime.reference import Steps
 
 CHUNK = 2**14
 
@@ -70,7 +64,7 @@ class Grid:
     """
 
     def __init__(self, form: Form, last: int) -> None:
-        last = min(last, last_defined_step(form))
+        last = min(last, 2**63 - 1)
         whole = _whole_edges(form, last)
         self._stops = {dtype: min(last, _largest_step(dtype)) + 1 for dtype in DTYPES}
         self._edges = {
@@ -95,37 +89,14 @@ class Grid:
                 yield np.arange(start, stop, dtype=np.int64).astype(piece.dtype)
 
 
-def first_step(form: Form, stage: int) -> int:
-    """The first integer step n with floor(n / decay_steps) = stage."""
-    return -(-stage * form.P // form.Q)
-
-
-def last_defined_step(form: Form) -> int:
-    """The last int64 step whose stage is below 2**63, as the contract wants it."""
-    if not form.staircase:
-        return 2**63 - 1
-    return min(2**63 - 1, first_step(form, 2**63) - 1)
-
-
-def is_defined(form: Form, step: float) -> bool:
-    """Whether the contract says what a staircase gives at this float step."""
-    if not form.staircase or not isfinite(step) or step <= 0:
-        return True
-    stage = Fraction(step) * form.Q / form.P
-    if stage >= 2**63:
-        return False
-    return form.Q == 1 or step.is_integer() or abs(stage - round(stage)) > stage / 2**50
-
-
 def _whole_edges(form: Form, last: int) -> list[int]:
     powers = [2**k for k in range(64)]
     anchors = {0, last, form.last_exact_step(53), form.last_exact_step(24), *powers}
     for anchor in tuple(anchors):
-        stage = anchor * form.Q // form.P
-        anchors.update(first_step(form, stage + j) for j in (-1, 0, 1, 2))
-    anchors.update(first_step(form, stage) for stage in powers)
+        anchors.update(form.first_step(form.stage(anchor) + j) for j in (-1, 0, 1, 2))
+    anchors.update(form.first_step(stage) for stage in powers)
     steps = {sign * (n + j) for n in anchors for j in (-1, 0, 1) for sign in (1, -1)}
-    return sorted(n for n in steps if -(2**63) <= n <= last_defined_step(form))
+    return sorted(n for n in steps if -(2**63) <= n < 2**63)
 
 
 def _fitting(steps: list[int], dtype: str) -> Steps:
@@ -136,8 +107,7 @@ def _fitting(steps: list[int], dtype: str) -> Steps:
 def _float_edges(form: Form, whole: list[int], dtype: str) -> Steps:
     with np.errstate(over="ignore", under="ignore"):
         found = np.unique(np.array([*map(float, whole), *_fractions(form)]).astype(dtype))
-        found = np.concatenate([found, np.array(SPECIAL).astype(dtype)])
-    return found[[is_defined(form, step) for step in found.tolist()]]
+        return np.concatenate([found, np.array(SPECIAL).astype(dtype)])
 
 
 def _is_float(dtype: str) -> bool:
@@ -155,5 +125,5 @@ def _fractions(form: Form) -> Iterable[float]:
     for n in range(256):
         yield from (n + part for part in (0.1, 0.5, 0.9))
     for stage in range(1, 64):
-        boundary = float(first_step(form, stage))
-        yield from (nextafter(boundary, 0), nextafter(boundary, inf))
+        for start in (float(form.first_step(stage)), stage * form.P / form.Q):
+            yield from (nextafter(start, 0), start, nextafter(start, inf))

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-if TYPE_CHECKING:
-    from invtime.verification.report import Report, Run
+from invtime.verification.report import Report, Run
 
 # What XML 1.0 has no way to write, such as the escape codes in a framework's message.
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def to_junit(report: Report) -> str:
-    """One test suite: a case for each run and each missing backend."""
+    """The report as JUnit XML, which CI systems read: a case for each run and missing backend.
+
+    A mismatch is a failure, a run that ended early an error. What was not compared, for its
+    dtype or for a backend that is missing, is skipped.
+    """
     suite = ET.Element("testsuite", name="invtime verify")
     properties = ET.SubElement(suite, "properties")
     for name, text in (

@@ -7,20 +7,21 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from invtime import plotting
+from invtime.verification.report import Distance, Report, Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from invtime.verification.report import Distance, Report, Run
-
 MARKERS = "ov^s<D>p"  # each of the first wrong runs has one; the others share a plus
 
 
-def draw(report: Report, ax: Axes | None = None) -> Axes:
-    """Draw the profiles of the runs.
+def plot(report: Report, ax: Axes | None = None) -> Axes:
+    """Draw the distances in ULP by step, on `ax` or on pyplot's current axes.
 
     The runs with a mismatch have a colour each; what the contract allows is grey. The axis
     goes as far as the consecutive steps and the mismatches do.
+
+    Raises ImportError where matplotlib is not installed.
     """
     ax = plotting.axes(ax)
     compared = [run for run in report.runs if run.points]

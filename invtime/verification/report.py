@@ -1,15 +1,12 @@
-"""The outcome of a verification: plain frozen data, its JSON, its JUnit XML, its picture."""
+"""The outcome of a verification: plain frozen data, and its JSON."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from invtime.spec import InverseTimeDecay
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,25 +117,6 @@ class Report:
             "missing": [asdict(missing) for missing in self.missing],
         }
         return json.dumps(report, indent=indent, allow_nan=False)
-
-    def to_junit(self) -> str:
-        """The report as JUnit XML, which CI systems read: each run is a test case.
-
-        A mismatch is a failure, a run that ended early an error. What was not compared, for
-        its dtype or for a backend that is missing, is skipped.
-        """
-        from invtime.verification.junit import to_junit
-
-        return to_junit(self)
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the distances in ULP by step, on `ax` or on pyplot's current axes.
-
-        Raises ImportError where matplotlib is not installed.
-        """
-        from invtime.verification.picture import draw
-
-        return draw(self, ax)
 
 
 def _plain(run: Run) -> dict[str, Any]:

@@ -14,12 +14,11 @@ from contextlib import closing
 
 from invtime.errors import ConfigError, InvTimeError
 from invtime.spec import InverseTimeDecay
-from invtime.verification.account import Account
-from invtime.verification.evaluation import Outcome
 from invtime.verification.grid import CHUNK, Piece
 from invtime.verification.report import Report
 from invtime.verification.selection import Place, load, select
 from invtime.verification.sweep import Job, Sweep, compare
+from invtime.verification.tally import Account, Outcome
 
 PIECE = 64 * CHUNK  # steps that are handed out at a time: about a second's work
 AHEAD = 128  # pieces in work on an executor, ahead of the one that is counted

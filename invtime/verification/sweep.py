@@ -1,4 +1,4 @@
-"""The work of one process: pieces of the grid, each compared in every place.
+"""The work of one process: pieces of the grid, each evaluated and compared in every place.
 
 With an executor this runs in its workers. A worker keeps the sweep, and so what its
 frameworks compiled, from piece to piece.
@@ -9,13 +9,92 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from invtime.backends.base import Kernel
+from invtime.errors import InvTimeError, PlacementError, StepTypeError
+from invtime.reference import Bits, Reference, Truth, bits_of_array
 from invtime.spec import InverseTimeDecay
-from invtime.verification.evaluation import Evaluation, Outcome
-from invtime.verification.expected import Expected, TrueValues
-from invtime.verification.grid import Grid, Piece
+from invtime.verification.grid import CHUNK, Grid, Piece
 from invtime.verification.selection import Place, load
+from invtime.verification.tally import Outcome, Tally
+
+
+class Evaluation:
+    """A schedule in one place: `compare` takes the chunks of a piece, `take` the outcome."""
+
+    def __init__(self, schedule: InverseTimeDecay, place: Place) -> None:
+        self._schedule = schedule
+        self._place = place
+        self._kernel: Kernel | None = None
+        self._outcome = Outcome(place.version, Tally(place.dtype))
+        try:
+            place.backend.dtype(place.dtype)
+        except PlacementError as error:
+            self._outcome.skipped = str(error)
+
+    def take(self) -> Outcome:
+        """The outcome since the last call."""
+        done, place = self._outcome, self._place
+        self._outcome = Outcome(
+            place.version, Tally(place.dtype), skipped=done.skipped, error=done.error
+        )
+        return done
+
+    def compare(self, truth: Truth) -> None:
+        """Evaluate a chunk and count what differs; what the framework raises ends the run."""
+        if self._outcome.ended:
+            return
+        try:
+            self._compare(truth)
+        except Exception as error:  # a framework can raise anything
+            reason = (str(error).strip().splitlines() or [""])[0]
+            dtype = truth.steps.dtype.name
+            self._outcome.error = f"at {dtype} steps: {type(error).__name__}: {reason}"
+
+    def _compare(self, truth: Truth) -> None:
+        backend, device, dtype = self._place.backend, self._place.device, self._place.dtype
+        steps = truth.steps
+        # One length for all chunks: a compiled mode compiles once for each step dtype.
+        padded = np.pad(steps, (0, CHUNK - steps.size), mode="edge")
+        try:
+            native = backend.coerce(padded, backend.device(device))
+        except StepTypeError:
+            self._outcome.refused += steps.size
+            return
+        precision = backend.precision(native)
+        if precision < 53 and dtype == "float64":
+            self._outcome.skipped = f"{device} has no binary64"
+            return
+        if self._kernel is None:
+            self._kernel = self._wrapped()
+        found = _bits(backend.to_numpy(self._kernel(native)), dtype)[: steps.size]
+        self._outcome.tally.add(truth, found, precision)
+
+    def _wrapped(self) -> Kernel:
+        backend, _, mode, device, dtype = self._place
+        placed = self._schedule.on(backend.name, device=device, dtype=dtype)
+
+        def kernel(step: Any) -> Any:
+            return placed(step)
+
+        # Dynamo keeps what it compiled by code object, eight at most: each run needs its own.
+        kernel.__code__ = kernel.__code__.replace()
+        return backend.modes()[mode](kernel)
+
+
+def _bits(found: npt.NDArray[Any], dtype: str) -> Bits:
+    """The bits of a result, which must have the padded shape and the dtype asked for."""
+    widened = dtype == "bfloat16" and found.dtype == np.float32
+    if found.shape != (CHUNK,) or not (widened or found.dtype.name == dtype):
+        raise InvTimeError(
+            f"the result is {found.dtype.name} of shape {found.shape}; "
+            f"it must be {dtype} of shape {(CHUNK,)}, the step's"
+        )
+    return bits_of_array(found, dtype)
 
 
 class Job(NamedTuple):
@@ -34,7 +113,7 @@ class Sweep:
 
     def __init__(self, schedule: InverseTimeDecay, last: int, places: Iterable[Place]) -> None:
         self.grid = Grid(schedule.form, last)
-        self._values = TrueValues(schedule)
+        self._reference = Reference(schedule)
         self._runs = [(place.step_dtypes, Evaluation(schedule, place)) for place in places]
 
     def compare(self, piece: Piece, tick: Callable[[], object] = lambda: None) -> list[Outcome]:
@@ -44,9 +123,9 @@ class Sweep:
         """
         runs = [run for step_dtypes, run in self._runs if piece.dtype in step_dtypes]
         for steps in self.grid.chunks(piece):
-            expected = Expected(steps, self._values.at(steps))
+            truth = self._reference.at(steps)
             for run in runs:
-                run.compare(expected)
+                run.compare(truth)
                 tick()
         return [run.take() for run in runs]
 

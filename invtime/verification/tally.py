@@ -1,4 +1,4 @@
-"""The counts of one run, its first difference, and its largest ones along the steps."""
+"""What came of a run: its counts, its largest differences along the steps, and the `Run`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
-from invtime.verification import bits
-from invtime.verification.bits import Ranks
-from invtime.verification.expected import Allowed
-from invtime.verification.grid import Steps
-from invtime.verification.report import Difference, Distance
+from invtime.reference import FORMATS, Bits, Steps, Truth, float_of_bits, ulp_distances
+from invtime.verification.grid import Piece
+from invtime.verification.report import Difference, Distance, Run
+from invtime.verification.selection import Place
 
 # bucket -> the step of the largest distance in it, and that distance
 Buckets = dict[int, tuple[int | float, int]]
@@ -36,21 +34,22 @@ class Tally:
     wrong: Buckets = field(default_factory=dict)
     allowed: Buckets = field(default_factory=dict)
 
-    def add(self, steps: Steps, found: Ranks, allowed: Allowed) -> None:
-        """Count what was found at `steps` against what is allowed there."""
-        expected = allowed.expected
-        differs = found != expected
+    def add(self, truth: Truth, found: Bits, precision: int = 53) -> None:
+        """Count what was found at the steps of a chunk against what is allowed there."""
+        steps, dtype = truth.steps, self.dtype
+        expected = truth.bits(dtype)
         self.points += steps.size
+        differs = found != expected
         if not differs.any():
             return
-        subnormal = (expected > 0) & (expected < bits.smallest_normal(self.dtype))
-        flushed = differs & (found == 0) & subnormal
-        neighbour = differs & ~flushed & (found >= allowed.low) & (found <= allowed.high)
-        wrong = differs & ~flushed & ~neighbour
+        wrong = ~truth.allowed(found, dtype, precision)
+        allowed = differs & ~wrong
+        flushed = allowed & (found == 0) & (expected < FORMATS[dtype].smallest_normal)
         self.flushed += int(flushed.sum())
-        self.neighbours += int(neighbour.sum())
-        ulps = bits.distance(found, expected)
-        for buckets, mask in ((self.wrong, wrong), (self.allowed, flushed | neighbour)):
+        self.neighbours += int((allowed & ~flushed).sum())
+        # -0.0 is at no distance from 0.0 and has other bits, which is a difference.
+        ulps = np.maximum(ulp_distances(found, expected, dtype), 1)
+        for buckets, mask in ((self.wrong, wrong), (self.allowed, allowed)):
             for bucket, step, ulp in _largest(steps[mask], ulps[mask]):
                 _keep(buckets, bucket, step, ulp)
         if not wrong.any():
@@ -59,15 +58,13 @@ class Tally:
         self.worst_ulp = max(self.worst_ulp, int(ulps[wrong].max()))
         if self.first is None:
             at = int(np.argmax(wrong))
-            self.first = _difference(steps, int(expected[at]), int(found[at]), at, self.dtype)
+            self.first = _difference(steps, int(expected[at]), int(found[at]), at, dtype)
 
     def merge(self, other: Tally) -> None:
         """Add what was compared after this, at other steps."""
-        self.points += other.points
-        self.mismatches += other.mismatches
+        for count in ("points", "mismatches", "neighbours", "flushed"):
+            setattr(self, count, getattr(self, count) + getattr(other, count))
         self.worst_ulp = max(self.worst_ulp, other.worst_ulp)
-        self.neighbours += other.neighbours
-        self.flushed += other.flushed
         self.first = self.first or other.first
         for mine, theirs in ((self.wrong, other.wrong), (self.allowed, other.allowed)):
             for bucket, (step, ulp) in theirs.items():
@@ -83,7 +80,7 @@ class Tally:
         return tuple(sorted(found, key=lambda distance: distance.step))
 
 
-def _largest(steps: Steps, ulps: npt.NDArray[np.uint64]) -> Iterator[tuple[int, int | float, int]]:
+def _largest(steps: Steps, ulps: Bits) -> Iterator[tuple[int, int | float, int]]:
     """The bucket, the step and the distance of the largest in each bucket, the first of equals.
 
     A step that is not finite has no place along the steps.
@@ -108,8 +105,95 @@ def _difference(steps: Steps, expected: int, found: int, at: int, dtype: str) ->
     return Difference(
         step=steps[at].item(),
         step_dtype=steps.dtype.name,
-        expected=bits.value(expected, dtype),
-        found=bits.value(found, dtype),
-        expected_bits=bits.bits(expected, dtype),
-        found_bits=bits.bits(found, dtype),
+        expected=float_of_bits(expected, dtype),
+        found=float_of_bits(found, dtype),
+        expected_bits=FORMATS[dtype].hex(expected),
+        found_bits=FORMATS[dtype].hex(found),
     )
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one run made of one piece of the grid."""
+
+    version: str
+    """The framework's version where it took place."""
+    tally: Tally
+    refused: int = 0
+    """The steps that the backend does not take, for their dtype."""
+    skipped: str | None = None
+    error: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run ended here; if not, every step must be compared or refused."""
+        return self.skipped is not None or self.error is not None
+
+
+class Account:
+    """A run, put together from the outcomes of its pieces, which come in the grid's order."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.asked = 0
+        self._tally = Tally(place.dtype)
+        self._versions: set[str] = set()
+        self._refused: list[str] = []
+        self._skipped: str | None = None
+        self._error: str | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether the run goes on."""
+        return self._skipped is None and self._error is None
+
+    def add(self, piece: Piece, outcome: Outcome) -> None:
+        """Enter the outcome of a piece, unless the run has ended before it."""
+        if not self.open:
+            return
+        self._versions.add(outcome.version)
+        self._tally.merge(outcome.tally)
+        self.asked -= outcome.refused
+        if outcome.refused and piece.dtype not in self._refused:
+            self._refused.append(piece.dtype)
+        self._skipped, self._error = outcome.skipped, outcome.error
+
+    def fail(self, reason: str) -> None:
+        """End the run, unless it has ended."""
+        if self.open:
+            self._error = reason
+
+    def result(self) -> Run:
+        """The run as far as it has come."""
+        place, tally, error = self.place, self._tally, self._error
+        if self.open and not tally.points:
+            error = f"no step was evaluated: refused are {', '.join(self._refused)}"
+        return Run(
+            backend=place.backend.name,
+            version=", ".join(sorted(self._versions)) or place.version,
+            mode=place.mode,
+            device=place.device,
+            dtype=place.dtype,
+            asked=0 if self._skipped else self.asked,
+            points=tally.points,
+            mismatches=tally.mismatches,
+            worst_ulp=tally.worst_ulp,
+            first=tally.first,
+            neighbours=tally.neighbours,
+            flushed=tally.flushed,
+            note=self._note(),
+            error=error,
+            profile=tally.profile(),
+        )
+
+    def _note(self) -> str:
+        if self._skipped:
+            return f"skipped: {self._skipped}"
+        notes = []
+        if self._tally.flushed:
+            notes.append(f"subnormals flushed to zero: {self._tally.flushed}")
+        if self._tally.neighbours:
+            notes.append(f"neighbours, as allowed: {self._tally.neighbours}")
+        if self._refused:
+            notes.append(f"no {', '.join(self._refused)} steps")
+        return "; ".join(notes)

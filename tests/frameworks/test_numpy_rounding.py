@@ -4,11 +4,11 @@ from random import Random
 
 import numpy as np
 import pytest
+from midpoints import closeness
 
 import invtime.backends.numpy as numpy_backend
 from invtime import InverseTimeDecay
-from invtime.testing.midpoints import closeness
-from invtime.testing.oracle import Reference
+from invtime.reference import Reference
 
 LONG = InverseTimeDecay(1 / 3, 1000, 1 / 7)
 

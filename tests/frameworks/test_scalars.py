@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import invtime
-from invtime.testing.oracle import Reference, bits_of_array
+from invtime.reference import Reference, bits_of_array
 
 USABLE = [state.name for state in invtime.list_backends() if state.problem is None]
 DTYPES = ["float64", "float32", "float16", "bfloat16"]

@@ -22,7 +22,7 @@ import keras
 import invtime
 from invtime import ConfigError, StepTypeError
 from invtime.integrations.keras import InverseTimeDecay
-from invtime.testing.oracle import Reference, values
+from invtime.reference import Reference, values
 
 BACKEND = keras.backend.backend()
 

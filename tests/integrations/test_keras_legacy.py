@@ -10,7 +10,7 @@ pytest.importorskip("tensorflow", exc_type=ImportError)
 import tensorflow as tf
 
 from invtime import InverseTimeDecay, StepTypeError
-from invtime.testing.oracle import Reference
+from invtime.reference import Reference
 
 v1 = tf.compat.v1
 

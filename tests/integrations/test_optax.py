@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from invtime import InverseTimeDecay, StepTypeError
-from invtime.testing.oracle import Reference, bits_of_array
+from invtime.reference import Reference, bits_of_array
 
 jax = pytest.importorskip("jax", exc_type=ImportError)
 optax = pytest.importorskip("optax")

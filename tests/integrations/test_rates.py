@@ -6,7 +6,7 @@ import pytest
 
 from invtime import InverseTimeDecay
 from invtime.integrations import current_rates
-from invtime.testing.oracle import Reference
+from invtime.reference import Reference
 
 SCHEDULE = InverseTimeDecay(0.1, 3, 0.5, staircase=True)
 

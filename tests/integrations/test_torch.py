@@ -22,8 +22,8 @@ from torch.optim.lr_scheduler import (
 
 from invtime import ConfigError, InverseTimeDecay
 from invtime.integrations.torch import InverseTimeLR
-from invtime.testing.oracle import Reference
-from invtime.testing.oracle import values as true
+from invtime.reference import Reference
+from invtime.reference import values as true
 
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 SCHEDULES = {

@@ -9,11 +9,11 @@ os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 
 import numpy as np
 import pytest
+from hostile import HostileBackend, Mood
 
 from invtime import PlacementError, StepTypeError, registry
 from invtime.backends.array_api import ArrayAPIBackend
 from invtime.testing import CHECKS, parametrize_with_checks
-from invtime.testing.hostile import HostileBackend, Mood
 from invtime.testing.kit import BoundCheck
 
 

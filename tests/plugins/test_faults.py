@@ -14,10 +14,14 @@ os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 import numpy as np
 import pytest
 
+import invtime
+from invtime import InverseTimeDecay, registry
 from invtime.backends.base import Backend
 from invtime.backends.numpy import NumpyBackend
+from invtime.doubleword import Words
 from invtime.testing import CHECKS, parametrize_with_checks
-from invtime.testing.checks import law_of
+from invtime.testing.checks import cases, law_of
+from invtime.verification import verify
 
 
 class Sound(NumpyBackend):
@@ -60,10 +64,11 @@ class Float32Compute(Sound):
 
 
 class FoldedConstant(Sound):
-    def words(self, form, precision):
-        words = copy(super().words(form, precision))
-        words.initial = float(np.float32(words.initial[0])), 0.0
-        return words
+    def kept(self, make, form, precision):
+        made = copy(super().kept(make, form, precision))
+        if make is Words:
+            made.initial = float(np.float32(made.initial[0])), 0.0
+        return made
 
 
 class StraightToFloat16(Sound):
@@ -507,11 +512,11 @@ FAULTS = [
     Fault("everything computed in float32", Float32Compute, "value_bits", "step      2,"),
     Fault("a constant folded in float32", FoldedConstant, "value_bits", "0.3333333333333333"),
     Fault("binary64 rounded straight to float16", StraightToFloat16, "rounding_chain", "float16"),
-    Fault("the stage by a product and a float floor", FloatFloor, "staircase_boundaries", "=49"),
+    Fault("the stage by a product and a float floor", FloatFloor, "staircase_boundaries", "n / 49"),
     Fault("each stage one step late", OneStageLate, "staircase_boundaries", "step      1,"),
     Fault("steps through float32", StepsThroughFloat32, "huge_steps", "step      16777217,"),
     Fault("int64 steps through binary64", StepsThroughBinary64, "huge_steps", "int64"),
-    Fault("a constant staircase is NaN", NoConstantStairs, "any_schedule", "decay_rate=0, stair"),
+    Fault("a constant staircase is NaN", NoConstantStairs, "any_schedule", "(1 + 0 * floor"),
     Fault("a negative step is not held at the start", NotHeldAtTheStart, "before_the_start", "-1,"),
     Fault("float steps truncated", TruncatedFloats, "float_steps", "step      0.1,"),
     Fault("NaN just short of a stage", NanAtABoundary, "float_steps", "step      0.3,"),
@@ -646,6 +651,48 @@ def test_the_kit_catches(fault):
     assert law.strip() == law_of(CHECKS[fault.check])
     assert heading == "smallest example:"
     assert fault.says in "\n".join(example), message
+
+
+# What `verify` does not ask: a Python number, an empty array, another type of step, a derivative,
+# a device that is none, a second call, a thread, the primitives one by one.
+NOT_OF_VALUES = {
+    *("numbers", "constants", "not_numbers", "kept_values", "shape", "dtype", "pure", "threads"),
+    *("absent_device", "device", "announcement", "lazy_import", "retracing"),
+    *("gradient", "second_gradient", "choose", "head", "conversions"),
+}
+VALUE_FAULTS = [
+    fault for fault in FAULTS if fault.check not in NOT_OF_VALUES and fault.make is not EagerLast
+]
+ASKED = (
+    InverseTimeDecay(1, 1, 1),
+    cases.STAIRS,
+    cases.LONG,
+    cases.FRACTIONAL,
+    InverseTimeDecay(0.1, 2.5, 0.5, staircase=True),
+    InverseTimeDecay(0.3, 41, 0, staircase=True),
+)
+
+
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype:UserWarning")  # the x64 leak
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of faults that overflow
+@pytest.mark.parametrize("fault", VALUE_FAULTS, ids=lambda fault: fault.words)
+def test_verify_sees_it_too(fault, monkeypatch):
+    """What the kit catches by a value, `verify` judges not ok at one of a few schedules."""
+    pytest.importorskip(fault.needs, exc_type=ImportError)
+    backend = fault.make()
+    backend.name = "faulty"
+    info = invtime.BackendInfo("faulty", ("numpy",), "no:where", "-")
+    announced = registry.Announced(info, "tests")
+    monkeypatch.setitem(registry.default.plugins.announced, "faulty", announced)
+    monkeypatch.setattr(registry.default._backends, "faulty", backend, raising=False)
+    # Compilers take seconds for a schedule: of the frameworks, the one mode with the fault.
+    options = {"torch": {"modes": ["eager"]}, "jax": {"modes": ["jit"]}}.get(fault.needs, {})
+    if options:
+        options["dtypes"] = ["float64"]
+    for schedule in ASKED:
+        if not verify(schedule, backends=["faulty"], steps=300, **options).ok:
+            return
+    pytest.fail("verify finds nothing wrong")
 
 
 def test_every_check_catches_something():

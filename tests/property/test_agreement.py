@@ -1,30 +1,19 @@
 """Every backend, in every mode and dtype, gives the bits of the oracle."""
 
-from fractions import Fraction
-from math import isinf, isnan
 from random import Random
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from midpoints import near_midpoint
+from modes import usable_modes
 
 from invtime import InverseTimeDecay
+from invtime.reference import NEAREST, Reference, bits_of_array
 from invtime.testing import strategies
-from invtime.testing.bulk import bulk_arrays, expected_doubles
-from invtime.testing.midpoints import closeness, near_midpoint
-from invtime.testing.modes import usable_modes
-from invtime.testing.oracle import (
-    CHAINS,
-    FORMATS,
-    Reference,
-    bits_of_array,
-    last_exact_step,
-    ulp_distance,
-)
 
 MODES = usable_modes()
-NEAREST = 98  # the compensated form is promised where no tie is nearer than 2**-98
 
 # Percentage of the profile's examples, by what one schedule costs to compile.
 SHARE = {"numpy-eager": 100, "torch-eager": 60, "torch-vmap": 30, "tensorflow-eager": 30}
@@ -49,62 +38,21 @@ def padded(steps, dtype):
     return np.array((steps + steps[-1:] * LENGTH)[: max(LENGTH, len(steps))], dtype)
 
 
-def near_tie(reference, step):
-    """Whether the value is so near a tie that a bit may differ."""
-    return closeness(reference.exact(step)) > NEAREST
-
-
-def flushed(reference, step, found, dtype):
-    """Zero for a value that is subnormal on its way to the dtype, which some frameworks give."""
-    return found == 0 and any(
-        reference.bits(step, link) < FORMATS[link].smallest_normal for link in CHAINS[dtype]
-    )
-
-
-def whole(step):
-    """Whether a float step is one that has the bits of an integer."""
-    return abs(step) < 2**53 and step == int(step)
-
-
-def of_the_next_stage(reference, step, got, dtype):
-    """Whether a staircase took a float step at a boundary for one of the stage beside it."""
-    if not reference.staircase or reference.period.denominator == 1:
-        return False
-    turns = Fraction(step) / reference.period
-    stage = round(turns)
-    return abs(turns - stage) <= turns / 2**50 and any(
-        ulp_distance(got, reference.bits(start, dtype), dtype) <= 1
-        for start in (stage * reference.period, (stage - 1) * reference.period)
-    )
-
-
-def allowed(reference, step, got, expected, dtype):
-    """Whether the contract lets a tensor give `got` for `expected` at a step."""
-    if got == expected or flushed(reference, step, got, dtype):
-        return True
-    if isinf(step) or isnan(step):
-        return False
-    if isinstance(step, float) and not whole(step):
-        one_off = ulp_distance(got, expected, dtype) <= 1
-        return one_off or of_the_next_stage(reference, step, got, dtype)
-    return near_tie(reference, step)
-
-
 def check(mode, schedule, *arrays, dtypes=()):
     """Compare every element and dtype, and name those that differ by more than is allowed."""
     reference = Reference(schedule)
     kernel = mode.kernel(schedule, dtypes)
     for steps in arrays:
+        truth = reference.at(steps)
         for dtype, bits in kernel(steps).items():
-            pairs = zip(steps.tolist(), bits.tolist(), strict=True)
-            cases = ((n, got, reference.bits(n, dtype)) for n, got in pairs)
-            wrong = [case for case in cases if not allowed(reference, *case, dtype)]
-            assert not wrong, (dtype, wrong[:5])
+            wrong = ~truth.allowed(bits, dtype)
+            cases = zip(steps[wrong], bits[wrong], truth.bits(dtype)[wrong], strict=True)
+            assert not wrong.any(), (dtype, list(cases)[:5])
 
 
 def both_ways(schedule, steps, dtype):
     """The steps that the exact form can serve, and all of them, as arrays of one length."""
-    last = last_exact_step(schedule)
+    last = Reference(schedule).last_exact_step()
     return [padded(part, dtype) for part in ([n for n in steps if n <= last], steps) if part]
 
 
@@ -201,7 +149,7 @@ def test_whole_float_steps_of_many_stages(mode, period):
     schedule = InverseTimeDecay(2.5, period, 4.5, staircase=True)
     last = min(2**53, int(2**63 * period))
     steps = np.random.default_rng(0).integers(last // 64, last, 4096)
-    expected = expected_doubles(schedule, steps.tolist()).view(np.uint64)
+    expected = Reference(schedule).at(steps).bits("float64")
     found = mode.kernel(schedule, ("float64",))(steps.astype(np.float64))["float64"]
     assert steps[found != expected].tolist() == []
 
@@ -219,7 +167,7 @@ def each_mode_with(values, in_slow):
 def test_many_integer_steps(mode, schedule):
     """The same over a few schedules and thousands of steps."""
     dtypes = ("float64",) if str(mode) in SLOW else ()  # test_bulk has the others
-    check(mode, schedule, *bulk_arrays(schedule, 8192, seed=1), dtypes=dtypes)
+    check(mode, schedule, *strategies.bulk_arrays(schedule, 8192, seed=1), dtypes=dtypes)
 
 
 STEP_DTYPES = ("int8", "uint8", "int32", "uint64", "float16", "float32")

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invtime import InverseTimeDecay
+from invtime.reference import FORMATS, float_of_bits
 from invtime.testing import strategies
-from invtime.testing.oracle import FORMATS, float_of_bits
 
 names = st.none() | st.text(max_size=8)
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invtime import ConfigError, InverseTimeDecay, config_schema
+from invtime.reference import FORMATS
 from invtime.testing import strategies
-from invtime.testing.oracle import FORMATS
 
 jsonschema = pytest.importorskip("jsonschema")
 VALIDATOR = jsonschema.Draft202012Validator(config_schema())

@@ -20,7 +20,7 @@ from accelerate.state import AcceleratorState, GradientState
 from invtime import ConfigError, InverseTimeDecay
 from invtime.integrations import current_rates
 from invtime.integrations.torch import InverseTimeLR
-from invtime.testing.oracle import values as true
+from invtime.reference import values as true
 
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 SHORT = InverseTimeDecay(0.1, 3, 0.5, staircase=True)

@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from invtime import InverseTimeDecay
 from invtime.integrations.torch import InverseTimeLR
-from invtime.testing.oracle import values
+from invtime.reference import values
 
 pytestmark = pytest.mark.skipif(not distributed.is_gloo_available(), reason="needs gloo")
 

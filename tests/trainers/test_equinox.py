@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from invtime import InverseTimeDecay
-from invtime.testing.oracle import Reference, bits_of_array
+from invtime.reference import Reference, bits_of_array
 
 jax = pytest.importorskip("jax", exc_type=ImportError)
 eqx = pytest.importorskip("equinox")

@@ -17,7 +17,7 @@ from lightning.pytorch.plugins import MixedPrecision
 
 from invtime import ConfigError, InverseTimeDecay
 from invtime.integrations.torch import InverseTimeLR
-from invtime.testing.oracle import values as true
+from invtime.reference import values as true
 
 pytestmark = [
     # The batches are all alike, so a loader with workers or a place in it would gain nothing.

@@ -16,7 +16,7 @@ pytest.importorskip("tensorflow", exc_type=ImportError)
 pytest.importorskip("keras", exc_type=ImportError)
 
 from invtime import InverseTimeDecay
-from invtime.testing.oracle import values
+from invtime.reference import values
 
 STEPS = 81  # the next update has the second drop of the staircase just ahead
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)

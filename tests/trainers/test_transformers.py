@@ -13,7 +13,7 @@ from transformers import Trainer, TrainingArguments
 
 from invtime import ConfigError, InverseTimeDecay
 from invtime.integrations.torch import InverseTimeLR
-from invtime.testing.oracle import values as true
+from invtime.reference import values as true
 
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 SHORT = InverseTimeDecay(0.1, 3, 0.5, staircase=True)

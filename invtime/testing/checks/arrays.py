@@ -11,6 +11,7 @@ import numpy as np
 from invtime.backends.base import Backend
 from invtime.dtypes import dtype_name
 from invtime.errors import PlacementError
+from invtime.reference import Reference
 from invtime.testing.checks import cases
 from invtime.testing.checks.agreement import (
     FLOAT_DTYPES,
@@ -24,7 +25,6 @@ from invtime.testing.checks.agreement import (
     in_words,
     number,
     result_dtypes,
-    true_bits,
     widest,
 )
 from invtime.testing.checks.law import Broken, law, raised
@@ -65,7 +65,7 @@ def check_elementwise(backend: Backend) -> None:
                     dtype=dtype,
                     returned=f"{number(int(bits[0][at]), dtype)}, among the others",
                     alone=number(int(alone[at]), dtype),
-                    true=number(int(true_bits(schedule, together[at : at + 1], dtype)[0]), dtype),
+                    true=number(Reference(schedule).bits(together[at].item(), dtype), dtype),
                 )
 
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from invtime import InverseTimeDecay
-from invtime.testing.bulk import bulk_arrays
-from invtime.testing.oracle import Reference, last_exact_step
-from invtime.testing.strategies import SPECIAL_FLOATS, far_steps, landmarks
-
-Steps = npt.NDArray[Any]
+from invtime.reference import Reference, Steps
+from invtime.testing.strategies import SPECIAL_FLOATS, bulk_arrays, far_steps, landmarks
 
 # One length, so that a framework that compiles for each shape compiles a schedule once.
 LENGTH = 512
@@ -59,7 +55,7 @@ def short(schedule: InverseTimeDecay) -> list[Steps]:
 
 def huge(schedule: InverseTimeDecay) -> list[Steps]:
     """Steps from all of int64: its end, the ends of formats, and where the exact form ends."""
-    last = last_exact_step(schedule)
+    last = Reference(schedule).last_exact_step()
     ends = [last - 1, last, last + 1, 2**53 - 1, 2**53, 2**53 + 1, 2**62 + 1, 2**63 - 1]
     found = [n for n in (*ends, *landmarks(schedule)) if 0 <= n < 2**63]
     whole = bulk_arrays(schedule, 2 * LENGTH, seed=2)[-1]
@@ -71,10 +67,10 @@ def huge(schedule: InverseTimeDecay) -> list[Steps]:
 def boundaries(schedule: InverseTimeDecay) -> list[Steps]:
     """The last step of a stage, the first of the next and the one after it: near, then far."""
     stages = [*range(1, 170), *(2**k + j for k in range(7, 53) for j in (0, 1)), 10**6, 10**9]
-    first = Reference(schedule).first_step
-    steps = [first(stage) + j for stage in stages for j in (-1, 0, 1)]
+    reference = Reference(schedule)
+    steps = [reference.first_step(stage) + j for stage in stages for j in (-1, 0, 1)]
     steps = [n for n in steps if 0 <= n < 2**62]
-    near = [n for n in steps[:LENGTH] if n <= last_exact_step(schedule)]
+    near = [n for n in steps[:LENGTH] if n <= reference.last_exact_step()]
     return [padded(part) for part in (near, steps[LENGTH:] + steps[: LENGTH // 4]) if part]
 
 

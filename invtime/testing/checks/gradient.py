@@ -11,10 +11,10 @@ import numpy as np
 
 from invtime import InverseTimeDecay
 from invtime.backends.base import Backend
+from invtime.reference import Reference
 from invtime.testing.checks import cases
 from invtime.testing.checks.agreement import float_dtype, in_words, widest
 from invtime.testing.checks.law import Broken, Unsuited, law
-from invtime.testing.oracle import Reference
 
 AT = (-1000.5, -1.0, 0.0, 1.0, 2.5, 999.0, 1000.0, 123456.75, inf)
 ULP = 8  # the derivative is a plain formula in floats, of half a dozen roundings

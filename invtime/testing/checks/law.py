@@ -11,6 +11,9 @@ from invtime.backends.base import Backend
 
 Check = Callable[[Backend], None]
 
+CHECKS: dict[str, Check] = {}
+"""The checks by name, in the order in which they are best read."""
+
 
 class Broken(Exception):  # noqa: N818 (it becomes an AssertionError)
     """An example that breaks a law: its parts by name, in the order to show them."""
@@ -25,7 +28,11 @@ class Unsuited(SkipTest):
 
 
 def law(check: Check) -> Check:
-    """A check whose every failure is an AssertionError that says the law and the example."""
+    """Enter a check among `CHECKS`; its every failure says the law and the example.
+
+    The law is the first paragraph of the check's docstring, and the name is the function's
+    without "check_".
+    """
 
     @wraps(check)
     def checked(backend: Backend) -> None:
@@ -41,6 +48,7 @@ def law(check: Check) -> Check:
             example, cause = {"raised": raised(error)}, error
         raise AssertionError(_message(check, backend, example)) from cause
 
+    CHECKS[name_of(check)] = checked
     return checked
 
 

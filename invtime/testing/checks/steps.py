@@ -12,6 +12,7 @@ import numpy as np
 from invtime import InverseTimeDecay
 from invtime.backends.base import Backend
 from invtime.errors import StepTypeError
+from invtime.reference import Steps
 from invtime.testing.checks import cases
 from invtime.testing.checks.agreement import (
     FLOAT_DTYPES,
@@ -57,7 +58,7 @@ def check_step_dtypes(backend: Backend) -> None:
             agree(backend, cases.STAIRS, [narrow], [dtype])
 
 
-def _steps_of(kind: str) -> cases.Steps:
+def _steps_of(kind: str) -> Steps:
     """Steps through the range of a dtype, and at its end."""
     if kind.startswith("float"):
         largest = 2 ** (np.finfo(kind).nmant + 1)

@@ -13,7 +13,7 @@ import pytest
 
 from invtime import InverseTimeDecay, dialects
 from invtime.audit import audit
-from invtime.testing.oracle import Reference
+from invtime.reference import Reference
 
 pytestmark = pytest.mark.skipif(find_spec("paddle") is None, reason="Paddle is not installed")
 

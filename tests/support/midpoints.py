@@ -17,7 +17,7 @@ from random import Random
 from typing import NamedTuple
 
 from invtime import InverseTimeDecay
-from invtime.testing.oracle import Reference, bits_of_fraction, fraction_of_bits
+from invtime.reference import Reference, bits_of_fraction, fraction_of_bits
 
 
 class NearMidpoint(NamedTuple):

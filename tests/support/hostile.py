@@ -19,7 +19,7 @@ import numpy as np
 from invtime.backends.base import Backend
 from invtime.errors import StepTypeError
 from invtime.form import Form
-from invtime.testing.oracle import bits_of_fraction, float_of_bits
+from invtime.reference import bits_of_fraction, float_of_bits
 
 
 class Mood(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from invtime import PlacementError, list_backends, registry
-from invtime.testing.oracle import FORMATS, bits_of_array
+from invtime.reference import FORMATS, bits_of_array
 
 Bits = dict[str, npt.NDArray[np.uint64]]
 

@@ -1,0 +1,411 @@
+"""The one truth: the exact value at every step, and what else the contract allows there.
+
+    parameters -> fractions -> v(step) -> bits of float64 -> of float32 -> of float16, bfloat16
+
+Fractions and integers alone, and none of the code under test: `verify`, the conformance kit,
+audits and the tests all ask here. A schedule is anything with `initial_learning_rate`,
+`decay_steps`, `decay_rate` (plain Python numbers) and `staircase`. Bits are integers; every NaN
+of a dtype has the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from math import gcd, inf, nan
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Bits = npt.NDArray[np.uint64]
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Steps = npt.NDArray[Any]
+
+NEAREST = 98  # the double-word form is promised where no tie is nearer than 2**-98, relatively
+BOUNDARY = {53: 50, 24: 30}  # precision -> how near a boundary, 2**-x, a stage may be the other
+
+
+class Format(NamedTuple):
+    """A binary interchange format, by the numbers that rounding to it needs."""
+
+    width: int  # bits in all
+    precision: int  # bits of the significand, the leading one included
+    smallest: int  # the exponent of the smallest subnormal, 2**smallest
+    overflow: int  # the exponent of the first power of two that is too large
+    infinity: int  # its bits
+    nan: int  # the bits that stand for every NaN
+
+    @property
+    def smallest_normal(self) -> int:
+        """The bits of the smallest normal number."""
+        return 1 << (self.precision - 1)
+
+    def hex(self, bits: int) -> str:
+        """Bits in hexadecimal, such as '0x3dcccccd' for a float32 0.1."""
+        return f"{bits:#0{self.width // 4 + 2}x}"
+
+
+FORMATS = {
+    "float64": Format(64, 53, -1074, 1024, 0x7FF0000000000000, 0x7FF8000000000000),
+    "float32": Format(32, 24, -149, 128, 0x7F800000, 0x7FC00000),
+    "float16": Format(16, 11, -24, 16, 0x7C00, 0x7E00),
+    "bfloat16": Format(16, 8, -133, 128, 0x7F80, 0x7FC0),
+}
+
+# What a value is rounded to on its way to a dtype, from the exact value on.
+CHAINS = {
+    "float64": ("float64",),
+    "float32": ("float64", "float32"),
+    "float16": ("float64", "float32", "float16"),
+    "bfloat16": ("float64", "float32", "bfloat16"),
+}
+
+
+def exact_number(parameter: int | float) -> Fraction:
+    """The number that a parameter means: its integer, or its shortest decimal.
+
+    >>> exact_number(0.1), exact_number(1e23) == 10**23
+    (Fraction(1, 10), False)
+    """
+    if parameter == int(parameter):
+        return Fraction(int(parameter))
+    return Fraction(float.__repr__(float(parameter)))
+
+
+def _divided(n: int, d: int, precision: int, smallest: int) -> tuple[int, int, int, int]:
+    """q, r, e, u: n / d > 0 is (q + r / e) * 2**u, with `precision` bits in q if u > smallest."""
+    magnitude = n.bit_length() - d.bit_length()
+    if n << max(0, -magnitude) < d << max(0, magnitude):
+        magnitude -= 1  # now 2**magnitude <= n / d < 2**(magnitude + 1)
+    unit = max(magnitude - precision + 1, smallest)
+    divisor = d << max(0, unit)
+    return *divmod(n << max(0, -unit), divisor), divisor, unit
+
+
+def bits_of_fraction(value: Fraction, dtype: str) -> int:
+    """The bits of a non-negative fraction, rounded once, ties to even.
+
+    >>> hex(bits_of_fraction(Fraction(1, 10), "float32"))
+    '0x3dcccccd'
+    """
+    if not value:
+        return 0
+    kind = FORMATS[dtype]
+    ratio = value.numerator, value.denominator
+    significand, rest, divisor, unit = _divided(*ratio, kind.precision, kind.smallest)
+    if 2 * rest > divisor or (2 * rest == divisor and significand % 2):
+        significand += 1
+    # The leading bit of a normal significand, and a carry out of it, count the exponent up.
+    bits = significand + ((unit - kind.smallest) << (kind.precision - 1))
+    return min(bits, kind.infinity)
+
+
+def chained(value: Fraction, dtype: str) -> int:
+    """The bits of a non-negative fraction, rounded along the chain to `dtype`."""
+    bits = 0
+    for link in CHAINS[dtype]:
+        bits = bits_of_fraction(value, link)
+        if bits == FORMATS[link].infinity:
+            return FORMATS[dtype].infinity
+        value = fraction_of_bits(bits, link)
+    return bits
+
+
+def fraction_of_bits(bits: int, dtype: str) -> Fraction:
+    """The value of the bits of a non-negative finite number, exactly."""
+    kind = FORMATS[dtype]
+    if not 0 <= bits < kind.infinity:
+        raise ValueError(f"{bits:#x} is not a non-negative finite {dtype}")
+    exponent, significand = divmod(bits, kind.smallest_normal)
+    if exponent:
+        significand += kind.smallest_normal
+    return significand * Fraction(2) ** (max(exponent, 1) - 1 + kind.smallest)
+
+
+def float_of_bits(bits: int, dtype: str) -> float:
+    """The Python float that has the value of the bits.
+
+    >>> float_of_bits(0x3C00, "float16"), float_of_bits(0xFF80, "bfloat16")
+    (1.0, -inf)
+    """
+    kind = FORMATS[dtype]
+    negative, magnitude = divmod(bits, 1 << (kind.width - 1))
+    if magnitude > kind.infinity:
+        return nan
+    value = inf if magnitude == kind.infinity else float(fraction_of_bits(magnitude, dtype))
+    return -value if negative else value
+
+
+def near_tie(n: int, d: int) -> bool:
+    """Whether n / d lies within 2**-98 of itself from the middle between two doubles."""
+    kind = FORMATS["float64"]
+    halves, rest, divisor, _ = _divided(n, d, kind.precision + 1, kind.smallest - 1)
+    distance = rest if halves % 2 else divisor - rest  # from an odd number of half units
+    return distance << NEAREST < halves * divisor + rest
+
+
+def bits_of_array(array: Any, dtype: str) -> Bits:
+    """The bits of a NumPy array of `dtype`; bfloat16 may come widened to float32."""
+    array = np.asarray(array)
+    if dtype == "bfloat16" and array.dtype == np.float32:
+        wide = array.view(np.uint32)
+        if (wide & 0xFFFF)[array == array].any():
+            raise ValueError("these float32 are not widened bfloat16")
+        bits = wide >> 16
+    elif array.dtype.name == dtype:
+        bits = array.view(f"u{array.dtype.itemsize}")
+    else:
+        raise ValueError(f"expected an array of {dtype}, got {array.dtype}")
+    return np.where(array == array, bits.astype(np.uint64), np.uint64(FORMATS[dtype].nan))
+
+
+def rounded(doubles: Floats, dtype: str) -> Bits:
+    """The bits of binary64 values rounded along the chain to `dtype`, ties to even.
+
+    >>> hex(rounded(np.array([0.1]), "bfloat16")[0])
+    '0x3dcd'
+    """
+    if dtype == "float64":
+        return bits_of_array(doubles, dtype)
+    with np.errstate(over="ignore", under="ignore"):
+        single = doubles.astype(np.float32)
+        if dtype != "bfloat16":
+            return bits_of_array(single.astype(dtype), dtype)
+    # NumPy has no bfloat16: the upper half of a float32. Half a unit less one is added, and
+    # one more where the kept part is odd: a tie goes to even.
+    wide = bits_of_array(single, "float32")
+    return np.asarray((wide + np.uint64(0x7FFF) + (wide >> np.uint64(16) & 1)) >> np.uint64(16))
+
+
+def ulp_distances(first: Bits, second: Bits, dtype: str) -> Bits:
+    """`ulp_distance` of each two bits of arrays; a NaN lies above infinity."""
+    half = np.uint64(FORMATS[dtype].width - 1)
+    sizes = [bits & ((np.uint64(1) << half) - np.uint64(1)) for bits in (first, second)]
+    apart = np.maximum(*sizes) - np.minimum(*sizes)
+    return np.where(first >> half == second >> half, apart, sizes[0] + sizes[1])
+
+
+def ulp_distance(first: int, second: int, dtype: str = "float64") -> int:
+    """How many representable numbers apart two bit patterns of `dtype` are.
+
+    >>> ulp_distance(0x3C00, 0x3C02, "float16"), ulp_distance(0x8001, 0x0001, "float16")
+    (2, 2)
+    """
+    if any(value != value for value in (float_of_bits(bits, dtype) for bits in (first, second))):
+        raise ValueError("a NaN is at no distance from anything")
+    return int(ulp_distances(np.array([first], "u8"), np.array([second], "u8"), dtype)[0])
+
+
+def _between(doubles: Floats, found: Bits, dtype: str, precision: int) -> Mask:
+    """Which bits lie between those of the numbers below and above a value.
+
+    The numbers are words of this precision, and rounded to `dtype`.
+    """
+    kind = np.dtype("float64" if precision == 53 else "float32").type
+    with np.errstate(over="ignore", under="ignore"):
+        words = doubles.astype(kind)
+        below, above = np.nextafter(words, kind(0)), np.nextafter(words, kind(inf))
+    low, high = (rounded(end.astype(np.float64), dtype) for end in (below, above))
+    return np.asarray((low <= found) & (found <= high))
+
+
+class Reference:
+    """The true values of one schedule.
+
+    >>> import invtime
+    >>> reference = Reference(invtime.InverseTimeDecay(0.1, 1000, 0.5))
+    >>> reference.exact(1000), reference.value(1000), hex(reference.bits(1000, "bfloat16"))
+    (Fraction(1, 15), 0.06666666666666667, '0x3d89')
+    >>> reference.doubles(np.array([0, 1000, -1]))
+    array([0.1       , 0.06666667, 0.1       ])
+    """
+
+    def __init__(self, schedule: Any) -> None:
+        self.initial = exact_number(schedule.initial_learning_rate)
+        self.period = exact_number(schedule.decay_steps)
+        self.decay = exact_number(schedule.decay_rate)
+        self.staircase = bool(schedule.staircase)
+        # L / (1 + k * t) = a / (b + c * t), t the step, or the stage of a staircase
+        k = self.decay if self.staircase else self.decay / self.period
+        a = self.initial.numerator * k.denominator
+        b = self.initial.denominator * k.denominator
+        c = self.initial.denominator * k.numerator
+        common = gcd(a, b, c)
+        self._a, self._b, self._c = a // common, b // common, c // common
+
+    def exact(self, step: Any) -> Fraction | None:
+        """v(step) at an int or a float of any kind; None for NaN."""
+        if step != step:
+            return None
+        if step == inf:
+            return Fraction(0) if self.decay else self.initial
+        n = Fraction(*step.as_integer_ratio()) if step > 0 else Fraction(0)
+        turns = n / self.period
+        if self.staircase:
+            turns = Fraction(turns.numerator // turns.denominator)
+        return self.initial / (1 + self.decay * turns)
+
+    def bits(self, step: Any, dtype: str = "float64") -> int:
+        """The bits of the value, rounded along the chain to `dtype`."""
+        value = self.exact(step)
+        return FORMATS[dtype].nan if value is None else chained(value, dtype)
+
+    def value(self, step: Any, dtype: str = "float64") -> float:
+        """The value rounded along the chain to `dtype`, as a Python float."""
+        return float_of_bits(self.bits(step, dtype), dtype)
+
+    def stage(self, step: Any) -> int:
+        """floor(step / decay_steps) at a finite step, 0 before the start."""
+        return int(max(Fraction(step), Fraction(0)) // self.period)
+
+    def first_step(self, stage: int) -> int:
+        """The first integer step of a stage."""
+        return int(-(-stage * self.period // 1))
+
+    def last_exact_step(self) -> int:
+        """The last int64 step up to which A and B + C * t fit a significand; -1 if there is none.
+
+        On its two sides the values are computed in two ways, so both want testing, each alone.
+        """
+        a, b, c = self._a, self._b, self._c
+        if max(a, b) > 2**53:
+            return -1
+        if c == 0:
+            return 2**63 - 1
+        t = (2**53 - b) // c
+        last = self.first_step(t + 1) - 1 if self.staircase else t
+        return min(last, 2**63 - 1)
+
+    def doubles(self, steps: Steps) -> Floats:
+        """The value at each step of an array of any dtype, correctly rounded to binary64."""
+        steps = _widened(steps)
+        exact = _is_exact(steps)
+        found = np.array([self.value(n) for n in steps[~exact].tolist()], np.float64)
+        # Python's `int / int` is correctly rounded at any size: one division gives the double.
+        a, b, c = self._a, self._b, self._c
+        plain = np.array([a / (b + c * t) for t in self._turns(steps[exact])], np.float64)
+        if not found.size:
+            return plain
+        result = np.empty(steps.shape)
+        result[exact], result[~exact] = plain, found
+        return result
+
+    def near_ties(self, steps: Steps) -> list[bool]:
+        """Whether the value at each of these whole steps lies within 2**-98 of a tie."""
+        a, b, c = self._a, self._b, self._c
+        turns = self._turns(_widened(steps))
+        # a / d with a < 2**53 is no tie, and lies further than 2**-54 / d of itself from any.
+        if a < 2**53 and b + c * max(turns, default=0) <= 2 ** (NEAREST - 54):
+            return [False] * len(turns)
+        return [near_tie(a, b + c * t) for t in turns]
+
+    def _turns(self, steps: Steps) -> list[int]:
+        """Whole steps, or their stages; before the start the step counts as 0."""
+        held = np.maximum(steps, 0)
+        turns: list[int] = (held if held.dtype.kind in "iuO" else held.astype(np.int64)).tolist()
+        if self.staircase:
+            p, q = self.period.numerator, self.period.denominator
+            turns = [n * q // p for n in turns]
+        return turns
+
+    def at(self, steps: Steps) -> Truth:
+        """The true values at an array of steps, of any shape and dtype."""
+        return Truth(self, steps)
+
+
+class Truth:
+    """The true values at an array of steps, and what else the contract allows there.
+
+    Args:
+        reference: of the schedule.
+        steps: of any shape and dtype; the results here are flat.
+    """
+
+    def __init__(self, reference: Reference, steps: Steps) -> None:
+        self.reference = reference
+        self.steps = np.ravel(steps)
+        self.doubles = reference.doubles(self.steps)
+        self._bits: dict[str, Bits] = {}
+        period, decay = reference.period, reference.decay
+        self._past_binary32 = max(period, decay / period) >= 2**96
+
+    def bits(self, dtype: str) -> Bits:
+        """The bits of the values, rounded along the chain to `dtype`."""
+        if dtype not in self._bits:
+            self._bits[dtype] = rounded(self.doubles, dtype)
+        return self._bits[dtype]
+
+    def allowed(self, found: Bits, dtype: str, precision: int = 53) -> Mask:
+        """Whether each of the bits found may stand at its step.
+
+        They are the true bits, but for this:
+
+        - Zero may stand for a subnormal number of `dtype`.
+        - At a float step above 0 that is not a whole number below 2**53, and at any step whose
+          value lies within 2**-98 of a tie, the binary64 may be a neighbour; without binary64
+          (precision 24) every float32 may be one. Either is rounded on along the chain.
+        - A float step that is no whole number may have the value, or a neighbour, of either
+          stage where it lies within 2**-50 (2**-30) of a boundary of fractional `decay_steps`.
+        - Any value may stand from stage 2**63 of a staircase on, and without binary64 at a
+          float step below 2**-60, or where S or R / S is 2**96 or more: binary32 ends there.
+
+        Args:
+            found: the bits of a backend's results, one for each step.
+            dtype: of the results.
+            precision: that of the widest float which the device computes in, 53 or 24.
+        """
+        true = self.bits(dtype)
+        right = np.asarray(found == true)
+        if right.all():  # as nearly always
+            return right
+        right |= (found == 0) & (true < FORMATS[dtype].smallest_normal)
+        off = np.flatnonzero(~right)
+        steps, found = _widened(self.steps[off]), found[off]
+        beside = _between(self.doubles[off], found, dtype, precision)
+        finite, exact = steps < inf, _is_exact(steps)
+        if precision == 53:
+            tied = beside & exact
+            beside &= ~exact & finite
+            beside[tied] = self.reference.near_ties(steps[tied])
+        elif steps.dtype.kind == "f":
+            beside |= (steps > 0) & finite & (self._past_binary32 | (steps < 2.0**-60))
+        if self.reference.staircase:
+            unbounded = self.reference.first_step(2**63)
+            beside |= finite & np.array([n >= unbounded for n in steps.tolist()], np.bool_)
+            for at in np.flatnonzero(~beside & ~exact & finite & (np.floor(steps) != steps)):
+                beside[at] = self._of_either_stage(steps[at], found[at : at + 1], dtype, precision)
+        right[off] = beside
+        return right
+
+    def _of_either_stage(self, step: float, found: Bits, dtype: str, precision: int) -> bool:
+        """Whether a step so near a boundary has the value of a stage that meets there."""
+        turns = Fraction(step) / self.reference.period
+        stage = round(turns)
+        if turns >= 2**63 or self.reference.period.denominator == 1:
+            return turns >= 2**63
+        if abs(turns - stage) > turns / 2 ** BOUNDARY[precision]:
+            return False
+        starts = (stage * self.reference.period, (stage - 1) * self.reference.period)
+        sides = np.array([self.reference.value(start) for start in starts])
+        return bool(_between(sides, found, dtype, precision).any())
+
+
+def _widened(steps: Steps) -> Steps:
+    """Steps as a flat array, of binary64 unless they are integers; those may be Python's."""
+    steps = np.ravel(steps)
+    return steps if steps.dtype.kind in "iuO" else steps.astype(np.float64)
+
+
+def _is_exact(steps: Steps) -> Mask:
+    """Which steps count as integers: whole and below 2**53, or held at the start."""
+    if steps.dtype.kind in "iuO":
+        return np.ones(steps.shape, np.bool_)
+    return np.asarray((steps <= 0) | ((np.floor(steps) == steps) & (steps < 2.0**53)))
+
+
+def values(schedule: Any, steps: Iterable[Any], dtype: str = "float64") -> list[float]:
+    """The value at each step, rounded along the chain to `dtype`."""
+    reference = Reference(schedule)
+    return [reference.value(step, dtype) for step in steps]
