@@ -199,10 +199,7 @@ def ulp_distance(first: int, second: int, dtype: str = "float64") -> int:
 
 
 def _between(doubles: Floats, found: Bits, dtype: str, precision: int) -> Mask:
-    """Which bits lie between those of the numbers below and above a value.
-
-    The numbers are words of this precision, and rounded to `dtype`.
-    """
+    """Which bits lie from the word below a value to the one above it, both rounded to `dtype`."""
     kind = np.dtype("float64" if precision == 53 else "float32").type
     with np.errstate(over="ignore", under="ignore"):
         words = doubles.astype(kind)
@@ -296,7 +293,8 @@ class Reference:
         """Whether the value at each of these whole steps lies within 2**-98 of a tie."""
         a, b, c = self._a, self._b, self._c
         turns = self._turns(_widened(steps))
-        # a / d with a < 2**53 is no tie, and lies further than 2**-54 / d of itself from any.
+        # a / d with a < 2**53 is no tie, which has 54 bits, and by |a * 2**j - d * tie| >= 1 it
+        # lies further than 2**-54 / d of itself from any.
         if a < 2**53 and b + c * max(turns, default=0) <= 2 ** (NEAREST - 54):
             return [False] * len(turns)
         return [near_tie(a, b + c * t) for t in turns]
@@ -316,12 +314,7 @@ class Reference:
 
 
 class Truth:
-    """The true values at an array of steps, and what else the contract allows there.
-
-    Args:
-        reference: of the schedule.
-        steps: of any shape and dtype; the results here are flat.
-    """
+    """The true values at an array of steps, flat, and what else the contract allows there."""
 
     def __init__(self, reference: Reference, steps: Steps) -> None:
         self.reference = reference
@@ -338,9 +331,10 @@ class Truth:
         return self._bits[dtype]
 
     def allowed(self, found: Bits, dtype: str, precision: int = 53) -> Mask:
-        """Whether each of the bits found may stand at its step.
+        """Whether each of the bits found, one for each step, may stand there.
 
-        They are the true bits, but for this:
+        They are the true bits, but for this, where `precision` is that of the widest float in
+        which the device computes, 53 or 24:
 
         - Zero may stand for a subnormal number of `dtype`.
         - At a float step above 0 that is not a whole number below 2**53, and at any step whose
@@ -350,11 +344,6 @@ class Truth:
           stage where it lies within 2**-50 (2**-30) of a boundary of fractional `decay_steps`.
         - Any value may stand from stage 2**63 of a staircase on, and without binary64 at a
           float step below 2**-60, or where S or R / S is 2**96 or more: binary32 ends there.
-
-        Args:
-            found: the bits of a backend's results, one for each step.
-            dtype: of the results.
-            precision: that of the widest float which the device computes in, 53 or 24.
         """
         true = self.bits(dtype)
         right = np.asarray(found == true)

@@ -25,6 +25,8 @@ SLOPE = InverseTimeDecay(0.1, 1000, 0.5)
 STAIRS = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 FRACTIONAL = InverseTimeDecay(0.1, 0.3, 2, staircase=True)
 
+LONG = InverseTimeDecay(0.1, 1e15 + 0.125, 0.5, staircase=True)  # 16 periods are 16e15 + 2
+
 
 def kit_accepts(schedule, steps, found, dtype="float64", precision=53):
     try:
@@ -116,7 +118,7 @@ CASES = [
     other_stage("the stage before, past its end", FRACTIONAL, NEAR + 2.0**-40, 4.4, 0, False),
     other_stage("the stage two before", FRACTIONAL, NEAR, 4.1, 0, False),
     other_stage("a stage early, at a whole float", FRACTIONAL, 3.0, 2.9, 0, False),
-    other_stage("a stage early, at a whole float past 2**53", FRACTIONAL, 3.0 * 2**54, 0, 0, False),
+    other_stage("a stage early, at a whole float past 2**53", LONG, 16e15 + 2, 16e15, 0, False),
     other_stage("a stage early, at an integer", FRACTIONAL, 3, 2.9, 0, False),
     other_stage("a stage early, of a whole period", STAIRS, 41.0, 40, 0, False),
     other_stage("a stage late, of a whole period", STAIRS, np.nextafter(41.0, 0), 41, 0, False),

@@ -286,6 +286,18 @@ def test_near_a_tie_is_a_matter_of_fractions(halves, apart, side):
     assert near_tie(value.numerator, value.denominator) == (closeness(value) > NEAREST)
 
 
+@given(st.integers(1, 2**53 - 1), st.integers(1, 2**44))
+def test_small_integers_are_never_near_a_tie(a, d):
+    """What `near_ties` leaves out without a look, below its bounds."""
+    assert not near_tie(a, d)
+
+
+def test_an_exact_tie_of_hand_written_parameters_is_found():
+    schedule = InverseTimeDecay(0.21875, 1754246075931009, 497553737754239)
+    assert closeness(Reference(schedule).exact(1)) == inf
+    assert Reference(schedule).near_ties(np.arange(-1, 4)) == [False, False, True, False, False]
+
+
 # -- what is allowed -----------------------------------------------------------------------
 
 FRACTIONAL = InverseTimeDecay(0.1, 0.3, 2, staircase=True)
