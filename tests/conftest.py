@@ -55,7 +55,8 @@ def pytest_sessionstart() -> None:
 
 # What no machine of CI has, or not on each Python, and checks that say nothing of a backend.
 MAY_SKIP = re.compile(
-    "needs a CUDA device|copy.replace came with Python 3.13|the backend has no mode but eager|`evaluate` is not overridden"
+    "needs a CUDA device|copy.replace came with Python 3.13"
+    "|the backend has no mode but eager|`evaluate` is not overridden"
     "|the backend says that it is not differentiable"
 )
 
