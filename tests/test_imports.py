@@ -153,7 +153,7 @@ HOUSE = {
     "reference": "",
     "dialects": "spec decimals errors",
     "integrations": "spec registry decimals errors",
-    "verification": "reference spec registry backends.base form dtypes errors plotting",
+    "verification": "reference spec registry backends.base form dtypes errors",
     "audit": "reference spec errors",
     "checklog": "reference spec decimals errors",
     "testing": "invtime reference registry backends.base hookspecs evaluate dtypes errors",

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import warnings
-from math import inf
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -14,7 +13,6 @@ import pytest
 
 import invtime
 from invtime import plotting
-from invtime.verification import Distance, Report, Run, plot, verify
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("agg")
@@ -189,61 +187,6 @@ def test_without_matplotlib_the_message_says_how_to_install_it(monkeypatch):
         SCHEDULE.plot()
 
 
-# -- reports -------------------------------------------------------------------------------
-
-
-def report_of(*profiles):
-    """A report of runs with these profiles."""
-    runs = [
-        Run(
-            *("numpy", "2", "eager", "cpu", f"float{i}"),
-            asked=100,
-            points=100,
-            mismatches=sum(not distance.allowed for distance in profile),
-            profile=tuple(profile),
-        )
-        for i, profile in enumerate(profiles)
-    ]
-    return Report(SCHEDULE, 1000, tuple(runs))
-
-
-def test_a_report_that_agrees_is_a_line_at_0():
-    ax = plot(verify(SCHEDULE, backends=["numpy"], dtypes=["float64", "float32"], steps=500))
-    (line,) = ax.get_lines()
-    assert list(line.get_xdata()) == [0, 500]
-    assert list(line.get_ydata()) == [0, 0]
-    assert line.get_label() == "0 ULP: 2 of 2 runs have no mismatch"
-    assert ax.get_xlabel() == "step (updates made)"
-    assert ax.get_ylabel() == "distance from the exact value (ULP)"
-    assert ax.get_title() == "0.1 / (1 + 0.5 * n / 1000)"
-
-
-def test_a_report_shows_mismatches_by_run_and_what_is_allowed_in_grey():
-    wrong = [Distance(-5, 2, False), Distance(7, 3, False), Distance(10**12, 2**60, False)]
-    allowed = [Distance(0.5, 1, True), Distance(1e300, 1, True)]
-    ax = plot(report_of(wrong + allowed, allowed, [], [Distance(9, 1, False)]))
-    base, grey, first, second = ax.get_lines()
-    assert base.get_label() == "0 ULP: 2 of 4 runs have no mismatch"
-    assert list(base.get_xdata()) == [-5, 10**12]
-    assert list(grey.get_xdata()) == [0.5, 0.5]  # 1e300 is beyond the axis
-    assert list(first.get_xdata()) == [-5, 7, 10**12]
-    assert list(first.get_ydata()) == [2, 3, 2**60]
-    assert first.get_label() == "numpy eager cpu float0: 3 mismatches"
-    assert list(second.get_xdata()) == [9]
-    assert inf not in (*ax.get_xlim(), *ax.get_ylim())
-
-
-def test_a_report_names_no_more_runs_than_a_legend_can_hold(tmp_path):
-    figure, ax = plotting.figure()
-    plot(report_of(*([Distance(9 + i, 1, False)] for i in range(60))), ax)
-    plotting.save(figure, tmp_path / "a.png")
-    assert ax.get_window_extent().height > figure.bbox.height / 3
-    labels = [line.get_label() for line in ax.get_lines()]
-    assert len(labels) == 10
-    assert labels[-1] == "52 more runs with mismatches"
-    assert len(ax.get_lines()[-1].get_xdata()) == 52
-
-
 # -- the command ---------------------------------------------------------------------------
 
 
@@ -304,19 +247,10 @@ def test_plot_refuses(arguments, message, tmp_path, monkeypatch):
     assert message in refused(invoke("plot", *arguments))
 
 
-def test_verify_draws_the_distances(tmp_path):
-    out = tmp_path / "a.png"
-    result = invoke("verify", *NUMBERS, "--backend", "numpy", "--steps", 100, "--plot", out)
-    assert result.exit_code == 0, result.output
-    assert out.read_bytes().startswith(b"\x89PNG")
-    assert "a.gif" in refused(invoke("verify", *NUMBERS, "--plot", "a.gif"))
-
-
-@pytest.mark.parametrize("command", [["plot", "-o"], ["verify", "--plot"]])
-def test_without_matplotlib_the_commands_say_so_in_one_line(command, tmp_path):
+def test_without_matplotlib_the_command_says_so_in_one_line(tmp_path):
     pytest.importorskip("typer")
     (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('not here')")
-    line = [sys.executable, "-m", "invtime.cli", *command, str(tmp_path / "a.png"), *NUMBERS]
+    line = [sys.executable, "-m", "invtime.cli", "plot", "-o", str(tmp_path / "a.png"), *NUMBERS]
     done = subprocess.run(
         line,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 
 import typer
@@ -18,13 +17,6 @@ from rich.text import Text
 from invtime.errors import InvTimeError
 
 WIDE = 400  # columns where the output is no terminal: a file or a pipe should not be wrapped
-
-
-class Format(StrEnum):
-    """How rows are written: for reading, or as JSON."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def emit(lines: Iterable[str]) -> None:

@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from enum import StrEnum
 from fractions import Fraction
 from math import isfinite
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from invtime.cli import schedule as options
-from invtime.cli.output import bad_input, emit
+from invtime.cli.output import emit
 from invtime.dtypes import dtype_name
 from invtime.errors import StepTypeError
+from invtime.spec import InverseTimeDecay
 
 Row = tuple[int | float, float]
 
 
-class Layout(StrEnum):
-    """How the table is written."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-
-
+@options.takes()
 def table(
-    initial_learning_rate: options.InitialLearningRate = None,
-    decay_steps: options.DecaySteps = None,
-    decay_rate: options.DecayRate = None,
-    staircase: options.Staircase = False,
-    config: options.Config = None,
+    found: InverseTimeDecay,
+    *,
     start: Annotated[int, typer.Option(help="The first step.")] = 0,
     stop: Annotated[int | None, typer.Option(help="The steps end before this one.")] = None,
     step: Annotated[int, typer.Option(min=1, help="From one step to the next.")] = 1,
@@ -43,7 +33,9 @@ def table(
     dtype: Annotated[
         str, typer.Option(help="Round to float64, float32, float16 or bfloat16.")
     ] = "float64",
-    layout: Annotated[Layout, typer.Option("--format", help="How to write it.")] = Layout.TABLE,
+    layout: Annotated[
+        Literal["table", "csv", "json"], typer.Option("--format", help="How to write it.")
+    ] = "table",
 ) -> None:
     """Print the exact learning rate at a range or a list of steps.
 
@@ -55,10 +47,8 @@ def table(
 
     Exit status: 0; 2 for bad input.
     """
-    with bad_input():
-        found = options.build(initial_learning_rate, decay_steps, decay_rate, staircase, config)
-        steps = _range(start, stop, step, at) if at is None or stop is not None else _listed(at)
-        rounded = _rounding(dtype_name(dtype))
+    steps = _range(start, stop, step, at) if at is None or stop is not None else _listed(at)
+    rounded = _rounding(dtype_name(dtype))
     rows = ((n, rounded(found(n))) for n in steps)
     emit(_lines(steps, rows, layout))
 
@@ -92,11 +82,11 @@ def _rounding(dtype: str) -> Callable[[float], float]:
     return lambda rate: float_of_bits(chained(Fraction(rate), dtype), dtype)
 
 
-def _lines(steps: Sequence[int | float], rows: Iterable[Row], layout: Layout) -> Iterator[str]:
-    if layout is Layout.JSON:
+def _lines(steps: Sequence[int | float], rows: Iterable[Row], layout: str) -> Iterator[str]:
+    if layout == "json":
         rates = ((n, rate if isfinite(rate) else None) for n, rate in rows)
         yield json.dumps([{"step": n, "learning_rate": rate} for n, rate in rates], indent=2)
-    elif layout is Layout.CSV:
+    elif layout == "csv":
         yield "step,learning_rate"
         yield from (f"{n},{rate!r}" for n, rate in rows)
     else:

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from invtime.cli import schedule as options
-from invtime.cli.output import Format, as_table, bad_input, check_writable, emit, progress_bar
+from invtime.cli.output import as_table, check_writable, emit, progress_bar
 from invtime.errors import ConfigError
+from invtime.spec import InverseTimeDecay
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -23,12 +24,10 @@ NUMBERS = ("points", "mismatches", "worst ULP")
 COLUMNS = ("backend", "mode", "device", "dtype", *NUMBERS, "first differing step", "note")
 
 
+@options.takes()
 def verify(
-    initial_learning_rate: options.InitialLearningRate = None,
-    decay_steps: options.DecaySteps = None,
-    decay_rate: options.DecayRate = None,
-    staircase: options.Staircase = False,
-    config: options.Config = None,
+    found: InverseTimeDecay,
+    *,
     steps: Annotated[
         int, typer.Option(min=0, help="Compare at every step up to this one, and at the edges.")
     ] = 100_000,
@@ -44,13 +43,11 @@ def verify(
     dtype: Annotated[
         list[str] | None, typer.Option(help="Only this result dtype; may be repeated.")
     ] = None,
-    layout: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.TABLE,
+    layout: Annotated[
+        Literal["table", "json"], typer.Option("--format", help="How to write it.")
+    ] = "table",
     junit: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write JUnit XML too, for a CI system.")
-    ] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Draw the ULP distance by step too, .png or .svg."),
     ] = None,
     dask: Annotated[
         str | None,
@@ -73,35 +70,27 @@ def verify(
     Exit status: 0 if nothing differs, 1 on a mismatch or where a framework or a worker failed, 2
     for bad input.
     """
-    from invtime import plotting, verification
+    from invtime import verification
 
     # TensorFlow warns of retracing: one function is traced for each dtype of the step here.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    with bad_input():
-        found = options.build(initial_learning_rate, decay_steps, decay_rate, staircase, config)
-        if plot is not None:
-            plotting.check_path(plot)
-        for path in filter(None, (junit, plot)):
-            check_writable(path)
-        with _executor(dask) as executor, progress_bar("verify") as progress:
-            report = verification.verify(
-                found,
-                backends=backend,
-                modes=mode,
-                devices=device,
-                dtypes=dtype,
-                steps=steps,
-                executor=executor,
-                timeout=timeout,
-                progress=progress,
-            )
-        if junit is not None:
-            junit.write_text(verification.to_junit(report), "utf-8")
-        if plot is not None:
-            drawn, ax = plotting.figure()
-            verification.plot(report, ax)
-            plotting.save(drawn, plot)
-    emit([report.to_json(indent=2)] if layout is Format.JSON else _lines(report))
+    if junit is not None:
+        check_writable(junit)
+    with _executor(dask) as executor, progress_bar("verify") as progress:
+        report = verification.verify(
+            found,
+            backends=backend,
+            modes=mode,
+            devices=device,
+            dtypes=dtype,
+            steps=steps,
+            executor=executor,
+            timeout=timeout,
+            progress=progress,
+        )
+    if junit is not None:
+        junit.write_text(verification.to_junit(report), "utf-8")
+    emit([report.to_json(indent=2)] if layout == "json" else _lines(report))
     raise typer.Exit(0 if report.ok else 1)
 
 

@@ -9,8 +9,7 @@
 """
 
 from invtime.verification.junit import to_junit
-from invtime.verification.picture import plot
-from invtime.verification.report import Difference, Distance, Missing, Report, Run
+from invtime.verification.report import Difference, Missing, Report, Run
 from invtime.verification.runner import verify
 
-__all__ = ["Difference", "Distance", "Missing", "Report", "Run", "plot", "to_junit", "verify"]
+__all__ = ["Difference", "Missing", "Report", "Run", "to_junit", "verify"]

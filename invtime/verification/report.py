@@ -33,17 +33,6 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Distance:
-    """The largest distance from the expected value in a stretch of the steps."""
-
-    step: int | float
-    ulp: int
-    """In ULP of the run's dtype."""
-    allowed: bool
-    """Whether the contract allows it: a neighbour, or a subnormal flushed to zero."""
-
-
-@dataclass(frozen=True, slots=True)
 class Run:
     """One backend in one mode, on one device, with one result dtype."""
 
@@ -69,8 +58,6 @@ class Run:
     note: str = ""
     error: str | None = None
     """What the framework raised, or what an executor lost; the run ended there."""
-    profile: tuple[Distance, ...] = ()
-    """The largest distances by step, of at most 16 stretches to an octave of the step."""
 
     @property
     def ok(self) -> bool:
@@ -107,7 +94,7 @@ class Report:
         """The report as a JSON object: schedule, steps, ok, runs, missing.
 
         The numbers of a difference are JSON strings: they may be NaN, infinite, or integers
-        that other readers of JSON would round. The profiles are left out.
+        that other readers of JSON would round.
         """
         report = {
             "schedule": self.schedule.get_config(),
@@ -121,7 +108,6 @@ class Report:
 
 def _plain(run: Run) -> dict[str, Any]:
     fields = asdict(run)
-    del fields["profile"]
     if run.first is not None:
         fields["first"] = {key: str(value) for key, value in asdict(run.first).items()}
     return {**fields, "ok": run.ok}

@@ -1,28 +1,20 @@
-"""What came of a run: its counts, its largest differences along the steps, and the `Run`."""
+"""What came of a run: its counts, its first difference, and the `Run`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from invtime.reference import FORMATS, Bits, Steps, Truth, float_of_bits, ulp_distances
 from invtime.verification.grid import Piece
-from invtime.verification.report import Difference, Distance, Run
+from invtime.verification.report import Difference, Run
 from invtime.verification.selection import Place
-
-# bucket -> the step of the largest distance in it, and that distance
-Buckets = dict[int, tuple[int | float, int]]
 
 
 @dataclass(slots=True)
 class Tally:
-    """What has been compared so far; the counts are those of `Run`, of the same names.
-
-    Its size does not grow with the steps: of the distances, it keeps the largest of each
-    bucket, 16 to an octave of the step.
-    """
+    """What has been compared so far; the counts are those of `Run`, of the same names."""
 
     dtype: str
     points: int = 0
@@ -31,8 +23,6 @@ class Tally:
     neighbours: int = 0
     flushed: int = 0
     first: Difference | None = None
-    wrong: Buckets = field(default_factory=dict)
-    allowed: Buckets = field(default_factory=dict)
 
     def add(self, truth: Truth, found: Bits, precision: int = 53) -> None:
         """Count what was found at the steps of a chunk against what is allowed there."""
@@ -47,15 +37,12 @@ class Tally:
         flushed = allowed & (found == 0) & (expected < FORMATS[dtype].smallest_normal)
         self.flushed += int(flushed.sum())
         self.neighbours += int((allowed & ~flushed).sum())
-        # -0.0 is at no distance from 0.0 and has other bits, which is a difference.
-        ulps = np.maximum(ulp_distances(found, expected, dtype), 1)
-        for buckets, mask in ((self.wrong, wrong), (self.allowed, allowed)):
-            for bucket, step, ulp in _largest(steps[mask], ulps[mask]):
-                _keep(buckets, bucket, step, ulp)
         if not wrong.any():
             return
         self.mismatches += int(wrong.sum())
-        self.worst_ulp = max(self.worst_ulp, int(ulps[wrong].max()))
+        # -0.0 is at no distance from 0.0 and has other bits, which is a difference.
+        worst = ulp_distances(found[wrong], expected[wrong], dtype).max()
+        self.worst_ulp = max(self.worst_ulp, int(worst), 1)
         if self.first is None:
             at = int(np.argmax(wrong))
             self.first = _difference(steps, int(expected[at]), int(found[at]), at, dtype)
@@ -66,39 +53,6 @@ class Tally:
             setattr(self, count, getattr(self, count) + getattr(other, count))
         self.worst_ulp = max(self.worst_ulp, other.worst_ulp)
         self.first = self.first or other.first
-        for mine, theirs in ((self.wrong, other.wrong), (self.allowed, other.allowed)):
-            for bucket, (step, ulp) in theirs.items():
-                _keep(mine, bucket, step, ulp)
-
-    def profile(self) -> tuple[Distance, ...]:
-        """The largest distances, by step."""
-        found = [
-            Distance(step, ulp, buckets is self.allowed)
-            for buckets in (self.wrong, self.allowed)
-            for step, ulp in buckets.values()
-        ]
-        return tuple(sorted(found, key=lambda distance: distance.step))
-
-
-def _largest(steps: Steps, ulps: Bits) -> Iterator[tuple[int, int | float, int]]:
-    """The bucket, the step and the distance of the largest in each bucket, the first of equals.
-
-    A step that is not finite has no place along the steps.
-    """
-    finite = np.isfinite(steps)
-    steps, ulps = steps[finite], ulps[finite]
-    mantissa, exponent = np.frexp(steps.astype(np.float64))
-    octave = exponent.astype(np.int64) * 32 + (np.abs(mantissa) * 32).astype(np.int64)
-    bucket = 2 * octave + (mantissa < 0)
-    order = np.lexsort((-np.arange(steps.size), ulps, bucket))
-    last = np.append(np.diff(bucket[order]) > 0, [True] * bool(steps.size))
-    for at in order[last.astype(bool)].tolist():
-        yield int(bucket[at]), steps[at].item(), int(ulps[at])
-
-
-def _keep(buckets: Buckets, bucket: int, step: int | float, ulp: int) -> None:
-    if bucket not in buckets or ulp > buckets[bucket][1]:
-        buckets[bucket] = step, ulp
 
 
 def _difference(steps: Steps, expected: int, found: int, at: int, dtype: str) -> Difference:
@@ -183,7 +137,6 @@ class Account:
             flushed=tally.flushed,
             note=self._note(),
             error=error,
-            profile=tally.profile(),
         )
 
     def _note(self) -> str:
