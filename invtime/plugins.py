@@ -84,11 +84,12 @@ class Plugins:
             InvTimeError, pluggy.PluginValidationError: it has no hook, an unknown one, or
                 announces something else than backends. It is not registered then.
         """
-        self._manager.register(module, str(plugin))
         try:
+            self._manager.register(module, str(plugin))
             infos = self._infos(module)
-        except BaseException:
-            self._manager.unregister(module)
+        except BaseException:  # pluggy keeps the hooks before the one that it refuses
+            if self._manager.get_plugin(str(plugin)) is module:
+                self._manager.unregister(module)
             raise
         self._origins[str(plugin)] = plugin
         asked = self._manager.hook.invtime_backend_for.get_hookimpls()
