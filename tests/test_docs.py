@@ -81,7 +81,7 @@ def test_few_blocks_are_not_run():
     )
     assert left_out == {
         "docs/command.md": 3,
-        "docs/conformance.md": 2,
+        "docs/conformance.md": 1,
         "docs/writing-a-backend.md": 2,
     }
 

@@ -47,11 +47,6 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    check = None
-    if name.startswith("check_"):
-        check = import_module("invtime.testing.checks").CHECKS.get(name.removeprefix("check_"))
-    if check is None:
+    if name not in _LAZY:
         raise AttributeError(f"module 'invtime.testing' has no attribute {name!r}")
-    return check
+    return getattr(import_module(_LAZY[name]), name)

@@ -31,11 +31,24 @@ def parametrize_with_checks(
     ... def test_conformance(check):
     ...     check()
     """
-    waivers = checked_waivers(expected_failures or {})
-    parameters = []
-    for name in CHECKS:
-        marks = waiver_marks(waivers.get(name))
-        parameters.append(pytest.param(BoundCheck(backend, name, name in waivers), marks=marks))
+    waivers = expected_failures or {}
+    for name, reason in waivers.items():
+        if name not in CHECKS:
+            raise ValueError(f"no check is named {name!r}; there are {', '.join(CHECKS)}")
+        if not reason.strip():
+            raise ValueError(f"the waiver of {name!r} has no reason; say why it cannot pass")
+    # A waived check must fail, by its law and by nothing else.
+    marks = {
+        name: pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError)
+        for name, reason in waivers.items()
+    }
+    parameters = [
+        pytest.param(
+            BoundCheck(backend, name, name in waivers),
+            marks=[marks[name]] if name in waivers else [],
+        )
+        for name in CHECKS
+    ]
     return pytest.mark.parametrize("check", parameters, ids=list(CHECKS))
 
 
@@ -76,20 +89,3 @@ class BoundCheck:
 
     def __repr__(self) -> str:
         return f"BoundCheck({self.backend!r}, {self.name!r})"
-
-
-def checked_waivers(waivers: Mapping[str, str]) -> dict[str, str]:
-    """The waivers, if each is of a check that there is and has a reason; else a ValueError."""
-    for name, reason in waivers.items():
-        if name not in CHECKS:
-            raise ValueError(f"no check is named {name!r}; there are {', '.join(CHECKS)}")
-        if not reason.strip():
-            raise ValueError(f"the waiver of {name!r} has no reason; say why it cannot pass")
-    return dict(waivers)
-
-
-def waiver_marks(reason: str | None) -> list[pytest.MarkDecorator]:
-    """What makes a waived check an expected failure: of the law, and of nothing else."""
-    if reason is None:
-        return []
-    return [pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError)]

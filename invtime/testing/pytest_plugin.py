@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The two options."""
+    """The option."""
     group = parser.getgroup("invtime", "conformance of an invtime backend")
     group.addoption(
         "--invtime-backend",
@@ -23,23 +23,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run the conformance kit on this backend, and of the tests only those whose "
         "paths are given",
     )
-    group.addoption(
-        "--invtime-waive",
-        metavar="CHECK=REASON",
-        action="append",
-        default=[],
-        help="expect this check to fail; may be given more than once",
-    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a wrong option at once, and collect nothing but what was asked for."""
-    if config.option.invtime_backend is None:
-        if config.option.invtime_waive:
-            raise pytest.UsageError("--invtime-waive needs --invtime-backend")
+    """Refuse a name that no plugin announced at once; collect nothing but what was asked for."""
+    name = config.option.invtime_backend
+    if name is None:
         return
-    config.stash[WAIVERS] = _waivers(config.option.invtime_waive)
-    _find(config.option.invtime_backend)
+    from invtime import InvTimeError, registry
+
+    try:
+        registry.default.plugins.find(name)  # imports no framework
+    except InvTimeError as error:
+        raise pytest.UsageError(f"--invtime-backend: {error}") from None
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = []
 
@@ -51,41 +47,13 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
         items += _checks(session, session.config.option.invtime_backend)
 
 
-WAIVERS = pytest.StashKey[dict[str, str]]()
-
-
-def _waivers(options: list[str]) -> dict[str, str]:
-    from invtime.testing.kit import checked_waivers
-
-    pairs = (option.partition("=") for option in options)
-    try:
-        return checked_waivers({check: reason for check, _, reason in pairs})
-    except ValueError as error:
-        raise pytest.UsageError(f"--invtime-waive: {error}") from None
-
-
-def _find(name: str) -> None:
-    """Refuse a name that no plugin announced; imports no framework."""
-    from invtime import InvTimeError, registry
-
-    try:
-        registry.default.plugins.find(name)
-    except InvTimeError as error:
-        raise pytest.UsageError(f"--invtime-backend: {error}") from None
-
-
 def _checks(session: pytest.Session, backend: str) -> Iterator[pytest.Item]:
     from invtime.testing.checks import CHECKS
-    from invtime.testing.kit import BoundCheck, waiver_marks
+    from invtime.testing.kit import BoundCheck
 
-    waivers = session.config.stash[WAIVERS]
     for name in CHECKS:
-        check = BoundCheck(backend, name, name in waivers)
         parts = {"name": f"{backend}[{name}]", "nodeid": f"invtime::{backend}[{name}]"}
-        item = CheckItem.from_parent(session, check=check, **parts)
-        for mark in waiver_marks(waivers.get(name)):
-            item.add_marker(mark)
-        yield item
+        yield CheckItem.from_parent(session, check=BoundCheck(backend, name), **parts)
 
 
 class CheckItem(pytest.Item):
