@@ -207,7 +207,8 @@ default = Registry()
 def list_backends() -> list[BackendState]:
     """Every announced backend and whether it can be used; imports none of the frameworks.
 
-    >>> [state.name for state in list_backends()][:4]
+    >>> import invtime
+    >>> [state.name for state in invtime.list_backends()][:4]
     ['numpy', 'torch', 'jax', 'tensorflow']
     """
     return default.list_backends()
