@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, final, overload
 from invtime import config as _config
 from invtime.arrays import ArrayT, Scalar, ShapeT
 from invtime.backends import autograph
-from invtime.decimals import exact_number, read_number
+from invtime.decimals import read_number
 from invtime.dtypes import dtype_name
 from invtime.errors import ConfigError
 from invtime.form import Form
@@ -370,18 +370,11 @@ class InverseTimeDecay:
 
 def _pole(steps: int | float, decay: int | float, staircase: bool) -> str:
     """Why a negative decay_rate is refused, with the step where the rate would blow up."""
-    p, q = exact_number(steps)
-    r, d = exact_number(-decay)
-    if staircase:
-        step = _ceil(_ceil(d, r) * p, q)
-    else:
-        step = _ceil(p * d, q * r)
+    form = Form.of(1, steps, -decay, staircase)
+    t = -(-form.B // form.C)  # where B - C * t is no longer above 0
+    step = form.first_step(t) if staircase else t
     return (
         f"decay_rate is {decay!r}; it must be 0 or more: the denominator would reach zero at or "
         f"just before step {step}; pass a positive decay_rate, or another kind of schedule for "
         "a rate that grows"
     )
-
-
-def _ceil(a: int, b: int) -> int:
-    return -(-a // b)
