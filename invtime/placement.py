@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final, overload
 
 from invtime import registry
-from invtime.arrays import Array, ArrayT, Scalar, ShapeT
+from invtime.arrays import ArrayT, Scalar, ShapeT
 from invtime.backends import autograph
 from invtime.dtypes import dtype_name
 from invtime.errors import PlacementError
@@ -86,7 +86,7 @@ class PlacedSchedule(Generic[BackendT_co]):
     @overload
     def __call__(self: PlacedSchedule[None], step: ArrayT) -> ArrayT: ...
     @overload
-    def __call__(self: PlacedSchedule[str], step: Scalar | Array) -> Any: ...
+    def __call__(self: PlacedSchedule[str], step: Scalar) -> Any: ...
     def __call__(self, step: Any = None) -> Any:
         """The learning rate at `step`; see `InverseTimeDecay.__call__`."""
         return registry.default.evaluate(self._form, step, self._backend, self._device, self._dtype)

@@ -175,11 +175,12 @@ class InverseTimeDecay:
             StepTypeError: (a TypeError) bool, complex, text, or a type of no known backend.
         """
         form = self._form
-        # A compiler's symbolic integers go to the registry; see backends/dynamo.py.
-        if step.__class__ is int and form.hash.__class__ is int:
-            return form.at(step)
-        if step.__class__ is float:
-            return form.at_real(step)
+        # What a compiler has made symbolic goes to the registry; see backends/dynamo.py.
+        if form.hash.__class__ is int:
+            if step.__class__ is int:
+                return form.at(step)
+            if step.__class__ is float:
+                return form.at_real(step)
         from invtime import registry
 
         return registry.default.evaluate(form, step, dtype=self._dtype)

@@ -108,7 +108,9 @@ class Backend(Primitives):
 
         To be given where the backend is `differentiable`; run inside of `scope(x)`, and nested.
         """
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"backend {self.name!r} has no derivative; write it, or set differentiable = False"
+        )
 
     @abstractmethod
     def to_numpy(self, x: Any) -> Any:

@@ -1,9 +1,9 @@
 """What `torch.compile` needs to be told of invtime. It imports no torch: marks come before it.
 
-Three habits of Dynamo matter here.
+Three facts about Dynamo matter here.
 
-- Locks, imports and dictionaries are not traced, and what a function marked as a constant does
-  is not looked at: it runs as plain Python while tracing, and its result is a constant.
+- It cannot trace locks, imports and look-ups in a growing dictionary. A function marked as a
+  constant is not traced: it runs as plain Python, and its result is a constant.
 - An integer attribute that differs from one object to the next becomes symbolic, which is wrong
   for integers of more than 53 bits and impossible past 64. `held` makes them constants again.
 - A Python int that changes from call to call becomes symbolic too. For such a number, and for
@@ -32,8 +32,8 @@ def constant(function: F) -> F:
 def held(form: Form) -> Form:
     """A copy of the form whose integers are constants, with a guard on the form's identity.
 
-    The guard comes from the argument: the same as a method has none, and is stale for the next
-    schedule.
+    Dynamo adds the guard for an argument. It adds none for a method's own object: as a method,
+    this would return the integers of the first schedule for every other one.
     """
     return copy(form)
 
@@ -44,11 +44,12 @@ def at_number(form: Form, step: int | float) -> float:
     Raises:
         StepTypeError: a symbolic integer is too large for the arithmetic that Dynamo does.
     """
+    constant_form = form if form.hash.__class__ is int else held(form)
     if type(step) is not int:
-        return form.at_real(step)
-    if step.__class__ is not int:
-        return _at_symbolic(held(form), step)
-    return (form if form.hash.__class__ is int else held(form)).at(step)
+        return constant_form.at_real(step)
+    if step.__class__ is int:
+        return constant_form.at(step)
+    return _at_symbolic(held(form), step)
 
 
 def _at_symbolic(form: Form, step: int) -> float:

@@ -8,7 +8,7 @@ For each dtype there are two parts, cut into pieces, and those into chunks of at
                   its neighbours and negatives; for floats also fractions, the neighbours of
                   plateau boundaries, subnormal and huge steps, infinities and NaN
 
-The parts stay apart because frameworks choose between the exact and the compensated form
+The parts stay apart because frameworks choose between the exact and the double-word form
 for an array as a whole: the first part sees the one, the second nearly always the other.
 """
 

@@ -195,10 +195,11 @@ def test_a_python_int_step_of_several_schedules_inside_the_compiler():
     one = torch.ones((), dtype=torch.float64)
     rates = (0.1, 1 / 3, 1 / 7, 1 / 9, 0.3)
     for staircase in (False, True):
-        compiled = torch.compile(lambda x, schedule: x * schedule(5))
-        for rate in rates:
-            schedule = InverseTimeDecay(rate, 1.7, rate, staircase)
-            assert compiled(one, schedule).item() == schedule(5)
+        for step in (5, 2.5, -1.0):
+            compiled = torch.compile(lambda x, schedule, step=step: x * schedule(step))
+            for rate in rates:
+                schedule = InverseTimeDecay(rate, 1.7, rate, staircase)
+                assert compiled(one, schedule).item() == schedule(step)
 
 
 COLD = """
