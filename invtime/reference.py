@@ -356,7 +356,7 @@ class Truth:
         finite, exact = steps < inf, _is_exact(steps)
         if precision == 53:
             tied = beside & exact
-            beside &= ~exact & finite
+            beside &= finite
             beside[tied] = self.reference.near_ties(steps[tied])
         elif steps.dtype.kind == "f":
             beside |= (steps > 0) & finite & (self._past_binary32 | (steps < 2.0**-60))

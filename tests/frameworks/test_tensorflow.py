@@ -194,6 +194,8 @@ assert (result.numpy() == tf.constant([0.1, 0.1 / 1.5]).numpy()).all(), result
 """
 
 
-def test_the_first_call_of_a_process_may_be_inside_a_function():
-    done = subprocess.run([sys.executable, "-c", COLD], check=True, capture_output=True, text=True)
+def test_the_first_call_of_a_process_may_be_inside_a_function(tmp_path):
+    script = tmp_path / "cold.py"  # AutoGraph converts what has its source in a file
+    script.write_text(COLD)
+    done = subprocess.run([sys.executable, script], check=True, capture_output=True, text=True)
     assert "AutoGraph" not in done.stderr
