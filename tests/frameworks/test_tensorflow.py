@@ -1,5 +1,6 @@
 """TensorFlow: eager, functions with and without XLA, v1 graphs, variables, SavedModel, Keras."""
 
+import re
 import subprocess
 import sys
 
@@ -199,3 +200,24 @@ def test_the_first_call_of_a_process_may_be_inside_a_function(tmp_path):
     script.write_text(COLD)
     done = subprocess.run([sys.executable, script], check=True, capture_output=True, text=True)
     assert "AutoGraph" not in done.stderr
+
+
+TRANSFORMED = """
+import tensorflow as tf, invtime
+from invtime import registry
+tf.autograph.set_verbosity(3, alsologtostdout=True)
+schedule = invtime.InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+placed = schedule.on(dtype="float64")
+@tf.function
+def rates(n):
+    return schedule(n), placed(n), registry.default.evaluate(schedule.form, n)
+rates(tf.constant(41))
+"""
+
+
+def test_autograph_transforms_the_function_of_the_user_and_nothing_of_ours(tmp_path):
+    script = tmp_path / "transformed.py"
+    script.write_text(TRANSFORMED)
+    done = subprocess.run([sys.executable, script], check=True, capture_output=True, text=True)
+    transformed = re.findall(r"Transformed <(?:function|bound method) (\S+)", done.stdout)
+    assert transformed == ["rates"]
