@@ -7,9 +7,10 @@ from typing import Any
 
 from invtime.dtypes import DTYPES
 from invtime.errors import ConfigError
+from invtime.parameters import PHASES
 
 NUMBERS = ("initial_learning_rate", "decay_steps", "decay_rate")
-KEYS = (*NUMBERS, "staircase", "name", "dtype")
+KEYS = (*NUMBERS, "staircase", "name", *PHASES, "dtype")
 ENVELOPE = ("module", "class_name", "config", "registered_name")
 
 
@@ -40,18 +41,26 @@ def check_keys(config: Any) -> None:
 def config_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of `get_config()`: accepts what `from_config` accepts.
 
-    It speaks of JSON numbers, which are read as binary64.
+    It speaks of JSON numbers, which are read as binary64. Two rules compare numbers, which JSON
+    Schema cannot: minimum_learning_rate <= initial_learning_rate, cooldown_start >= warmup_steps.
     """
     magnitude = {"minimum": 1e-60, "maximum": 1e60}
+    some = {"minimum": 1}
+    count = {"type": "integer", "minimum": 0, "maximum": 2**53}
 
     def number(description: str, zero: bool) -> dict[str, Any]:
         allowed = {"anyOf": [{"const": 0}, magnitude]} if zero else magnitude
         return {"type": "number", "description": description, **allowed}
 
+    def needs(key: str, present: dict[str, Any], other: str, wanted: dict[str, Any]) -> Any:
+        given = {"properties": {key: present}, "required": [key]}
+        return {"if": given, "then": {"properties": {other: wanted}, "required": [other]}}
+
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "InverseTimeDecay",
-        "description": "lr(n) = L / (1 + R * n / S), or with floor(n / S) for a staircase.",
+        "description": "lr(n) = L / (1 + R * n / S), or with floor(n / S) for a staircase; "
+        "phases around it are optional.",
         "type": "object",
         "properties": {
             "initial_learning_rate": number("L, the rate at step 0.", zero=True),
@@ -59,6 +68,21 @@ def config_schema() -> dict[str, Any]:
             "decay_rate": number("R, what each n / S adds to the denominator.", zero=True),
             "staircase": {"type": "boolean", "default": False},
             "name": {"type": ["string", "null"], "default": "InverseTimeDecay"},
+            "warmup_steps": {**count, "default": 0, "description": "W, of a linear warm-up."},
+            "warmup_learning_rate": {**number("w, the rate at step 0.", zero=True), "default": 0},
+            "stable_steps": {**count, "default": 0, "description": "H, the steps at L after it."},
+            "minimum_learning_rate": {
+                **number("m, the floor of the decay, at most L.", zero=True),
+                "default": 0,
+            },
+            "cooldown_start": {
+                **count,
+                "type": ["integer", "null"],
+                "default": None,
+                "description": "X, the first step of a linear cool-down, W or more.",
+            },
+            "cooldown_steps": {**count, "default": 0, "description": "K, its steps."},
+            "final_learning_rate": {**number("f, the rate after it.", zero=True), "default": 0},
             "dtype": {
                 "enum": list(DTYPES),
                 "description": "The result dtype, where a tensor's dtype pinned it.",
@@ -66,6 +90,12 @@ def config_schema() -> dict[str, Any]:
         },
         "required": list(NUMBERS),
         "additionalProperties": False,
+        "allOf": [
+            needs("warmup_learning_rate", {"exclusiveMinimum": 0}, "warmup_steps", some),
+            needs("final_learning_rate", {"exclusiveMinimum": 0}, "cooldown_steps", some),
+            needs("cooldown_start", {"type": "integer"}, "cooldown_steps", some),
+            needs("cooldown_steps", some, "cooldown_start", {"type": "integer"}),
+        ],
     }
 
 
@@ -84,11 +114,12 @@ def dumps(config: dict[str, Any], envelope: str | None) -> str:
                 f"dtype is {config['dtype']!r}, and Keras's InverseTimeDecay takes no such key; "
                 "build the schedule from plain numbers to write Keras's envelope"
             )
+        own = all(key not in config for key in PHASES)  # Keras's own class has no phases
         config = {
-            "module": "keras.optimizers.schedules",
+            "module": "keras.optimizers.schedules" if own else "invtime.integrations.keras",
             "class_name": "InverseTimeDecay",
             "config": config,
-            "registered_name": None,
+            "registered_name": None if own else "invtime>InverseTimeDecay",
         }
     return json.dumps(config)
 
@@ -136,10 +167,11 @@ def _open_envelope(envelope: dict[str, Any]) -> Any:
             "pass the JSON of that schedule"
         )
     module = envelope.get("module")
-    if module is not None and not str(module).startswith(("keras", "tf_keras", "tensorflow")):
+    known = ("keras", "tf_keras", "tensorflow", "invtime")
+    if module is not None and not str(module).startswith(known):
         raise ConfigError(
-            f"module is {module!r}; only Keras's own InverseTimeDecay can be read; pass the "
-            "schedule's own config, without the envelope"
+            f"module is {module!r}; only the InverseTimeDecay of Keras and of invtime can be "
+            "read; pass the schedule's own config, without the envelope"
         )
     return envelope["config"]
 

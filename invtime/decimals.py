@@ -84,6 +84,24 @@ def read_number(key: str, value: Any) -> tuple[int | float, str | None]:
     return number or abs(number), pinned  # -0.0 is 0.0
 
 
+def read_count(key: str, value: Any) -> int:
+    """The number of steps that the parameter `key` means: a whole number from 0 to 2**53.
+
+    Raises:
+        ConfigError: it is no number, not a whole one, or out of range.
+
+    >>> read_count("warmup_steps", 1000.0)
+    1000
+    """
+    number, _ = read_number(key, value)
+    if number != int(number) or not 0 <= number <= 2**53:
+        raise ConfigError(
+            f"{key} is {number!r}; it must be a whole number of steps from 0 to 2**53; "
+            "round it, or pass int(...) of it"
+        )
+    return int(number)
+
+
 def _plain(key: str, value: Any) -> tuple[int | float, str | None]:
     if isinstance(value, bool | str | bytes):
         raise _not_a_number(key, value)

@@ -65,6 +65,11 @@ class Form:
             return cls(l_num * r_den, l_den * r_den, l_den * r_num, p, q, True)
         return cls(l_num * r_den * p, l_den * r_den * p, l_den * r_num * q, p, q, False)
 
+    @classmethod
+    def constant(cls, numerator: int, denominator: int) -> Form:
+        """The same rate at every step."""
+        return cls(numerator, denominator, 0, 1, 1, False)
+
     def at(self, step: int) -> float:
         """The value at an integer step of any size, correctly rounded to binary64."""
         if step < 0:  # noqa: PLR1730  # before the start the rate is L; max() takes twice as long
@@ -83,12 +88,14 @@ class Form:
             return self.A / self.B
         if step == inf:
             return 0.0 if self.C else self.A / self.B
-        n: int
-        d: int
-        n, d = step.as_integer_ratio()
+        n, d = self.ratio(*step.as_integer_ratio())
+        return n / d
+
+    def ratio(self, n: int, d: int) -> tuple[int, int]:
+        """The exact value at the step n / d, from 0 on, as a fraction that is not reduced."""
         if self.staircase:
             n, d = n * self.Q // (d * self.P), 1
-        return self.A * d / (self.B * d + self.C * n)
+        return self.A * d, self.B * d + self.C * n
 
     def stage(self, step: int) -> int:
         """How many whole periods have passed at an integer step: floor(n * Q / P)."""
@@ -126,5 +133,6 @@ class Form:
         if self.staircase:
             times = f" * {self.Q}" if self.Q != 1 else ""
             t = f"floor(n{times} / {self.P})" if self.P != 1 else f"n{times}"
-        product = {0: "", 1: f" + {t}"}.get(self.C, f" + {self.C} * {t}")
-        return f"Form({self.A} / ({self.B}{product}))"
+        if not self.C:
+            return f"Form({self.A} / {self.B})"
+        return f"Form({self.A} / ({self.B} + {t if self.C == 1 else f'{self.C} * {t}'}))"

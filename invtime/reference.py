@@ -4,8 +4,8 @@
 
 Fractions and integers alone, and none of the code under test: `verify`, the conformance kit,
 audits and the tests all ask here. A schedule is anything with `initial_learning_rate`,
-`decay_steps`, `decay_rate` (plain Python numbers) and `staircase`. Bits are integers; every NaN
-of a dtype has the same ones.
+`decay_steps`, `decay_rate` (plain Python numbers) and `staircase`; one without the parameters of
+the phases has none. Bits are integers; every NaN of a dtype has the same ones.
 """
 
 from __future__ import annotations
@@ -208,6 +208,15 @@ def _between(doubles: Floats, found: Bits, dtype: str, precision: int) -> Mask:
     return np.asarray((low <= found) & (found <= high))
 
 
+class _Line:
+    """(p + s * t) / d: the way from one value to another in a number of steps."""
+
+    def __init__(self, begin: Fraction, end: Fraction, steps: int) -> None:
+        self.d = begin.denominator * end.denominator * max(steps, 1)
+        self.p = int(begin * self.d)
+        self.s = int((end - begin) * self.d) // max(steps, 1)
+
+
 class Reference:
     """The true values of one schedule.
 
@@ -231,18 +240,60 @@ class Reference:
         c = self.initial.denominator * k.numerator
         common = gcd(a, b, c)
         self._a, self._b, self._c = a // common, b // common, c // common
+        self.warmup: int = getattr(schedule, "warmup_steps", 0)
+        self.first = exact_number(getattr(schedule, "warmup_learning_rate", 0))
+        self.start: int = self.warmup + getattr(schedule, "stable_steps", 0)
+        self.floor = exact_number(getattr(schedule, "minimum_learning_rate", 0))
+        self.cooldown: int | None = getattr(schedule, "cooldown_start", None)
+        self.cooling: int = getattr(schedule, "cooldown_steps", 0)
+        self.final = exact_number(getattr(schedule, "final_learning_rate", 0))
+        self.phased = bool(self.start or self.floor or self.cooldown is not None)
+        if self.phased:
+            self._lines = _Line(self.first, self.initial, self.warmup), _Line(
+                self._uncooled(Fraction(self.cooldown or 0)), self.final, self.cooling
+            )
+            ends = self.initial, self.floor, self.final
+            self._ends = tuple(end.numerator / end.denominator for end in ends)
 
     def exact(self, step: Any) -> Fraction | None:
         """v(step) at an int or a float of any kind; None for NaN."""
         if step != step:
             return None
         if step == inf:
-            return Fraction(0) if self.decay else self.initial
+            if self.cooldown is not None:
+                return self.final
+            return self.floor if self.decay else self.initial
         n = Fraction(*step.as_integer_ratio()) if step > 0 else Fraction(0)
-        turns = n / self.period
+        if self.cooldown is None or n < self.cooldown:
+            return self._uncooled(n)
+        if n >= self.cooldown + self.cooling:
+            return self.final
+        begin = self._uncooled(Fraction(self.cooldown))
+        return begin + (self.final - begin) * (n - self.cooldown) / self.cooling
+
+    def _uncooled(self, n: Fraction) -> Fraction:
+        """The value at n >= 0 where there were no cool-down."""
+        if n < self.warmup:
+            return self.first + (self.initial - self.first) * n / self.warmup
+        if n < self.start:
+            return self.initial
+        turns = (n - self.start) / self.period
         if self.staircase:
             turns = Fraction(turns.numerator // turns.denominator)
-        return self.initial / (1 + self.decay * turns)
+        return max(self.floor, self.initial / (1 + self.decay * turns))
+
+    @property
+    def knots(self) -> list[int]:
+        """The first integer step of every phase after the first, in order."""
+        found = {self.warmup, self.start}
+        if self.floor and self.decay:
+            turns = (self.initial / self.floor - 1) / self.decay
+            turns = Fraction(-(-turns // 1)) if self.staircase else turns
+            found.add(self.start + int(-(-turns * self.period // 1)))
+        if self.cooldown is not None:
+            found = {n for n in found if n < self.cooldown}
+            found |= {self.cooldown, self.cooldown + self.cooling}
+        return sorted(found - {0})
 
     def bits(self, step: Any, dtype: str = "float64") -> int:
         """The bits of the value, rounded along the chain to `dtype`."""
@@ -254,12 +305,12 @@ class Reference:
         return float_of_bits(self.bits(step, dtype), dtype)
 
     def stage(self, step: Any) -> int:
-        """floor(step / decay_steps) at a finite step, 0 before the start."""
-        return int(max(Fraction(step), Fraction(0)) // self.period)
+        """The stage of the decay at a finite step, 0 before its start."""
+        return int(max(Fraction(step) - self.start, Fraction(0)) // self.period)
 
     def first_step(self, stage: int) -> int:
         """The first integer step of a stage."""
-        return int(-(-stage * self.period // 1))
+        return self.start + int(-(-stage * self.period // 1))
 
     def last_exact_step(self) -> int:
         """The last int64 step up to which A and B + C * t fit a significand; -1 if there is none.
@@ -272,7 +323,7 @@ class Reference:
         if c == 0:
             return 2**63 - 1
         t = (2**53 - b) // c
-        last = self.first_step(t + 1) - 1 if self.staircase else t
+        last = self.first_step(t + 1) - 1 if self.staircase else self.start + t
         return min(last, 2**63 - 1)
 
     def doubles(self, steps: Steps) -> Floats:
@@ -280,33 +331,55 @@ class Reference:
         steps = _widened(steps)
         exact = _is_exact(steps)
         found = np.array([self.value(n) for n in steps[~exact].tolist()], np.float64)
+        whole = _whole(steps[exact])
         # Python's `int / int` is correctly rounded at any size: one division gives the double.
-        a, b, c = self._a, self._b, self._c
-        plain = np.array([a / (b + c * t) for t in self._turns(steps[exact])], np.float64)
+        if self.phased:
+            quotients = map(self._double, whole)
+        else:
+            a, b, c = self._a, self._b, self._c
+            quotients = (a / (b + c * t) for t in self._turns(whole))
+        plain = np.fromiter(quotients, np.float64, len(whole))
         if not found.size:
             return plain
         result = np.empty(steps.shape)
         result[exact], result[~exact] = plain, found
         return result
 
+    def _double(self, n: int) -> float:
+        """The value at an integer n >= 0, correctly rounded to binary64."""
+        peak, floor, final = self._ends
+        warmup, cooldown = self._lines
+        if self.cooldown is not None and n >= self.cooldown:
+            t = n - self.cooldown
+            return final if t >= self.cooling else (cooldown.p + cooldown.s * t) / cooldown.d
+        if n < self.warmup:
+            return (warmup.p + warmup.s * n) / warmup.d
+        t = n - self.start
+        if t < 0:
+            return peak
+        (t,) = self._turns([t])
+        return max(floor, self._a / (self._b + self._c * t))  # rounding keeps the order
+
     def near_ties(self, steps: Steps) -> list[bool]:
         """Whether the value at each of these whole steps lies within 2**-98 of a tie."""
+        whole = _whole(_widened(steps))
+        if self.phased:
+            values = [self.exact(n) or Fraction(0) for n in whole]
+            return [bool(v) and near_tie(v.numerator, v.denominator) for v in values]
         a, b, c = self._a, self._b, self._c
-        turns = self._turns(_widened(steps))
+        turns = self._turns(whole)
         # a / d with a < 2**53 is no tie, which has 54 bits, and by |a * 2**j - d * tie| >= 1 it
         # lies further than 2**-54 / d of itself from any.
         if a < 2**53 and b + c * max(turns, default=0) <= 2 ** (NEAREST - 54):
             return [False] * len(turns)
         return [near_tie(a, b + c * t) for t in turns]
 
-    def _turns(self, steps: Steps) -> list[int]:
-        """Whole steps, or their stages; before the start the step counts as 0."""
-        held = np.maximum(steps, 0)
-        turns: list[int] = (held if held.dtype.kind in "iuO" else held.astype(np.int64)).tolist()
-        if self.staircase:
-            p, q = self.period.numerator, self.period.denominator
-            turns = [n * q // p for n in turns]
-        return turns
+    def _turns(self, steps: list[int]) -> list[int]:
+        """Steps of the decay from 0 on, or their stages."""
+        if not self.staircase:
+            return steps
+        p, q = self.period.numerator, self.period.denominator
+        return [n * q // p for n in steps]
 
     def at(self, steps: Steps) -> Truth:
         """The true values at an array of steps, of any shape and dtype."""
@@ -341,7 +414,8 @@ class Truth:
           value lies within 2**-98 of a tie, the binary64 may be a neighbour; without binary64
           (precision 24) every float32 may be one. Either is rounded on along the chain.
         - A float step that is no whole number may have the value, or a neighbour, of either
-          stage where it lies within 2**-50 (2**-30) of a boundary of fractional `decay_steps`.
+          stage where it lies within 2**-50 (2**-30) of a boundary of fractional `decay_steps`,
+          and so may any float step from 2**128 on whose decay starts after step 0.
         - Any value may stand from stage 2**63 of a staircase on, and without binary64 at a
           float step below 2**-60, or where S or R / S is 2**96 or more: binary32 ends there.
         """
@@ -363,20 +437,23 @@ class Truth:
         if self.reference.staircase:
             unbounded = self.reference.first_step(2**63)
             beside |= finite & np.array([n >= unbounded for n in steps.tolist()], np.bool_)
-            for at in np.flatnonzero(~beside & ~exact & finite & (np.floor(steps) != steps)):
+            far = (steps >= 2.0**128) & bool(self.reference.start)
+            either = far | (np.floor(steps) != steps)
+            for at in np.flatnonzero(~beside & ~exact & finite & either):
                 beside[at] = self._of_either_stage(steps[at], found[at : at + 1], dtype, precision)
         right[off] = beside
         return right
 
     def _of_either_stage(self, step: float, found: Bits, dtype: str, precision: int) -> bool:
         """Whether a step so near a boundary has the value of a stage that meets there."""
-        turns = Fraction(step) / self.reference.period
+        origin, period = self.reference.start, self.reference.period
+        turns = (Fraction(step) - origin) / period
         stage = round(turns)
-        if turns >= 2**63 or self.reference.period.denominator == 1:
+        if turns >= 2**63 or (period.denominator == 1 and step < 2.0**128):
             return turns >= 2**63
-        if abs(turns - stage) > turns / 2 ** BOUNDARY[precision]:
+        if turns <= 0 or abs(turns - stage) > turns / 2 ** BOUNDARY[precision]:
             return False
-        starts = (stage * self.reference.period, (stage - 1) * self.reference.period)
+        starts = (origin + stage * period, origin + (stage - 1) * period)
         sides = np.array([self.reference.value(start) for start in starts])
         return bool(_between(sides, found, dtype, precision).any())
 
@@ -385,6 +462,13 @@ def _widened(steps: Steps) -> Steps:
     """Steps as a flat array, of binary64 unless they are integers; those may be Python's."""
     steps = np.ravel(steps)
     return steps if steps.dtype.kind in "iuO" else steps.astype(np.float64)
+
+
+def _whole(steps: Steps) -> list[int]:
+    """Whole steps as Python's integers; before the start the step counts as 0."""
+    held = np.maximum(steps, 0)
+    found: list[int] = (held if held.dtype.kind in "iuO" else held.astype(np.int64)).tolist()
+    return found
 
 
 def _is_exact(steps: Steps) -> Mask:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, final, overload
 
 from invtime import config as _config
+from invtime import parameters, table
 from invtime.arrays import ArrayT, Scalar, ShapeT
 from invtime.backends import autograph
-from invtime.decimals import read_number
 from invtime.dtypes import dtype_name
 from invtime.errors import ConfigError
 from invtime.form import Form
+from invtime.table import Phases, Table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,17 +40,34 @@ class InverseTimeDecay:
         decay_rate: R, at least 0.
         staircase: whether the rate drops only at multiples of `decay_steps`.
         name: kept in the config; None reads as "InverseTimeDecay". Not part of equality.
+        warmup_steps: W, the steps of a linear warm-up before the decay.
+        warmup_learning_rate: w, the rate at step 0 where there is a warm-up.
+        stable_steps: H, the steps at L between the warm-up and the decay.
+        minimum_learning_rate: m, the floor of the decay, at most L.
+        cooldown_start: X, the step from which a linear cool-down takes over; None for none.
+        cooldown_steps: K, its number of steps.
+        final_learning_rate: f, the rate at the end of the cool-down and after it.
         dtype: the dtype of the results on arrays and tensors: "float64", "float32", "float16",
             "bfloat16" or the framework's object for one of them. None means that of
             `initial_learning_rate`, if it pins one, else the framework's default float.
 
+    With phases L is the peak rate, and the formula above that of the decay::
+
+        0 <= n < W          w + (L - w) * n / W
+        W <= n < W + H      L
+        from W + H on       max(m, the formula above at n - W - H)
+        X <= n < X + K      v(X) + (f - v(X)) * (n - X) / K, where v(X) is the rate before
+        from X + K on       f
+
     A parameter means the number as written: 0.1, `np.float32(0.1)` and a bfloat16 tensor
-    0.1 are all exactly 1/10. Each lies between 1e-60 and 1e60, or is 0 where that is allowed.
+    0.1 are all exactly 1/10. Each lies between 1e-60 and 1e60, or is 0 where that is allowed;
+    numbers of steps but `decay_steps` are whole, and at most 2**53.
 
     A schedule is immutable, hashable and picklable, and equal to another of equal parameters.
 
     Raises:
-        ConfigError: (a ValueError) a parameter is of a wrong type or out of range.
+        ConfigError: (a ValueError) a parameter is of a wrong type or out of range, or two do
+            not go together.
         PlacementError: (a ValueError) `dtype` is none of the four.
 
     Source: the signature, the formula and the config keys are those of
@@ -60,18 +78,12 @@ class InverseTimeDecay:
     (0.1, 0.06666666666666667, 0.03333333333333333)
     >>> InverseTimeDecay(0.1, 1000, 0.5, staircase=True)(1999)
     0.06666666666666667
+    >>> recipe = InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=500, minimum_learning_rate=0.01)
+    >>> recipe(0), recipe(250), recipe(500), recipe(1500), recipe(10**6)
+    (0.0, 0.05, 0.1, 0.06666666666666667, 0.01)
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_decay_rate",
-        "_decay_steps",
-        "_dtype",
-        "_form",
-        "_initial_learning_rate",
-        "_name",
-        "_staircase",
-    )
+    __slots__ = ("__weakref__", "_dtype", "_form", "_name", "_parameters")
 
     def __init__(
         self,
@@ -81,60 +93,79 @@ class InverseTimeDecay:
         staircase: bool = False,
         name: str | None = None,
         *,
+        warmup_steps: Scalar = 0,
+        warmup_learning_rate: Scalar = 0,
+        stable_steps: Scalar = 0,
+        minimum_learning_rate: Scalar = 0,
+        cooldown_start: Scalar | None = None,
+        cooldown_steps: Scalar = 0,
+        final_learning_rate: Scalar = 0,
         dtype: Any = None,
     ) -> None:
-        rate, pinned = read_number("initial_learning_rate", initial_learning_rate)
-        steps, _ = read_number("decay_steps", decay_steps)
-        decay, _ = read_number("decay_rate", decay_rate)
-        if rate < 0:
-            raise ConfigError(
-                f"initial_learning_rate is {rate!r}; it must be 0 or more; pass its magnitude, "
-                "and to maximise, negate the update"
-            )
-        if steps <= 0:
-            raise ConfigError(
-                f"decay_steps is {steps!r}; it must be above 0; pass the number of steps in "
-                "which the decay advances by one decay_rate"
-            )
-        if not isinstance(staircase, bool):
-            raise ConfigError(
-                f"staircase is {staircase!r} of type {type(staircase).__name__}; it must be "
-                "True or False; pass bool(...) of it if that is meant"
-            )
-        if decay < 0:
-            raise ConfigError(_pole(steps, decay, staircase))
+        self._parameters, pinned = parameters.read(locals())
         if not isinstance(name, str | None):
             raise ConfigError(
                 f"name is {name!r} of type {type(name).__name__}; it must be a str or None; "
                 "pass str(...) of it"
             )
-        self._initial_learning_rate = rate
-        self._decay_steps = steps
-        self._decay_rate = decay
-        self._staircase = staircase
         self._name = "InverseTimeDecay" if name is None else str.__str__(name)  # no subclass
         self._dtype = pinned if dtype is None else dtype_name(dtype)
-        self._form = Form.of(rate, steps, decay, staircase)
+        self._form = table.of(self._parameters)
 
     @property
     def initial_learning_rate(self) -> int | float:
-        """L, the rate at step 0."""
-        return self._initial_learning_rate
+        """L, the rate at step 0, or the peak where there are phases."""
+        return self._parameters.initial_learning_rate
 
     @property
     def decay_steps(self) -> int | float:
         """S, the steps in which n / S grows by one."""
-        return self._decay_steps
+        return self._parameters.decay_steps
 
     @property
     def decay_rate(self) -> int | float:
         """R, what each n / S adds to the denominator."""
-        return self._decay_rate
+        return self._parameters.decay_rate
 
     @property
     def staircase(self) -> bool:
         """Whether the rate drops only at multiples of `decay_steps`."""
-        return self._staircase
+        return self._parameters.staircase
+
+    @property
+    def warmup_steps(self) -> int:
+        """W, the steps of the linear warm-up."""
+        return self._parameters.warmup_steps
+
+    @property
+    def warmup_learning_rate(self) -> int | float:
+        """w, the rate at step 0 of a warm-up."""
+        return self._parameters.warmup_learning_rate
+
+    @property
+    def stable_steps(self) -> int:
+        """H, the steps at L between the warm-up and the decay."""
+        return self._parameters.stable_steps
+
+    @property
+    def minimum_learning_rate(self) -> int | float:
+        """m, the floor of the decay."""
+        return self._parameters.minimum_learning_rate
+
+    @property
+    def cooldown_start(self) -> int | None:
+        """X, the first step of the linear cool-down, or None."""
+        return self._parameters.cooldown_start
+
+    @property
+    def cooldown_steps(self) -> int:
+        """K, the steps of the cool-down."""
+        return self._parameters.cooldown_steps
+
+    @property
+    def final_learning_rate(self) -> int | float:
+        """f, the rate after the cool-down."""
+        return self._parameters.final_learning_rate
 
     @property
     def name(self) -> str:
@@ -147,8 +178,25 @@ class InverseTimeDecay:
         return self._dtype
 
     @property
-    def form(self) -> Form:
-        """The integers that backends compute with."""
+    def phases(self) -> Phases:
+        """What there is, in order: the name, the first step, the step after the last one.
+
+        >>> recipe = InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=500, stable_steps=2000,
+        ...     minimum_learning_rate=0.01, cooldown_start=9000, cooldown_steps=1000)
+        >>> print(recipe.phases)
+        warm-up    0 <= n < 500
+        stable     500 <= n < 2500
+        decay      2500 <= n < 9000
+        cool-down  9000 <= n < 10000
+        end        10000 <= n
+        >>> recipe.phases[0]
+        Phase(name='warm-up', start=0, stop=500)
+        """
+        return table.phases_of(self._parameters)
+
+    @property
+    def form(self) -> Form | Table:
+        """The integers that backends compute with: a `Table` where there are phases."""
         return self._form
 
     @overload
@@ -288,14 +336,10 @@ class InverseTimeDecay:
         return fingerprint.fingerprint(self._form, values, dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """The parameters under Keras's five keys, and `dtype` where it is pinned."""
-        config = {
-            "initial_learning_rate": self._initial_learning_rate,
-            "decay_steps": self._decay_steps,
-            "decay_rate": self._decay_rate,
-            "staircase": self._staircase,
-            "name": self._name,
-        }
+        """The parameters under Keras's five keys, and each other one that is not at its default."""
+        found = self._parameters
+        numbers = zip(found._fields[:4], found[:4], strict=True)
+        config = {**dict(numbers), "name": self._name, **found.phases}
         return config if self._dtype is None else {**config, "dtype": self._dtype}
 
     @classmethod
@@ -346,17 +390,13 @@ class InverseTimeDecay:
             self._form, label, ax, start=start, stop=stop, xscale=xscale, yscale=yscale
         )
 
-    def _key(self) -> tuple[Any, ...]:
-        numbers = self._initial_learning_rate, self._decay_steps, self._decay_rate
-        return *numbers, self._staircase, self._dtype
-
     def __eq__(self, other: object) -> bool:
-        return (
-            self._key() == other._key() if isinstance(other, InverseTimeDecay) else NotImplemented
-        )
+        if not isinstance(other, InverseTimeDecay):
+            return NotImplemented
+        return (self._parameters, self._dtype) == (other._parameters, other._dtype)
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        return hash((self._parameters, self._dtype))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return InverseTimeDecay.from_config, (self.get_config(),)
@@ -368,14 +408,3 @@ class InverseTimeDecay:
                 del config[key]
         return f"InverseTimeDecay({', '.join(f'{k}={v!r}' for k, v in config.items())})"
 
-
-def _pole(steps: int | float, decay: int | float, staircase: bool) -> str:
-    """Why a negative decay_rate is refused, with the step where the rate would blow up."""
-    form = Form.of(1, steps, -decay, staircase)
-    t = -(-form.B // form.C)  # where B - C * t is no longer above 0
-    step = form.first_step(t) if staircase else t
-    return (
-        f"decay_rate is {decay!r}; it must be 0 or more: the denominator would reach zero at or "
-        f"just before step {step}; pass a positive decay_rate, or another kind of schedule for "
-        "a rate that grows"
-    )

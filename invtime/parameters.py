@@ -1,0 +1,131 @@
+"""The parameters of a schedule: which values are accepted, and what each of them means."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from invtime.decimals import exact_number, read_count, read_number
+from invtime.errors import ConfigError
+from invtime.form import Form
+
+
+class Parameters(NamedTuple):
+    """The parameters that decide the values, as plain Python numbers."""
+
+    initial_learning_rate: int | float
+    decay_steps: int | float
+    decay_rate: int | float
+    staircase: bool
+    warmup_steps: int = 0
+    warmup_learning_rate: int | float = 0
+    stable_steps: int = 0
+    minimum_learning_rate: int | float = 0
+    cooldown_start: int | None = None
+    cooldown_steps: int = 0
+    final_learning_rate: int | float = 0
+
+    @property
+    def phases(self) -> dict[str, int | float]:
+        """The parameters of the phases that are not at their defaults."""
+        return {key: getattr(self, key) for key in PHASES if getattr(self, key) != DEFAULTS[key]}
+
+
+DEFAULTS = Parameters._field_defaults
+PHASES = tuple(DEFAULTS)
+COUNTS = ("warmup_steps", "stable_steps", "cooldown_start", "cooldown_steps")
+
+
+def read(given: dict[str, Any]) -> tuple[Parameters, str | None]:
+    """The parameters that the arguments of the constructor mean, and the dtype that L pins.
+
+    Raises:
+        ConfigError: one is of a wrong type or out of range, or two do not go together.
+    """
+    rate, pinned = _rate("initial_learning_rate", given)
+    steps, _ = read_number("decay_steps", given["decay_steps"])
+    decay, _ = read_number("decay_rate", given["decay_rate"])
+    staircase = given["staircase"]
+    if steps <= 0:
+        raise ConfigError(
+            f"decay_steps is {steps!r}; it must be above 0; pass the number of steps in "
+            "which the decay advances by one decay_rate"
+        )
+    if not isinstance(staircase, bool):
+        raise ConfigError(
+            f"staircase is {staircase!r} of type {type(staircase).__name__}; it must be "
+            "True or False; pass bool(...) of it if that is meant"
+        )
+    if decay < 0:
+        raise ConfigError(_pole(steps, decay, staircase))
+    phases: dict[str, Any] = {}
+    for key in PHASES:
+        value = given[key]
+        if value is DEFAULTS[key]:  # as nearly always
+            continue
+        if key in COUNTS:
+            phases[key] = None if value is None else read_count(key, value)
+        else:
+            phases[key] = _rate(key, given)[0]
+    found = Parameters(rate, steps, decay, staircase, **phases)
+    if phases:
+        _check_phases(found)
+    return found, pinned
+
+
+def _rate(key: str, given: dict[str, Any]) -> tuple[int | float, str | None]:
+    rate, pinned = read_number(key, given[key])
+    if rate < 0:
+        raise ConfigError(
+            f"{key} is {rate!r}; it must be 0 or more; pass its magnitude, "
+            "and to maximise, negate the update"
+        )
+    return rate, pinned
+
+
+def _check_phases(p: Parameters) -> None:
+    """Raise a ConfigError where two parameters do not go together."""
+    if p.warmup_learning_rate and not p.warmup_steps:
+        raise ConfigError(
+            f"warmup_learning_rate is {p.warmup_learning_rate!r} and warmup_steps is 0; "
+            "without a warm-up it has no effect; pass warmup_steps, or leave it out"
+        )
+    if _above(p.minimum_learning_rate, p.initial_learning_rate):
+        raise ConfigError(
+            f"minimum_learning_rate is {p.minimum_learning_rate!r}, above the "
+            f"initial_learning_rate {p.initial_learning_rate!r}; it must be at most that; "
+            "pass a lower one, or a constant rate as initial_learning_rate with decay_rate=0"
+        )
+    if (p.cooldown_start is None) != (p.cooldown_steps == 0):
+        raise ConfigError(
+            f"cooldown_start is {p.cooldown_start!r} and cooldown_steps is {p.cooldown_steps!r}; "
+            "they come together, and cooldown_steps is 1 or more; pass both, or neither"
+        )
+    if p.final_learning_rate and not p.cooldown_steps:
+        raise ConfigError(
+            f"final_learning_rate is {p.final_learning_rate!r} and there is no cool-down; it is "
+            "the rate after one; pass cooldown_start and cooldown_steps, or "
+            "minimum_learning_rate for a floor"
+        )
+    if p.cooldown_start is not None and p.cooldown_start < p.warmup_steps:
+        raise ConfigError(
+            f"cooldown_start is {p.cooldown_start} and warmup_steps is {p.warmup_steps}; the "
+            "cool-down must not start before the warm-up ends; pass a later step"
+        )
+
+
+def _above(a: int | float, b: int | float) -> bool:
+    """a > b as the decimals that they mean."""
+    (a_num, a_den), (b_num, b_den) = exact_number(a), exact_number(b)
+    return a_num * b_den > b_num * a_den
+
+
+def _pole(steps: int | float, decay: int | float, staircase: bool) -> str:
+    """Why a negative decay_rate is refused, with the step where the rate would blow up."""
+    form = Form.of(1, steps, -decay, staircase)
+    t = -(-form.B // form.C)  # where B - C * t is no longer above 0
+    step = form.first_step(t) if staircase else t
+    return (
+        f"decay_rate is {decay!r}; it must be 0 or more: the denominator would reach zero at or "
+        f"just before step {step}; pass a positive decay_rate, or another kind of schedule for "
+        "a rate that grows"
+    )

@@ -1,0 +1,256 @@
+"""A schedule with phases: a table of pieces, each a fraction of integers of its own.
+
+    warm-up, cool-down       (a * (K - t) + b * t) / d          `Line`
+    stable, floor, end       A / B                              `Form`
+    decay                    A / (B + C * t)                    `Form`
+
+t is the step, counted from the piece's own start. All integers are exact, the step where the
+decay meets the floor too, so the one division of the piece that a step is in is the correctly
+rounded value, as in `form.py`. `evaluate.py` selects the integers on tensors.
+"""
+
+from __future__ import annotations
+
+from _bisect import bisect_right  # `bisect` adds nothing but names
+from math import gcd, inf
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from invtime.decimals import exact_number
+from invtime.form import Form
+
+if TYPE_CHECKING:
+    from invtime.parameters import Parameters
+
+Ratio = tuple[int, int]
+
+
+class Line:
+    """The integers of (a * (K - t) + b * t) / d at 0 <= t < K; nothing in it cancels.
+
+    >>> Line((0, 1), (1, 10), 1000)
+    Line((0 * (1000 - t) + 1 * t) / 10000)
+    """
+
+    __slots__ = ("K", "__weakref__", "_key", "a", "b", "d", "hash")
+
+    def __init__(self, first: Ratio, last: Ratio, steps: int) -> None:
+        a, b, d = first[0] * last[1], last[0] * first[1], first[1] * last[1] * steps
+        common = gcd(a, b, d)
+        self.a, self.b, self.d, self.K = a // common, b // common, d // common, steps
+        self._key = (self.a, self.b, self.d, self.K)
+        self.hash = hash(self._key)
+
+    def ratio(self, n: int, d: int) -> Ratio:
+        """The exact value at t = n / d as a fraction that is not reduced."""
+        return self.a * (self.K * d - n) + self.b * n, self.d * d
+
+    def last_exact_step(self, precision: int) -> int:
+        """K - 1 where every integer of the line fits in `precision` bits, else -1."""
+        largest = 2**precision
+        return self.K - 1 if max(self.d, max(self.a, self.b) * self.K) <= largest else -1
+
+    def __eq__(self, other: object) -> bool:
+        return self._key == other._key if isinstance(other, Line) else NotImplemented
+
+    def __hash__(self) -> int:
+        return self.hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Line, ((self.a * self.K, self.d), (self.b * self.K, self.d), self.K)
+
+    def __repr__(self) -> str:
+        return f"Line(({self.a} * ({self.K} - t) + {self.b} * t) / {self.d})"
+
+
+class Row(NamedTuple):
+    """A piece of the table, and where it stands."""
+
+    name: str
+    """Of the phase: "warm-up", "stable", "decay", "floor", "cool-down" or "end"."""
+    knot: Ratio
+    """Where it begins; whole but for a floor, which the decay may meet between two steps."""
+    origin: int
+    """The step from which t is counted."""
+    piece: Form | Line
+
+    @property
+    def first(self) -> int:
+        """The first integer step in it."""
+        n, d = self.knot
+        return -(-n // d)
+
+    def ratio(self, n: int, d: int) -> Ratio:
+        """The exact value at the step n / d, as a fraction that is not reduced."""
+        return self.piece.ratio(n - self.origin * d, d)
+
+
+class Table:
+    """Two rows or more, the first one from step 0 on; immutable and hashable."""
+
+    __slots__ = ("__weakref__", "_key", "_quick", "hash", "rows", "starts")
+
+    rows: tuple[Row, ...]
+    starts: tuple[int, ...]
+    """The first integer step of each row; two may be equal, and then the later row counts."""
+    hash: int
+
+    def __init__(self, rows: tuple[Row, ...]) -> None:
+        self.rows = rows
+        self.starts = tuple(row.first for row in rows)
+        self._key = tuple(row[1:] for row in rows)  # the names mean nothing
+        self.hash = hash(self._key)
+        # Before step 0 the rate is that of step 0.
+        self._quick = [(*rows[0].ratio(0, 1), 0, 0, None), *map(_quick, rows)]
+
+    def at(self, step: int) -> float:
+        """The value at an integer step of any size, correctly rounded to binary64."""
+        n, d, n_slope, d_slope, stairs = self._quick[bisect_right(self.starts, step)]
+        if stairs is None:
+            return (n + n_slope * step) / (d + d_slope * step)
+        Q, shift, P = stairs
+        return n / (d + d_slope * ((Q * step - shift) // P))
+
+    def at_real(self, step: Any) -> float:
+        """The same at any real number: a float, a long double, an instance of a subclass."""
+        if step != step:
+            return float(step)
+        if step <= 0:
+            return self.at(0)
+        last = self.rows[-1].piece
+        if step == inf:
+            assert isinstance(last, Form)  # a line has an end
+            return last.at_real(step)
+        n, d = self.ratio(*step.as_integer_ratio())
+        return n / d
+
+    def ratio(self, n: int, d: int) -> Ratio:
+        """The exact value at the step n / d, from 0 on, as a fraction that is not reduced."""
+        row = [row for row in self.rows if row.knot[0] * d <= n * row.knot[1]][-1]
+        return row.ratio(n, d)
+
+    def until(self, highest: int) -> Form | Table:
+        """The same at the integer steps up to `highest`, with the rows that they are in."""
+        rows = tuple(row for row in self.rows if row.first <= highest)
+        return self if len(rows) == len(self.rows) else of_rows(rows)
+
+    def __eq__(self, other: object) -> bool:
+        return self._key == other._key if isinstance(other, Table) else NotImplemented
+
+    def __hash__(self) -> int:
+        return self.hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Table, (self.rows,)
+
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{row.first}: {row.piece}" for row in self.rows)
+        return f"Table({rows})"
+
+
+class Phase(NamedTuple):
+    """A phase of a schedule: the integer steps start <= n < stop."""
+
+    name: str
+    """One of "warm-up", "stable", "decay", "floor", "cool-down", "end"."""
+    start: int
+    """Its first step."""
+    stop: int | None
+    """The step after its last one; None where it has no end."""
+
+    def __str__(self) -> str:
+        end = "" if self.stop is None else f" < {self.stop}"
+        return f"{self.name:<9}  {self.start} <= n{end}"
+
+
+class Phases(tuple[Phase, ...]):
+    """The phases of a schedule, in order; printed one in a line."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self))
+
+
+def phases_of(p: Parameters) -> Phases:
+    """The phases that have an integer step."""
+    rows = rows_of(p)
+    stops = [row.first for row in rows[1:]]
+    every = (Phase(row.name, row.first, stop) for row, stop in zip(rows, [*stops, None]))
+    return Phases(phase for phase in every if phase.start != phase.stop)
+
+
+def of(p: Parameters) -> Form | Table:
+    """The integers of a schedule: a table, or one form where a single piece is all there is."""
+    if not p.phases:
+        return Form.of(p.initial_learning_rate, p.decay_steps, p.decay_rate, p.staircase)
+    return of_rows(rows_of(p))
+
+
+def of_rows(rows: tuple[Row, ...]) -> Form | Table:
+    """The table of the rows, or the form of the only one."""
+    only = rows[0].piece
+    if len(rows) == 1 and isinstance(only, Form) and not rows[0].origin:
+        return only
+    return Table(rows)
+
+
+def rows_of(p: Parameters) -> tuple[Row, ...]:
+    """The rows of a schedule, in order; each has a length above 0."""
+    decay = Form.of(p.initial_learning_rate, p.decay_steps, p.decay_rate, p.staircase)
+    peak = exact_number(p.initial_learning_rate)
+    rows = []
+    if p.warmup_steps:
+        first = exact_number(p.warmup_learning_rate)
+        rows.append(Row("warm-up", (0, 1), 0, _line(first, peak, p.warmup_steps)))
+    if p.stable_steps:
+        start = p.warmup_steps
+        rows.append(Row("stable", (start, 1), start, Form.constant(*peak)))
+    start = p.warmup_steps + p.stable_steps
+    rows.append(Row("decay", (start, 1), start, decay))
+    floor = exact_number(p.minimum_learning_rate)
+    meets = _meets(decay, floor)
+    if meets is not None:
+        n, d = meets
+        if not n:
+            rows.pop()
+        rows.append(Row("floor", (start * d + n, d), start, Form.constant(*floor)))
+    if p.cooldown_start is not None:
+        x, final = p.cooldown_start, exact_number(p.final_learning_rate)
+        before = [row for row in rows if row.knot[0] <= x * row.knot[1]]
+        line = _line(before[-1].ratio(x, 1), final, p.cooldown_steps)
+        rows = [row for row in before if row.knot != (x * row.knot[1], row.knot[1])]
+        rows.append(Row("cool-down", (x, 1), x, line))
+        rows.append(Row("end", (x + p.cooldown_steps, 1), x, Form.constant(*final)))
+    return tuple(rows)
+
+
+def _meets(decay: Form, floor: Ratio) -> Ratio | None:
+    """The first t, a fraction, with A / (B + C * t) <= floor; None where there is none."""
+    m, m_den = floor
+    if not m or not decay.C:
+        return None
+    n, d = decay.A * m_den - decay.B * m, decay.C * m
+    if decay.staircase:
+        n, d = -(-n // d) * decay.P, decay.Q
+    common = gcd(n, d)
+    return n // common, d // common
+
+
+def _line(first: Ratio, last: Ratio, steps: int) -> Form | Line:
+    if first[0] * last[1] == last[0] * first[1]:
+        return Form.constant(*last)
+    return Line(first, last, steps)
+
+
+def _quick(row: Row) -> tuple[int, int, int, int, tuple[int, int, int] | None]:
+    """(n, d, n_slope, d_slope, stairs), with the value (n + n_slope * step) / (d + d_slope * step).
+
+    For a staircase, d_slope counts stages: (Q * step - shift) // P for stairs = (Q, shift, P).
+    """
+    piece, origin = row.piece, row.origin
+    if isinstance(piece, Line):
+        slope = piece.b - piece.a
+        return piece.a * piece.K - slope * origin, piece.d, slope, 0, None
+    if piece.staircase and piece.C:
+        return piece.A, piece.B, 0, piece.C, (piece.Q, piece.Q * origin, piece.P)
+    return piece.A, piece.B - piece.C * origin, 0, piece.C, None
