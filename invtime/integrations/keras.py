@@ -175,7 +175,7 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
             raise ConfigError(
                 f"the schedule has {', '.join(phases)}, for which Keras's own InverseTimeDecay has "
                 "no parameters; use this one, which Keras's optimizers take and save as their own, "
-                "or build one without these to convert"
+                "or convert a schedule without phases"
             )
         rate = float(config.pop("initial_learning_rate"))  # of an int Keras would make ints only
         return schedules.InverseTimeDecay(rate, **config)
