@@ -415,7 +415,7 @@ class Truth:
           (precision 24) every float32 may be one. Either is rounded on along the chain.
         - A float step that is no whole number may have the value, or a neighbour, of either
           stage where it lies within 2**-50 (2**-30) of a boundary of fractional `decay_steps`,
-          and so may any float step from 2**128 on whose decay starts after step 0.
+          and so may any float step from 2**64 on whose decay starts after step 0.
         - Any value may stand from stage 2**63 of a staircase on, and without binary64 at a
           float step below 2**-60, or where S or R / S is 2**96 or more: binary32 ends there.
         """
@@ -437,7 +437,7 @@ class Truth:
         if self.reference.staircase:
             unbounded = self.reference.first_step(2**63)
             beside |= finite & np.array([n >= unbounded for n in steps.tolist()], np.bool_)
-            far = (steps >= 2.0**128) & bool(self.reference.start)
+            far = (steps >= 2.0**64) & bool(self.reference.start)
             either = far | (np.floor(steps) != steps)
             for at in np.flatnonzero(~beside & ~exact & finite & either):
                 beside[at] = self._of_either_stage(steps[at], found[at : at + 1], dtype, precision)
@@ -449,7 +449,7 @@ class Truth:
         origin, period = self.reference.start, self.reference.period
         turns = (Fraction(step) - origin) / period
         stage = round(turns)
-        if turns >= 2**63 or (period.denominator == 1 and step < 2.0**128):
+        if turns >= 2**63 or (period.denominator == 1 and step < 2.0**64):
             return turns >= 2**63
         if turns <= 0 or abs(turns - stage) > turns / 2 ** BOUNDARY[precision]:
             return False
