@@ -284,13 +284,19 @@ class Reference:
         return max(self.floor, self.initial / (1 + self.decay * turns))
 
     @property
+    def floor_met(self) -> Fraction | None:
+        """The step, whole or not, at which the decay meets its floor; None where it never does."""
+        if not self.floor or not self.decay:
+            return None
+        turns = (self.initial / self.floor - 1) / self.decay
+        return self.start + (Fraction(-(-turns // 1)) if self.staircase else turns) * self.period
+
+    @property
     def knots(self) -> list[int]:
         """The first integer step of every phase after the first, in order."""
         found = {self.warmup, self.start}
-        if self.floor and self.decay:
-            turns = (self.initial / self.floor - 1) / self.decay
-            turns = Fraction(-(-turns // 1)) if self.staircase else turns
-            found.add(self.start + int(-(-turns * self.period // 1)))
+        if self.floor_met is not None:
+            found.add(int(-(-self.floor_met // 1)))
         if self.cooldown is not None:
             found = {n for n in found if n < self.cooldown}
             found |= {self.cooldown, self.cooldown + self.cooling}
