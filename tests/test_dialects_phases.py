@@ -174,6 +174,23 @@ def test_one_step_is_a_fraction_in_levanter():
     assert config["warmup"] < 1
 
 
+def test_a_fraction_gives_the_steps_in_binary64():
+    """1 / 49 * 49 is 0.9999999999999999, of which both libraries make 0 steps."""
+    bare = InverseTimeDecay(0.1, 48, 1, minimum_learning_rate=0.05)
+    config = to_dialect("levanter", bare.replace(warmup_steps=1))
+    assert int(config["warmup"] * config["num_train_steps"]) == 1
+    assert config["num_train_steps"] == 49
+    short = bare.replace(decay_steps=1, stable_steps=48)
+    assert from_dialect("deepmd", to_dialect("deepmd", short)) == short
+
+
+def test_a_rate_of_zero_has_no_ratio_in_levanter():
+    nothing = InverseTimeDecay(0, 1, 0, cooldown_start=5, cooldown_steps=5)
+    config = to_dialect("levanter", nothing)
+    assert config["lr_schedule"] == "constant"
+    assert from_dialect("levanter", config)(7) == 0
+
+
 # -- DeePMD-kit: deepmd/dpmodel/utils/learning_rate.py of deepmodeling/deepmd-kit, bc902da --------
 
 
@@ -329,7 +346,7 @@ D = {"type": "wsd", "start_lr": 1e-3, "stop_lr": 1e-6, "numb_steps": 1000}
             {**L, "learning_rate": 1 / 3, "min_lr_ratio": 0.123},
             "minimum_learning_rate w",
         ),
-        ("levanter", {**L, "weight_decay": 0.1}, "no parameter 'weight_decay', which is 0.1"),
+        ("levanter", {**L, "weight_decay": 0.1}, "'weight_decay', which is 0.1; .*; remove it"),
         ("levanter", {**L, "warmup_steps": 9}, "'warmup_steps', .* use the dialect invtime"),
         ("deepmd", {"type": "wsd", "start_lr": 1e-3}, "needs start_lr, numb_steps; there is no"),
         ("deepmd", {**D, "type": "exp"}, "type is 'exp'"),
@@ -378,6 +395,8 @@ def test_parameters_that_are_refused(dialect, parameters, message):
             LINEAR.replace(initial_learning_rate=0, final_learning_rate=1),
             "ratio of the",
         ),
+        ("levanter", FLOOR.replace(decay_steps=1e20), "step 300000000000000000080 on, which"),
+        ("deepmd", FLOOR.replace(stable_steps=2**53), "the total of deepmd; it must be at most"),
         ("deepmd", LINEAR, "from 0.1 to 0.0; DeePMD-kit takes no rate of 0"),
         (
             "deepmd",

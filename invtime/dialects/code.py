@@ -21,8 +21,6 @@ def _torch(schedule: InverseTimeDecay) -> Parameters:
     # Of two rows that start at one step the later counts.
     rows = {row.first: row for row in form.rows}
     factors = [_factor(row.piece) for row in rows.values()]
-    if len(factors) == 1:
-        return {"lr": 1, "lr_lambda": factors[0]}
     return {"lr": 1, "lr_lambdas": factors, "milestones": [*rows][1:]}
 
 

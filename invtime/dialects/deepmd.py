@@ -87,7 +87,7 @@ def _write(schedule: InverseTimeDecay) -> Parameters:
             "takes no rate of 0; pass a small one if that is acceptable"
         )
     (kind,) = (theirs for theirs, ours in KINDS.items() if ours == recipe.kind)
-    total = recipe.warmup + recipe.stable + recipe.decay
+    total = recipe.total("deepmd")
     found: Parameters = {
         "type": "wsd",
         "start_lr": float(schedule.initial_learning_rate),

@@ -101,7 +101,7 @@ def _write(schedule: InverseTimeDecay) -> Parameters:
             f"{schedule.final_learning_rate!r}; Levanter has the ratio of the two; pass an "
             "initial_learning_rate above 0"
         )
-    total = max(recipe.warmup + recipe.stable + recipe.decay, 1)
+    total = max(recipe.total("levanter"), 1)
     (kind,) = (theirs for theirs, ours in KINDS.items() if ours == recipe.kind)
     found: Parameters = {"learning_rate": float(schedule.initial_learning_rate)}
     lengths = {"warmup": recipe.warmup}

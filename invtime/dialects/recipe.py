@@ -49,6 +49,17 @@ class Recipe(NamedTuple):
             phases["final_learning_rate"] = written("final_learning_rate", self.end)
         return InverseTimeDecay(rate, 1, 0, **phases)
 
+    def total(self, name: str) -> int:
+        """The steps up to the end of the way down; a ConfigError where they are no run."""
+        total = self.warmup + self.stable + self.decay
+        if total > 2**53:
+            raise ConfigError(
+                f"the rate is constant from step {total} on, which would be the total of {name}; "
+                "it must be at most 2**53; choose a faster decay, a higher minimum_learning_rate "
+                "or shorter phases"
+            )
+        return total
+
     @classmethod
     def of(cls, name: str, schedule: InverseTimeDecay) -> Recipe:
         """The recipe that a schedule is; a ConfigError, which names the dialect, if it is none."""
