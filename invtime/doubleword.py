@@ -270,6 +270,7 @@ def _power(exponent: int) -> float:
 
 
 def times_power(x: Any, exponent: int) -> Any:
+    """x * 2**exponent, for a power that is a float."""
     return x * _power(exponent) if exponent else x
 
 
