@@ -142,7 +142,8 @@ HOUSE = {
     "backends.tensorflow": "backends.base errors",
     "plugins": "hookspecs errors",
     "registry": (
-        "plugins backends.builtin backends.base backends.autograph backends.dynamo errors form table"
+        "plugins backends.builtin backends.base backends.autograph backends.dynamo "
+        "errors form table"
     ),
     "placement": "registry backends.autograph arrays dtypes errors form table",
     "planning": "decimals errors form",
