@@ -30,7 +30,7 @@ class Form:
     Form(1 / (10 + 20 * floor(n * 10 / 3)))
     """
 
-    __slots__ = ("A", "B", "C", "P", "Q", "__weakref__", "_key", "hash", "staircase")
+    __slots__ = ("A", "B", "C", "P", "Q", "__weakref__", "_key", "hash", "key", "staircase")
 
     A: int
     B: int
@@ -39,6 +39,8 @@ class Form:
     Q: int
     staircase: bool
     hash: int
+    key: str
+    """All of it as text, which `of_key` reads."""
 
     def __init__(self, A: int, B: int, C: int, P: int, Q: int, staircase: bool) -> None:
         common = gcd(A, B, C)
@@ -48,6 +50,7 @@ class Form:
         self.staircase = staircase
         self._key = (self.A, self.B, self.C, self.P, self.Q, staircase)
         self.hash = hash(self._key)  # kept: `InverseTimeDecay.__call__` looks at it
+        self.key = repr(self._key)
 
     @classmethod
     def of(
@@ -64,6 +67,13 @@ class Form:
         if staircase:
             return cls(l_num * r_den, l_den * r_den, l_den * r_num, p, q, True)
         return cls(l_num * r_den * p, l_den * r_den * p, l_den * r_num * q, p, q, False)
+
+    @classmethod
+    def of_key(cls, key: str) -> Form:
+        """The form that has this key."""
+        from ast import literal_eval
+
+        return cls(*literal_eval(key))
 
     def at(self, step: int) -> float:
         """The value at an integer step of any size, correctly rounded to binary64."""
