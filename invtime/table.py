@@ -62,26 +62,29 @@ class Line:
         return f"Line(({self.a} * ({self.K} - t) + {self.b} * t) / {self.d})"
 
 
-class Row(NamedTuple):
+class Row:
     """A piece of the table, and where it stands."""
 
-    name: str
-    """Of the phase: "warm-up", "stable", "decay", "floor", "cool-down" or "end"."""
-    knot: Ratio
-    """Where it begins; whole but for a floor, which the decay may meet between two steps."""
-    origin: int
-    """The step from which t is counted."""
-    piece: Form | Line
+    __slots__ = ("first", "key", "knot", "name", "origin", "piece")
 
-    @property
-    def first(self) -> int:
+    def __init__(self, name: str, knot: Ratio, origin: int, piece: Form | Line) -> None:
+        self.name = name
+        """Of the phase: "warm-up", "stable", "decay", "floor", "cool-down" or "end"."""
+        self.knot = knot
+        """Where it begins; whole but for a floor, which the decay may meet between two steps."""
+        self.origin = origin
+        """The step from which t is counted; of no meaning for a constant."""
+        self.piece = piece
+        self.first = -(-knot[0] // knot[1])
         """The first integer step in it."""
-        n, d = self.knot
-        return -(-n // d)
+        self.key = knot, origin, piece
 
     def ratio(self, n: int, d: int) -> Ratio:
         """The exact value at the step n / d, as a fraction that is not reduced."""
         return self.piece.ratio(n - self.origin * d, d)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Row, (self.name, *self.key)
 
 
 class Table:
@@ -97,7 +100,7 @@ class Table:
     def __init__(self, rows: tuple[Row, ...]) -> None:
         self.rows = rows
         self.starts = tuple(row.first for row in rows)
-        self._key = tuple(row[1:] for row in rows)  # the names mean nothing
+        self._key = tuple(row.key for row in rows)  # the names mean nothing
         self.hash = hash(self._key)
         # Before step 0 the rate is that of step 0.
         self._quick = [(*rows[0].ratio(0, 1), 0, 0, None), *map(_quick, rows)]
@@ -107,8 +110,8 @@ class Table:
         n, d, n_slope, d_slope, stairs = self._quick[bisect_right(self.starts, step)]
         if stairs is None:
             return (n + n_slope * step) / (d + d_slope * step)
-        Q, shift, P = stairs
-        return n / (d + d_slope * ((Q * step - shift) // P))
+        times, shift, period = stairs
+        return n / (d + d_slope * ((times * step - shift) // period))
 
     def at_real(self, step: Any) -> float:
         """The same at any real number: a float, a long double, an instance of a subclass."""
@@ -175,7 +178,9 @@ def phases_of(p: Parameters) -> Phases:
     """The phases that have an integer step."""
     rows = rows_of(p)
     stops = [row.first for row in rows[1:]]
-    every = (Phase(row.name, row.first, stop) for row, stop in zip(rows, [*stops, None]))
+    every = (
+        Phase(row.name, row.first, stop) for row, stop in zip(rows, [*stops, None], strict=True)
+    )
     return Phases(phase for phase in every if phase.start != phase.stop)
 
 
@@ -203,8 +208,7 @@ def rows_of(p: Parameters) -> tuple[Row, ...]:
         first = exact_number(p.warmup_learning_rate)
         rows.append(Row("warm-up", (0, 1), 0, _line(first, peak, p.warmup_steps)))
     if p.stable_steps:
-        start = p.warmup_steps
-        rows.append(Row("stable", (start, 1), start, Form.constant(*peak)))
+        rows.append(Row("stable", (p.warmup_steps, 1), 0, Form.constant(*peak)))
     start = p.warmup_steps + p.stable_steps
     rows.append(Row("decay", (start, 1), start, decay))
     floor = exact_number(p.minimum_learning_rate)
