@@ -136,10 +136,13 @@ def _at_integers(form: Form | Table, backend: Primitives, step: Any, dtype: str)
     if highest >= 2**63:  # a uint64 step past the end of int64 wraps: hold it there
         highest = 2**63 - 1
         step = backend.where(step < 0, highest, step)
+    others: Any = doubleword
     if isinstance(form, Table):
         form = form.until(2**63 - 1)
-    if isinstance(form, Table) and form.starts[-1] > highest:  # to be compared with a knot
-        step = backend.index(step)
+        if isinstance(form, Table):
+            others = pieces
+            if form.starts[-1] > highest:  # to be compared with a knot
+                step = backend.index(step)
 
     def steps() -> Any:
         return backend.clamp(step) if lowest < 0 else step
@@ -149,8 +152,7 @@ def _at_integers(form: Form | Table, backend: Primitives, step: Any, dtype: str)
         return backend.round_to(_exact(form, backend, steps(), min(last, highest)), dtype)
 
     def double_word() -> Any:
-        at_integers = pieces.at_integers if isinstance(form, Table) else doubleword.at_integers
-        return backend.round_to(at_integers(form, backend, steps(), highest), dtype)
+        return backend.round_to(others.at_integers(form, backend, steps(), highest), dtype)
 
     last = _last_exact(form, backend.precision(step), short=False)
     if last < 0:

@@ -62,10 +62,7 @@ def read(given: dict[str, Any]) -> tuple[Parameters, str | None]:
         value = given[key]
         if value is DEFAULTS[key]:  # as nearly always
             continue
-        if key in COUNTS:
-            phases[key] = None if value is None else read_count(key, value)
-        else:
-            phases[key] = _rate(key, given)[0]
+        phases[key] = read_count(key, value) if key in COUNTS else _rate(key, given)[0]
     found = Parameters(rate, steps, decay, staircase, **phases)
     if phases:
         _check_phases(found)

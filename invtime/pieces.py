@@ -19,7 +19,6 @@ from invtime.form import Form
 from invtime.primitives import Primitives
 from invtime.table import Line, Ratio, Row, Table
 
-
 # A float t of a line is scaled up by this: its lower half is not to be subnormal.
 SCALE = {53: 200, 24: 0}
 

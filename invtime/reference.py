@@ -249,8 +249,9 @@ class Reference:
         self.final = exact_number(getattr(schedule, "final_learning_rate", 0))
         self.phased = bool(self.start or self.floor or self.cooldown is not None)
         if self.phased:
-            self._lines = _Line(self.first, self.initial, self.warmup), _Line(
-                self._uncooled(Fraction(self.cooldown or 0)), self.final, self.cooling
+            self._lines = (
+                _Line(self.first, self.initial, self.warmup),
+                _Line(self._uncooled(Fraction(self.cooldown or 0)), self.final, self.cooling),
             )
             ends = self.initial, self.floor, self.final
             self._ends = tuple(end.numerator / end.denominator for end in ends)
@@ -283,13 +284,19 @@ class Reference:
         return max(self.floor, self.initial / (1 + self.decay * turns))
 
     @property
+    def floor_met(self) -> Fraction | None:
+        """The step, whole or not, at which the decay meets its floor; None where it never does."""
+        if not self.floor or not self.decay:
+            return None
+        turns = (self.initial / self.floor - 1) / self.decay
+        return self.start + (Fraction(-(-turns // 1)) if self.staircase else turns) * self.period
+
+    @property
     def knots(self) -> list[int]:
         """The first integer step of every phase after the first, in order."""
         found = {self.warmup, self.start}
-        if self.floor and self.decay:
-            turns = (self.initial / self.floor - 1) / self.decay
-            turns = Fraction(-(-turns // 1)) if self.staircase else turns
-            found.add(self.start + int(-(-turns * self.period // 1)))
+        if self.floor_met is not None:
+            found.add(int(-(-self.floor_met // 1)))
         if self.cooldown is not None:
             found = {n for n in found if n < self.cooldown}
             found |= {self.cooldown, self.cooldown + self.cooling}
@@ -416,6 +423,7 @@ class Truth:
         - A float step that is no whole number may have the value, or a neighbour, of either
           stage where it lies within 2**-50 (2**-30) of a boundary of fractional `decay_steps`,
           and so may any float step from 2**64 on whose decay starts after step 0.
+        - Subnormal float steps may count as 0.
         - Any value may stand from stage 2**63 of a staircase on, and without binary64 at a
           float step below 2**-60, or where S or R / S is 2**96 or more: binary32 ends there.
         """
@@ -434,6 +442,9 @@ class Truth:
             beside[tied] = self.reference.near_ties(steps[tied])
         elif steps.dtype.kind == "f":
             beside |= (steps > 0) & finite & (self._past_binary32 | (steps < 2.0**-60))
+        subnormal = (steps > 0) & (steps < 2.0**-1022)
+        if subnormal.any():
+            beside |= subnormal & (found == np.uint64(self.reference.bits(0, dtype)))
         if self.reference.staircase:
             unbounded = self.reference.first_step(2**63)
             beside |= finite & np.array([n >= unbounded for n in steps.tolist()], np.bool_)

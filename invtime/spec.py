@@ -432,4 +432,3 @@ class InverseTimeDecay:
             if config[key] == default:
                 del config[key]
         return f"InverseTimeDecay({', '.join(f'{k}={v!r}' for k, v in config.items())})"
-

@@ -110,8 +110,8 @@ class Table:
         n, d, n_slope, d_slope, stairs = self._quick[bisect_right(self.starts, step)]
         if stairs is None:
             return (n + n_slope * step) / (d + d_slope * step)
-        Q, shift, P = stairs
-        return n / (d + d_slope * ((Q * step - shift) // P))
+        times, shift, period = stairs
+        return n / (d + d_slope * ((times * step - shift) // period))
 
     def at_real(self, step: Any) -> float:
         """The same at any real number: a float, a long double, an instance of a subclass."""
@@ -178,7 +178,9 @@ def phases_of(p: Parameters) -> Phases:
     """The phases that have an integer step."""
     rows = rows_of(p)
     stops = [row.first for row in rows[1:]]
-    every = (Phase(row.name, row.first, stop) for row, stop in zip(rows, [*stops, None]))
+    every = (
+        Phase(row.name, row.first, stop) for row, stop in zip(rows, [*stops, None], strict=True)
+    )
     return Phases(phase for phase in every if phase.start != phase.stop)
 
 

@@ -8,6 +8,13 @@ import pytest
 from invtime import InverseTimeDecay, config_schema
 
 SCHEDULE = InverseTimeDecay(0.1, 1000, 0.5, staircase=True, name="mine")
+RECIPE = SCHEDULE.replace(
+    warmup_steps=500,
+    stable_steps=2000,
+    minimum_learning_rate=0.01,
+    cooldown_start=9000,
+    cooldown_steps=1000,
+)
 
 
 def test_round_trip():
@@ -33,6 +40,48 @@ def test_keras_envelope_round_trip():
     assert json.loads(text)["class_name"] == "InverseTimeDecay"
     again = InverseTimeDecay.from_json(text)
     assert (again, again.name) == (SCHEDULE, "mine")
+
+
+def test_phases_round_trip():
+    again = InverseTimeDecay.from_json(RECIPE.to_json())
+    assert (again, again.name) == (RECIPE, "mine")
+    assert json.loads(RECIPE.to_json()) == {
+        **SCHEDULE.get_config(),
+        "warmup_steps": 500,
+        "stable_steps": 2000,
+        "minimum_learning_rate": 0.01,
+        "cooldown_start": 9000,
+        "cooldown_steps": 1000,
+    }
+
+
+def test_phases_at_their_defaults_may_be_written():
+    defaults = (
+        '"warmup_steps": 0, "warmup_learning_rate": 0.0, "stable_steps": 0, "cooldown_steps": 0, '
+        '"minimum_learning_rate": 0, "cooldown_start": null, "final_learning_rate": 0'
+    )
+    assert InverseTimeDecay.from_json(f"{SCHEDULE.to_json()[:-1]}, {defaults}}}") == SCHEDULE
+
+
+def test_counts_of_json_may_have_a_point():
+    text = RECIPE.to_json().replace("500", "5e2").replace("9000", "9000.0")
+    again = InverseTimeDecay.from_json(text)
+    assert again == RECIPE
+    assert type(again.warmup_steps) is type(again.cooldown_start) is int
+
+
+def test_the_envelope_with_phases_is_our_own():
+    envelope = json.loads(RECIPE.to_json(envelope="keras"))
+    assert envelope == {
+        "module": "invtime.integrations.keras",
+        "class_name": "InverseTimeDecay",
+        "config": RECIPE.get_config(),
+        "registered_name": "invtime>InverseTimeDecay",
+    }
+    assert InverseTimeDecay.from_json(json.dumps(envelope)) == RECIPE
+    bare = json.loads(SCHEDULE.to_json(envelope="keras"))
+    assert bare["module"] == "keras.optimizers.schedules"
+    assert bare["registered_name"] is None
 
 
 def test_an_envelope_imports_nothing():
@@ -70,5 +119,6 @@ def test_the_schema_is_a_schema():
     jsonschema = pytest.importorskip("jsonschema")
     jsonschema.Draft202012Validator.check_schema(config_schema())
     validator = jsonschema.Draft202012Validator(config_schema())
-    validator.validate(SCHEDULE.get_config())
+    for schedule in (SCHEDULE, RECIPE):
+        validator.validate(schedule.get_config())
     assert json.loads(json.dumps(config_schema())) == config_schema()

@@ -79,6 +79,10 @@ CONFIGS = {
     "text for a number": ({**CONFIG, "decay_steps": "1000"}, "decay_steps is '1000'"),
     "null for a number": ({**CONFIG, "decay_rate": None}, "decay_rate is None"),
     "null for staircase": ({**CONFIG, "staircase": None}, "staircase is None"),
+    "null for a count": ({**CONFIG, "warmup_steps": None}, "warmup_steps is None"),
+    "half a step": ({**CONFIG, "stable_steps": 0.5}, r"stable_steps is 0\.5"),
+    "a misspelt phase": ({**CONFIG, "warm_up_steps": 5}, "unknown key 'warm_up_steps' with .* 5"),
+    "a start alone": ({**CONFIG, "cooldown_start": 5}, "cooldown_start is 5 and cooldown_steps"),
 }
 
 

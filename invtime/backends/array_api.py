@@ -119,7 +119,9 @@ class ArrayAPIBackend(Backend):
     def scope(self, x: Any) -> AbstractContextManager[object]:
         return np.errstate(all="ignore")  # NumPy, which some namespaces wrap, would warn
 
-    def __call__(self, form: Form | Table, step: Any, dtype: str | None = None, device: Any = None) -> Any:
+    def __call__(
+        self, form: Form | Table, step: Any, dtype: str | None = None, device: Any = None
+    ) -> Any:
         """The schedule at any array, in `dtype` or the default float of its device."""
         x = self.coerce(step, device)
         default = _info(x).default_dtypes(device=x.device)["real floating"]

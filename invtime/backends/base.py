@@ -86,12 +86,14 @@ class Backend(Primitives):
         with self.scope(x):
             return evaluate(form, self, x, dtype)
 
-    def evaluate_phases(self, table: Table, x: Any, dtype: str) -> Any:
+    def evaluate_phases(self, form: Table, x: Any, dtype: str) -> Any:
         """The same for a schedule with phases, whether `evaluate` is overridden or not."""
         with self.scope(x):
-            return evaluate(table, self, x, dtype)
+            return evaluate(form, self, x, dtype)
 
-    def __call__(self, form: Form | Table, step: Any, dtype: str | None = None, device: Any = None) -> Any:
+    def __call__(
+        self, form: Form | Table, step: Any, dtype: str | None = None, device: Any = None
+    ) -> Any:
         """The schedule at any step that `coerce` takes, in `dtype` or the default float."""
         x = self.coerce(step, device)
         dtype = self.default_dtype() if dtype is None else dtype

@@ -132,7 +132,11 @@ class NumpyBackend(Backend):
             return self._on_form(form, steps, 0, highest, wide)
         lowest = int(steps.min())
         ends = (*form.starts[1:], highest + 1)
-        found = [(r, e) for r, e in zip(form.rows, ends, strict=True) if r.first <= highest and lowest < e > r.first]
+        found = [
+            (r, e)
+            for r, e in zip(form.rows, ends, strict=True)
+            if r.first <= highest and lowest < e > r.first
+        ]
         if len(found) == 1:
             return self._on_piece(found[0][0], steps, highest, wide)
         for row, end in found:

@@ -1,12 +1,14 @@
 """Hypothesis strategies: schedules, and the steps at which a schedule is worth asking.
 
-`schedules()` draws from the whole accepted range; `steps(schedule)` and
-`float_steps(schedule)` crowd around plateau boundaries and the ends of every format.
+`schedules()` draws from the whole accepted range, half of them with phases; `steps(schedule)`
+and `float_steps(schedule)` crowd around knots, plateau boundaries and the ends of every format.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
+from itertools import pairwise
 from math import inf, nan, nextafter
 from typing import Any
 
@@ -26,6 +28,8 @@ LATE_PERIODS = (41, 47, 55, 61, 82, 97, 980, 1950, 49, 103, 107)
 HAND_WRITTEN_RATES = (1.0, 0.5, 0.1, 0.05, 0.01, 3e-4, 2.5e-4, 1e-3, 1e-5, 2)
 HAND_WRITTEN_PERIODS = (1, 10, 100, 390, 1000, 7813, 10_000, 100_000, 1_000_000, 30.5)
 HAND_WRITTEN_DECAYS = (0.5, 0.1, 0.9, 0.96, 1, 2, 1e-4, 0.01, 0.3)
+HAND_WRITTEN_COUNTS = (0, 1, 2, 3, 10, 100, 500, 1000, 2000, 10_000)
+PARTS = ("warm-up", "stable", "floor", "cool-down")
 FRACTIONAL_PERIODS = (0.3, 0.1, 1.5, 2.5, 1 / 3, 1e-3, 97.7, 1e-9, 195.3125, 1e15 + 0.125)
 
 # Ends of what the formats hold exactly: float16's largest number and the first one that
@@ -78,20 +82,106 @@ def extremes() -> st.SearchStrategy[float]:
     return st.sampled_from(ends) | anywhere | whole.map(float) | whole
 
 
-def schedules(staircase: bool | None = None) -> st.SearchStrategy[InverseTimeDecay]:
-    """Schedules from the whole accepted range, simple ones first."""
-    usual = decimals() | computed()
-    rates = st.sampled_from((*HAND_WRITTEN_RATES, 0)) | usual | extremes()
-    periods = (
+@cache  # building a strategy costs as much as drawing from it
+def counts(lowest: int = 0) -> st.SearchStrategy[int]:
+    """Numbers of steps from `lowest` to 2**53, every length equally likely, simple ones first."""
+    usual = st.sampled_from(HAND_WRITTEN_COUNTS) | st.integers(0, 1000)
+    return (usual | magnitudes(53) | st.just(2**53)).map(lambda n: max(n, lowest))
+
+
+def schedules(
+    staircase: bool | None = None, phases: bool | None = None
+) -> st.SearchStrategy[InverseTimeDecay]:
+    """Schedules from the whole accepted range, simple ones first.
+
+    Args:
+        staircase: draw only staircases, or none.
+        phases: draw only schedules with phases, or none; half of each otherwise.
+    """
+    shape = st.booleans() if staircase is None else st.just(staircase)
+    bare = st.builds(InverseTimeDecay, _rates(), _periods(), _decays(), shape)
+    if phases is None:
+        return bare | recipes(bare)
+    return recipes(bare) if phases else bare
+
+
+def _usual() -> st.SearchStrategy[float]:
+    return decimals() | computed()
+
+
+@cache
+def _rates() -> st.SearchStrategy[float]:
+    return st.sampled_from((*HAND_WRITTEN_RATES, 0)) | _usual() | extremes()
+
+
+@cache
+def _periods() -> st.SearchStrategy[float]:
+    return (
         st.sampled_from((*HAND_WRITTEN_PERIODS, *LATE_PERIODS))
         | st.sampled_from(FRACTIONAL_PERIODS)
         | st.integers(1, 10**7)
-        | usual
+        | _usual()
         | extremes()
     )
-    decays = st.just(0) | st.sampled_from(HAND_WRITTEN_DECAYS) | usual | extremes()
-    shape = st.booleans() if staircase is None else st.just(staircase)
-    return st.builds(InverseTimeDecay, rates, periods, decays, shape)
+
+
+@cache
+def _decays() -> st.SearchStrategy[float]:
+    return st.just(0) | st.sampled_from(HAND_WRITTEN_DECAYS) | _usual() | extremes()
+
+
+@st.composite
+def recipes(draw: st.DrawFn, bare: st.SearchStrategy[InverseTimeDecay]) -> InverseTimeDecay:
+    """Phases around the decay of a schedule without: one or more, of any length from 0 on."""
+    schedule = draw(bare)
+    peak = schedule.initial_learning_rate
+    chosen = draw(st.integers(1, 2 ** len(PARTS) - 1))
+    parts = {part for i, part in enumerate(PARTS) if chosen >> i & 1}
+    phases: dict[str, Any] = {}
+    if "warm-up" in parts:
+        phases["warmup_steps"] = draw(counts(lowest=1))
+        phases["warmup_learning_rate"] = draw(st.just(0) | _rates_near(peak))
+    if "stable" in parts:
+        phases["stable_steps"] = draw(counts())
+    if "floor" in parts:
+        phases["minimum_learning_rate"] = min(draw(_floors(schedule)), peak)
+    if "cool-down" in parts:
+        begins = draw(_cooldown_starts(schedule.replace(**phases)))
+        phases["cooldown_start"] = begins
+        phases["cooldown_steps"] = draw(counts(lowest=1))
+        phases["final_learning_rate"] = draw(st.just(0) | _rates_near(peak))
+    return schedule.replace(**phases)
+
+
+def _rates_near(peak: float) -> st.SearchStrategy[float]:
+    """Other rates of a recipe: often simple fractions of its peak, and the peak, and above it."""
+    parts = (peak * part for part in (0.1, 0.5, 1, 2, 1 / 3, 1e-6))
+    return st.sampled_from([*filter(_accepted, parts)]) | _rates()
+
+
+def _floors(schedule: InverseTimeDecay) -> st.SearchStrategy[float]:
+    """Floors: a rate of the decay, at or near an integer step; any rate; one met far out."""
+    met = (st.integers(0, 1000) | magnitudes(60)).map(schedule)
+    return _rates_near(schedule.initial_learning_rate) | met.filter(_accepted) | st.just(SMALLEST)
+
+
+def _accepted(rate: float) -> bool:
+    return not rate or SMALLEST <= rate <= LARGEST
+
+
+def _cooldown_starts(schedule: InverseTimeDecay) -> st.SearchStrategy[int]:
+    """At each knot and beside it, at the start of a stage, or anywhere from the warm-up's end."""
+    first = schedule.warmup_steps
+    special = [n for n in (first, *_near_knots(Reference(schedule))) if first <= n <= 2**53]
+    return (
+        st.sampled_from(special)
+        | counts().map(lambda n: min(first + n, 2**53))
+        | boundaries(schedule).map(lambda n: min(max(first, n), 2**53))
+    )
+
+
+def _near_knots(reference: Reference) -> list[int]:
+    return [knot + offset for knot in reference.knots for offset in (-1, 0, 1)]
 
 
 def landmarks(schedule: Any) -> list[int]:
@@ -102,24 +192,30 @@ def landmarks(schedule: Any) -> list[int]:
         first = reference.first_step(stage)
         found.update((first - 1, first, first + 1))
     last = reference.last_exact_step()
-    found.update((last - 1, last, last + 1))
+    found.update((last - 1, last, last + 1, *_near_knots(reference)))
+    found.update((a + b) // 2 for a, b in _spans(reference))
     return sorted(n for n in found if -(2**63) <= n < 2**63)
 
 
 def far_steps(schedule: Any, dtype: str = "float64") -> list[float]:
     """Float steps at which the value nears the smallest normal number of the dtype.
 
-    What mends a quotient there is subnormal, and some frameworks flush that to zero.
+    What mends a quotient there is subnormal, and some frameworks flush that to zero. A warm-up
+    from 0 has such values beside step 0, a decay far out.
     """
     reference, kind = Reference(schedule), FORMATS[dtype]
-    if not reference.initial or not reference.decay:
+    if not reference.initial:
         return []
     smallest = fraction_of_bits(kind.smallest_normal, dtype)
-    slope = reference.decay / reference.period
     bits = kind.precision
-    values = (smallest * 2**k * Fraction(bits + k + 1, bits) for k in range(bits))
-    found = ((reference.initial / value - 1) / slope for value in values)
-    return [float(n) for n in found if 0 < n < Fraction(2) ** (kind.overflow - 1)]
+    values = [smallest * 2**k * Fraction(bits + k + 1, bits) for k in range(bits)]
+    found = []
+    if reference.warmup and not reference.first:
+        found += [value * reference.warmup / reference.initial for value in values]
+    if reference.decay:
+        slope = reference.decay / reference.period
+        found += [reference.start + (reference.initial / value - 1) / slope for value in values]
+    return [float(n) for n in found if smallest < n < Fraction(2) ** (kind.overflow - 1)]
 
 
 def magnitudes(bits: int = 63) -> st.SearchStrategy[int]:
@@ -138,10 +234,24 @@ def boundaries(schedule: Any) -> st.SearchStrategy[int]:
     return st.builds(lambda k, o: reference.first_step(k) + o, stages, offsets)
 
 
+def _spans(reference: Reference) -> list[tuple[int, int]]:
+    """The integer steps of each phase, as (first, after the last), as far as int64 goes."""
+    knots = [0, *(knot for knot in reference.knots if knot < 2**63), 2**63]
+    return list(pairwise(knots))
+
+
+def in_phases(schedule: Any) -> st.SearchStrategy[int]:
+    """Steps of each phase alike, however short it is, often its first and its last one."""
+    spans = _spans(Reference(schedule))
+    return st.sampled_from(spans).flatmap(lambda span: st.integers(span[0], span[1] - 1))
+
+
 def steps(schedule: Any) -> st.SearchStrategy[int]:
     """Integer steps in [-2**63, 2**63)."""
     anywhere = magnitudes() | st.integers(-(2**63), 2**63 - 1)
     inside = st.sampled_from(landmarks(schedule)) | boundaries(schedule) | anywhere
+    if Reference(schedule).phased:
+        inside |= in_phases(schedule)
     return inside.filter(lambda n: -(2**63) <= n < 2**63)
 
 
@@ -151,10 +261,13 @@ def whole_float_steps(schedule: Any) -> st.SearchStrategy[float]:
 
 
 def float_boundaries(schedule: Any) -> st.SearchStrategy[float]:
-    """The floats at and beside a whole number of periods, which is seldom a float itself."""
-    period = Reference(schedule).period
+    """The floats at and beside a stage's start or the floor, which are seldom floats themselves."""
+    reference = Reference(schedule)
     stages = st.integers(1, 10) | magnitudes(40)
-    starts = stages.map(lambda k: float(k * period))
+    starts = stages.map(lambda k: float(reference.start + k * reference.period))
+    met = reference.floor_met
+    if met is not None:
+        starts |= st.just(float(met))
     return starts | st.builds(nextafter, starts, st.sampled_from((-inf, inf)))
 
 
@@ -175,7 +288,8 @@ def bulk_steps(
 ) -> npt.NDArray[np.int64]:
     """`count` steps up to `highest`: two thirds beside a stage's start, the rest anywhere.
 
-    Both are drawn with every bit length equally likely; a few are negative.
+    Both are drawn with every bit length equally likely; a few are negative. With phases half of
+    all are in a phase, each equally likely, and most of these near one of its ends.
     """
     random = np.random.default_rng(seed)
     reference = Reference(schedule)
@@ -185,18 +299,40 @@ def bulk_steps(
     offsets = random.integers(-1, 2, count).tolist()
     near = [min(n + o, highest) for n, o in zip(firsts, offsets, strict=True)]
     anywhere = np.minimum(_any_length(random, count, max(highest.bit_length(), 1)), highest)
-    return np.where(random.integers(3, size=count) > 0, np.array(near, np.int64), anywhere)
+    found = np.where(random.integers(3, size=count) > 0, np.array(near, np.int64), anywhere)
+    if not reference.phased:
+        return found
+    inside = np.minimum(_in_phases(random, count, reference), highest)
+    return np.where(random.integers(2, size=count) > 0, found, inside)
+
+
+def _in_phases(
+    random: np.random.Generator, count: int, reference: Reference
+) -> npt.NDArray[np.int64]:
+    """Steps counted from either end of a phase, every bit length of its own equally likely."""
+    first, after = np.array(_spans(reference), np.uint64).astype(np.uint64).T
+    which = random.integers(len(first), size=count)
+    longest = [max(int(size).bit_length(), 1) for size in (after - first).tolist()]
+    ahead = _any_length(random, count, np.array(longest)[which])
+    first, last = first[which].astype(np.int64), (after[which] - np.uint64(1)).astype(np.int64)
+    ahead = np.minimum(ahead, last - first)
+    return np.where(random.integers(2, size=count) > 0, first + ahead, last - ahead)
 
 
 def bulk_arrays(schedule: Any, count: int, seed: int) -> list[npt.NDArray[np.int64]]:
-    """Two arrays of steps: one that the exact form can serve whole, and one from all of int64."""
-    last = Reference(schedule).last_exact_step()
-    short = bulk_steps(schedule, count // 2, seed, last) if last >= 0 else None
-    whole = bulk_steps(schedule, count - count // 2, seed)
-    return [whole] if short is None else [short, whole]
+    """Arrays of steps of one length: some that the exact form may serve whole, then all of int64.
+
+    The exact form serves steps up to the last one that fits it, or up to the knot of a phase
+    that does not.
+    """
+    reference = Reference(schedule)
+    limits = {reference.last_exact_step(), *(knot - 1 for knot in reference.knots)}
+    limits = {min(limit, 2**63 - 1) for limit in limits if limit >= 0}
+    each = -(-count // (len(limits) + 1))
+    return [bulk_steps(schedule, each, seed, limit) for limit in (*sorted(limits), 2**63 - 1)]
 
 
-def _any_length(random: np.random.Generator, count: int, longest: int) -> npt.NDArray[np.int64]:
+def _any_length(random: np.random.Generator, count: int, longest: Any) -> npt.NDArray[np.int64]:
     """Integers of up to `longest` bits, every length equally likely."""
     drawn = random.integers(2**63, size=count)
     return drawn >> random.integers(63 - longest, 63, count)

@@ -1,4 +1,8 @@
-"""`config_schema()` accepts exactly the configs that `from_config` accepts."""
+"""`config_schema()` accepts exactly the configs that `from_config` accepts.
+
+But for two comparisons of numbers, which JSON Schema cannot make: minimum_learning_rate <=
+initial_learning_rate, and cooldown_start >= warmup_steps.
+"""
 
 import json
 
@@ -14,12 +18,15 @@ jsonschema = pytest.importorskip("jsonschema")
 VALIDATOR = jsonschema.Draft202012Validator(config_schema())
 
 NUMBERS = ("initial_learning_rate", "decay_steps", "decay_rate")
-KEYS = (*NUMBERS, "staircase", "name", "dtype")
+RATES = ("warmup_learning_rate", "minimum_learning_rate", "final_learning_rate")
+COUNTS = ("warmup_steps", "stable_steps", "cooldown_start", "cooldown_steps")
+KEYS = (*NUMBERS, "staircase", "name", "dtype", *RATES, *COUNTS)
 
 # JSON numbers are binary64: an integer that binary64 cannot hold is no value of JSON here.
 EDGES = (0, 0.0, -0.0, -1, 1, 1.0, 1e-60, -1e-60, 9.99e-61, 1e-61, 5e-324)
 LARGE_EDGES = (1e60, -1e60, int(1e60), 1.1e60, 1e61, 10**22, 2**53, -(2**53), 1.7e308)
-edges = st.sampled_from((*EDGES, *LARGE_EDGES))
+STEP_EDGES = (2.0, 2.5, 2**53 - 1, 2.0**53, 2**53 + 2, 1e16)
+edges = st.sampled_from((*EDGES, *LARGE_EDGES, *STEP_EDGES))
 numbers = edges | st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53)
 texts = st.sampled_from(("", "InverseTimeDecay", "0.1", "true", *FORMATS, "float8")) | st.text()
 others = st.none() | st.booleans() | texts | st.lists(numbers, max_size=2) | st.just({})
@@ -38,8 +45,22 @@ def nearly_valid(draw):
         if change == "drop":
             config.pop(key, None)
         else:
-            config[key] = draw(numbers if key in NUMBERS and draw(st.booleans()) else anything)
+            few = key not in ("staircase", "name", "dtype") and draw(st.booleans())
+            config[key] = draw(numbers if few else anything)
     return config
+
+
+def in_order(config):
+    """Whether the two comparisons hold, where both of their numbers are such."""
+    pairs = (
+        ("minimum_learning_rate", "initial_learning_rate"),
+        ("warmup_steps", "cooldown_start"),
+    )
+    for low, high in pairs:
+        numbers = config.get(low, 0), config.get(high)
+        if all(type(number) in (int, float) for number in numbers) and numbers[0] > numbers[1]:
+            return False
+    return True
 
 
 def accepted(read, config):
@@ -53,15 +74,16 @@ def accepted(read, config):
 
 @given(nearly_valid() | others)
 def test_the_schema_accepts_what_from_config_accepts(config):
-    """valid(config) if and only if from_config(config) gives a schedule."""
-    assert VALIDATOR.is_valid(config) == accepted(InverseTimeDecay.from_config, config)
+    """from_config(config) gives a schedule if and only if config is valid, and in order."""
+    valid = VALIDATOR.is_valid(config) and in_order(config)
+    assert valid == accepted(InverseTimeDecay.from_config, config)
 
 
 @given(nearly_valid())
 def test_the_schema_accepts_what_from_json_accepts(config):
     """The same through JSON text, read by a parser that knows nothing of invtime."""
     text = json.dumps(config)
-    valid = VALIDATOR.is_valid(json.loads(text))
+    valid = VALIDATOR.is_valid(json.loads(text)) and in_order(config)
     if not {"class_name", "config"} & config.keys():  # those make it a Keras envelope
         assert valid == accepted(InverseTimeDecay.from_json, text)
 
@@ -77,10 +99,36 @@ def test_the_schema_is_one():
     jsonschema.Draft202012Validator.check_schema(json.loads(json.dumps(config_schema())))
 
 
+# What a key needs to be taken by itself.
+BESIDE = {
+    "warmup_learning_rate": {"warmup_steps": 5},
+    "minimum_learning_rate": {"initial_learning_rate": 1e60},
+    "cooldown_start": {"cooldown_steps": 5},
+    "cooldown_steps": {"cooldown_start": 5},
+    "final_learning_rate": {"cooldown_start": 5, "cooldown_steps": 5},
+}
+
+
 @pytest.mark.parametrize("key", KEYS)
-@given(value=anything)
-def test_each_key_by_itself(key, value):
+@given(value=anything, beside=st.booleans())
+def test_each_key_by_itself(key, value, beside):
     """For each key the schema and from_config refuse the same values."""
     base = {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.5}
-    config = base | {key: value}
-    assert VALIDATOR.is_valid(config) == accepted(InverseTimeDecay.from_config, config)
+    config = base | (BESIDE.get(key, {}) if beside else {}) | {key: value}
+    valid = VALIDATOR.is_valid(config) and in_order(config)
+    assert valid == accepted(InverseTimeDecay.from_config, config)
+
+
+@pytest.mark.parametrize(
+    "phases",
+    [
+        {"minimum_learning_rate": 0.2},
+        {"warmup_steps": 6, "cooldown_start": 5, "cooldown_steps": 1},
+    ],
+    ids=lambda phases: next(iter(phases)),
+)
+def test_the_two_comparisons_are_beyond_the_schema(phases):
+    """What the schema's docstring names is all that it cannot say."""
+    config = {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.5, **phases}
+    assert VALIDATOR.is_valid(config)
+    assert not accepted(InverseTimeDecay.from_config, config)
