@@ -14,7 +14,18 @@ import numpy as np
 
 from invtime import InverseTimeDecay
 
-SCHEDULE = InverseTimeDecay(0.1, decay_steps=41, decay_rate=0.5, staircase=True)
+SCHEDULE = InverseTimeDecay(
+    0.1,
+    decay_steps=25,
+    decay_rate=0.5,
+    warmup_steps=10,
+    warmup_learning_rate=0.01,
+    stable_steps=20,
+    minimum_learning_rate=0.06,
+    cooldown_start=100,
+    cooldown_steps=25,
+    final_learning_rate=0.001,
+)
 UPDATES = 130
 RUNS = Path(__file__).parent / "runs"
 
@@ -37,14 +48,18 @@ def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def report(framework: str, rates: list[float], losses: list[float]) -> None:
-    """Save what this run saw, and compare it with the runs of the other frameworks.
+    """Print and save what this run saw, and compare it with the runs of the other frameworks.
 
-    The rates, one for each update, are compared as the bits of float32.
+    The rates, one for each update, are compared as the bits of float32. Each is printed with the
+    digits that tell it from the float32 beside it.
     """
     RUNS.mkdir(exist_ok=True)
-    run = {"rates": [np.float32(rate).tobytes().hex() for rate in rates], "losses": losses}
+    singles = np.array(rates, np.float32)
+    run = {"rates": [rate.tobytes().hex() for rate in singles], "losses": losses}
     (RUNS / f"{framework}.json").write_text(json.dumps(run))
     print(f"{framework}: {len(rates)} updates, loss {losses[0]:.6f} to {losses[-1]:.6f}")
+    for step in range(0, len(singles), 10):
+        print(f"{step:5}:", *singles[step : step + 10])
     for path in sorted(RUNS.glob("*.json")):
         if path.stem == framework:
             continue

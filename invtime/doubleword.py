@@ -50,16 +50,16 @@ class Words:
         numerator, denominator = form.C, form.B
         if form.staircase:
             numerator, denominator = numerator * form.Q, denominator * form.P
-        largest = max(_exponent(numerator, denominator), _exponent(form.C, form.B))
+        largest = max(exponent_of(numerator, denominator), exponent_of(form.C, form.B))
         # A k below 2**-126 is scaled up for binary32, as far as there is room for L.
-        lowest = 0 if precision == 53 else max(-60, _exponent(form.A, form.B) - 240)
+        lowest = 0 if precision == 53 else max(-60, exponent_of(form.A, form.B) - 240)
         self.scale = max(lowest, largest + 2)
         self.one = _power(-self.scale)
         self.start: float | None = None
         up, down = max(0, -self.scale), max(0, self.scale)
-        self.per_step = self.cut(numerator << up, denominator << down)
-        self.per_stage = self.cut(form.C << up, form.B << down)
-        self.per_jump = self.cut(form.C * (form.Q // form.P) << up, form.B << down)
+        self.per_step = cut(precision, numerator << up, denominator << down)
+        self.per_stage = cut(precision, form.C << up, form.B << down)
+        self.per_jump = cut(precision, form.C * (form.Q // form.P) << up, form.B << down)
         if precision == 53:
             # 1e-60 * 2**-402 is far from the edge of binary64. Its quotient by 1e308 is not, and
             # what mends the quotient must not be subnormal: some frameworks flush that to zero.
@@ -80,29 +80,13 @@ class Words:
         L' is near 2**26 where L' / one leaves room for that, so that its quotient by 2**127 has
         a remainder which is not subnormal.
         """
-        size = _exponent(form.A, form.B) - self.scale
+        size = exponent_of(form.A, form.B) - self.scale
         room = max(0, min(26, 124 - self.scale))
         self.exponent = max(-126, min(127, size - room))
         shift = self.scale + self.exponent
-        if _exponent(form.A, form.B) - shift < -104:  # then every value is below 2**-126
+        if exponent_of(form.A, form.B) - shift < -104:  # then every value is below 2**-126
             return 0.0, 0.0
         return self.pair(form.A << max(0, -shift), form.B << max(0, shift))
-
-    def cut(self, numerator: int, denominator: int) -> tuple[float, ...]:
-        """The leading pieces of a fraction, largest first, each within the one before."""
-        if not numerator:
-            return ()
-        bits, count = PIECES[self.precision]
-        width = bits * count + self.precision
-        shift = width - 1 - _exponent(numerator, denominator)
-        scaled = (numerator << max(0, shift)) // (denominator << max(0, -shift))
-        pieces = []
-        for i in reversed(range(count)):
-            below = self.precision + bits * i
-            piece, scaled = divmod(scaled, 1 << below)
-            pieces.append(float(piece) * _power(below - shift))
-        pieces.append(float(scaled) * _power(-shift))
-        return tuple(piece for piece in pieces if piece)
 
     def pair(self, numerator: int, denominator: int) -> tuple[float, float]:
         """A fraction as a high and a low word."""
@@ -118,39 +102,65 @@ class Words:
         return nearest(numerator, denominator, self.precision)
 
 
+def cut(precision: int, numerator: int, denominator: int) -> tuple[float, ...]:
+    """The leading pieces of a fraction, largest first, each within the one before."""
+    if not numerator:
+        return ()
+    bits, count = PIECES[precision]
+    width = bits * count + precision
+    shift = width - 1 - exponent_of(numerator, denominator)
+    scaled = (numerator << max(0, shift)) // (denominator << max(0, -shift))
+    pieces = []
+    for i in reversed(range(count)):
+        below = precision + bits * i
+        piece, scaled = divmod(scaled, 1 << below)
+        pieces.append(float(piece) * _power(below - shift))
+    pieces.append(float(scaled) * _power(-shift))
+    return tuple(piece for piece in pieces if piece)
+
+
+def parts(backend: Primitives, n: Any, highest: int) -> list[Any]:
+    """Integers 0 <= n <= highest as floats so short that their products with pieces are exact."""
+    width = CHUNK_BITS[backend.precision(n)]
+    cuts = chunks(backend, n, highest, width)
+    return [times_power(backend.widest(c), i * width) for i, c in enumerate(cuts)]
+
+
 def at_integers(form: Form, backend: Primitives, n: Any, highest: int) -> Any:
     """The value at integers 0 <= n <= highest, in the widest float of the backend."""
     words = backend.kept(Words, form, backend.precision(n))
-    width = CHUNK_BITS[words.precision]
-
-    def parts(x: Any) -> list[Any]:
-        pieces = chunks(backend, x, highest, width)
-        return [_times_power(backend.widest(c), i * width) for i, c in enumerate(pieces)]
-
     if not form.staircase:
-        terms = [(words.per_step, parts(n))]
+        terms = [(words.per_step, parts(backend, n, highest))]
     elif form.Q == 1:
-        terms = [(words.per_stage, parts(stage_index(form, backend, n, highest)))]
+        stage = stage_index(form, backend, n, highest)
+        terms = [(words.per_stage, parts(backend, stage, highest))]
     else:
         # t = n * (Q // P) + e, and t may pass 2**63 where n and e cannot.
         e = stage_remainder(form, backend, n, highest)
-        terms = [(words.per_jump, parts(backend.index(n))), (words.per_stage, parts(e))]
+        terms = [
+            (words.per_jump, parts(backend, backend.index(n), highest)),
+            (words.per_stage, parts(backend, e, highest)),
+        ]
     return _quotient(backend, words, terms, backend.widest(n))
 
 
-def at_floats(form: Form, backend: Primitives, n: Any) -> Any:
-    """The value at floats n >= 0, NaN and infinity among them."""
+def at_floats(form: Form, backend: Primitives, n: Any, low: Any = None) -> Any:
+    """The value at floats n >= 0, NaN and infinity among them, or at n + low in two words."""
     words = backend.kept(Words, form, backend.precision(n))
     if not form.staircase:
-        terms = [(words.per_step, _split(backend, n))]
+        terms = [(words.per_step, split(backend, n, low))]
     else:
         # From 2**6 stages per unit in the last place on, a stage is too narrow to tell.
         edge = min(form.P / form.Q * 2.0 ** (words.precision + 6), 2.0 ** LARGEST[words.precision])
         small = n < edge
-        floor, carry = _stage_of_floats(form, backend, words, backend.where(small, n, 0.0))
+        near, far = backend.where(small, n, 0.0), backend.where(small, 0.0, n)
+        near_low = far_low = None
+        if low is not None:
+            near_low, far_low = backend.where(small, low, 0.0), backend.where(small, 0.0, low)
+        floor, carry = _stage_of_floats(form, backend, words.precision, near, near_low)
         terms = [
-            (words.per_step, _split(backend, backend.where(small, 0.0, n))),
-            (words.per_stage, [*_split(backend, floor), carry]),
+            (words.per_step, split(backend, far, far_low)),
+            (words.per_stage, split(backend, floor, carry)),
         ]
     value = _quotient(backend, words, terms, n)
     if form.staircase and form.Q != 1:  # a whole step may have more stages than that
@@ -161,24 +171,32 @@ def at_floats(form: Form, backend: Primitives, n: Any) -> Any:
     return backend.where(n == inf, 0.0 if form.C else form.A / form.B, value)
 
 
-def _stage_of_floats(form: Form, backend: Primitives, words: Words, n: Any) -> tuple[Any, Any]:
-    """floor(n * Q / P) as a pair (f, c): f a float, c a small correction to it.
+def _stage_of_floats(
+    form: Form, backend: Primitives, precision: int, n: Any, low: Any
+) -> tuple[Any, Any]:
+    """floor((n + low) * Q / P) as a pair (f, c): f a float, c a small correction to it.
 
     Exact where n is whole or P / Q is an integer; otherwise it may differ only where n * Q / P
-    lies within 2**-90 (2**-32 with binary32 words), relatively, of an integer.
+    lies within 2**-90 (2**-32 with binary32 words), relatively, of an integer. A `low` other
+    than 0 makes n whole and 2**53 or more.
     """
     p, q = form.P, form.Q
     if q == 1:  # halve n and P together, exactly, and drop the fraction of n
         twos = (p & -p).bit_length() - 1
         p >>= twos
-        n = backend.floor(_times_power(n, -twos))
-    high, low = _sum(backend, None, [(words.cut(q, p), _split(backend, n))])
+        halved = times_power(n, -twos)
+        n = backend.floor(halved)
+        if low is not None:  # n is the sum rounded: `low` crosses an integer only from one
+            low = backend.where((low < 0) & (n == halved), -1.0, low * 0.0)
+    high, rest = add_up(backend, None, [(cut(precision, q, p), split(backend, n, low))])
     floor = backend.floor(high)
-    nudge = high * _power(16 - 2 * words.precision)  # beyond the error of (high, low)
-    carry = backend.floor((high - floor) + (low + nudge))
+    nudge = high * _power(16 - 2 * precision)  # beyond the error of (high, rest)
+    carry = backend.floor((high - floor) + (rest + nudge))
     if p <= 10**17:  # so that the remainder n * q - t * p fits in int64 after wrapping
-        turn = backend.floor(_times_power(n, -64) + 0.5)
-        wrapped = backend.index(n - _times_power(turn, 64))
+        turn = backend.floor(times_power(n, -64) + 0.5)
+        wrapped = backend.index(n - times_power(turn, 64))
+        if low is not None:
+            wrapped = wrapped + backend.index(low)
         t = backend.index(floor) + backend.index(carry)
         remainder = wrapped * signed64(q) - t * p
         mend = backend.widest(remainder >= p) - backend.widest(remainder < 0)
@@ -195,23 +213,23 @@ def differentiable(form: Form, backend: Primitives, n: Any) -> Any:
         return backend.where(n < 1, n, 0.0) * 0.0
     denominator = n * sum(words.per_step) + words.one
     value = backend.divide(words.initial[0], denominator)
-    return _times_power(value - backend.detach(value), words.exponent)
+    return times_power(value - backend.detach(value), words.exponent)
 
 
 def _quotient(backend: Primitives, words: Words, terms: list[Term], like: Any) -> Any:
     """(L' / (one + sum of the terms)) * 2**exponent, `like` giving the shape."""
-    high, low = _sum(backend, words.one, terms, like)
+    high, low = add_up(backend, words.one, terms, like)
     l_high, l_low = words.initial
     quotient = backend.divide(l_high, high)
-    q1, q0 = _split(backend, quotient)
-    d1, d0 = _split(backend, high)
+    q1, q0 = split(backend, quotient)
+    d1, d0 = split(backend, high)
     residual = (((l_high - q1 * d1) - q1 * d0) - q0 * d1) - q0 * d0
     residual = residual + (l_low - quotient * low)
-    value = _times_power(quotient + backend.divide(residual, high), words.exponent)
+    value = times_power(quotient + backend.divide(residual, high), words.exponent)
     return value if words.start is None else backend.where(high == 0, words.start, value)
 
 
-def _sum(
+def add_up(
     backend: Primitives, one: float | None, terms: list[Term], like: Any = None
 ) -> tuple[Any, Any]:
     """one + the sum of all piece * part, as (high, low)."""
@@ -236,13 +254,13 @@ def _sum(
     return total, low - (total - high)
 
 
-def _split(backend: Primitives, x: Any) -> list[Any]:
-    """x as its leading 26 (of 53) or 12 (of 24) bits and the rest, exactly."""
+def split(backend: Primitives, x: Any, low: Any = None) -> list[Any]:
+    """x as its leading 26 (of 53) or 12 (of 24) bits and the rest, exactly; `low` follows."""
     head = backend.head(x)
-    return [head, x - head]
+    return [head, x - head] if low is None else [head, x - head, low]
 
 
-def _exponent(numerator: int, denominator: int) -> int:
+def exponent_of(numerator: int, denominator: int) -> int:
     """The e for which 2**(e - 1) <= numerator / denominator < 2**(e + 1)."""
     return numerator.bit_length() - denominator.bit_length() if numerator else -(10**4)
 
@@ -251,7 +269,8 @@ def _power(exponent: int) -> float:
     return 2.0**exponent if exponent > -1075 else 0.0
 
 
-def _times_power(x: Any, exponent: int) -> Any:
+def times_power(x: Any, exponent: int) -> Any:
+    """x * 2**exponent, for a power that is a float."""
     return x * _power(exponent) if exponent else x
 
 

@@ -10,6 +10,7 @@ from invtime.backends import autograph
 from invtime.dtypes import dtype_name
 from invtime.errors import PlacementError
 from invtime.form import Form
+from invtime.table import Table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +38,7 @@ class PlacedSchedule(Generic[BackendT_co]):
     __slots__ = ("__weakref__", "_backend", "_device", "_dtype", "_form", "_label")
 
     def __init__(
-        self, form: Form, label: str, backend: BackendT_co, device: Any, dtype: Any
+        self, form: Form | Table, label: str, backend: BackendT_co, device: Any, dtype: Any
     ) -> None:
         dtype = None if dtype is None else dtype_name(dtype)
         if backend is not None:
@@ -56,7 +57,7 @@ class PlacedSchedule(Generic[BackendT_co]):
         self._dtype: str | None = dtype
 
     @property
-    def form(self) -> Form:
+    def form(self) -> Form | Table:
         """The integers of the schedule."""
         return self._form
 

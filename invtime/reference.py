@@ -340,6 +340,7 @@ class Reference:
         found = np.array([self.value(n) for n in steps[~exact].tolist()], np.float64)
         whole = _whole(steps[exact])
         # Python's `int / int` is correctly rounded at any size: one division gives the double.
+        quotients: Iterable[float]
         if self.phased:
             quotients = map(self._double, whole)
         else:
@@ -422,7 +423,8 @@ class Truth:
           (precision 24) every float32 may be one. Either is rounded on along the chain.
         - A float step that is no whole number may have the value, or a neighbour, of either
           stage where it lies within 2**-50 (2**-30) of a boundary of fractional `decay_steps`,
-          and so may any float step from 2**128 on whose decay starts after step 0.
+          and so may any float step from 2**64 on whose decay starts after step 0.
+        - Subnormal float steps may count as 0.
         - Any value may stand from stage 2**63 of a staircase on, and without binary64 at a
           float step below 2**-60, or where S or R / S is 2**96 or more: binary32 ends there.
         """
@@ -441,10 +443,13 @@ class Truth:
             beside[tied] = self.reference.near_ties(steps[tied])
         elif steps.dtype.kind == "f":
             beside |= (steps > 0) & finite & (self._past_binary32 | (steps < 2.0**-60))
+        subnormal = (steps > 0) & (steps < 2.0**-1022)
+        if subnormal.any():
+            beside |= subnormal & (found == np.uint64(self.reference.bits(0, dtype)))
         if self.reference.staircase:
             unbounded = self.reference.first_step(2**63)
             beside |= finite & np.array([n >= unbounded for n in steps.tolist()], np.bool_)
-            far = (steps >= 2.0**128) & bool(self.reference.start)
+            far = (steps >= 2.0**64) & bool(self.reference.start)
             either = far | (np.floor(steps) != steps)
             for at in np.flatnonzero(~beside & ~exact & finite & either):
                 beside[at] = self._of_either_stage(steps[at], found[at : at + 1], dtype, precision)
@@ -456,7 +461,7 @@ class Truth:
         origin, period = self.reference.start, self.reference.period
         turns = (Fraction(step) - origin) / period
         stage = round(turns)
-        if turns >= 2**63 or (period.denominator == 1 and step < 2.0**128):
+        if turns >= 2**63 or (period.denominator == 1 and step < 2.0**64):
             return turns >= 2**63
         if turns <= 0 or abs(turns - stage) > turns / 2 ** BOUNDARY[precision]:
             return False

@@ -16,6 +16,7 @@ from invtime.backends import autograph, builtin, dynamo
 from invtime.errors import BackendUnavailableError, StepTypeError
 from invtime.form import Form
 from invtime.plugins import Announced, Plugin, Plugins, in_words, warn
+from invtime.table import Table
 
 if TYPE_CHECKING:
     from invtime.backends.base import Backend
@@ -60,7 +61,7 @@ class Registry:
     @autograph.unconverted
     def evaluate(
         self,
-        form: Form,
+        form: Form | Table,
         step: Any,
         backend: str | None = None,
         device: Any = None,

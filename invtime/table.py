@@ -31,14 +31,19 @@ class Line:
     Line((0 * (1000 - t) + 1 * t) / 10000)
     """
 
-    __slots__ = ("K", "__weakref__", "_key", "a", "b", "d", "hash")
+    __slots__ = ("K", "__weakref__", "a", "b", "d", "hash", "numbers")
 
     def __init__(self, first: Ratio, last: Ratio, steps: int) -> None:
         a, b, d = first[0] * last[1], last[0] * first[1], first[1] * last[1] * steps
         common = gcd(a, b, d)
         self.a, self.b, self.d, self.K = a // common, b // common, d // common, steps
-        self._key = (self.a, self.b, self.d, self.K)
-        self.hash = hash(self._key)
+        self.numbers = (self.a, self.b, self.d, self.K)
+        self.hash = hash(self.numbers)
+
+    @classmethod
+    def of(cls, a: int, b: int, d: int, K: int) -> Line:
+        """The line of these integers."""
+        return cls((a * K, d), (b * K, d), K)
 
     def ratio(self, n: int, d: int) -> Ratio:
         """The exact value at t = n / d as a fraction that is not reduced."""
@@ -50,65 +55,85 @@ class Line:
         return self.K - 1 if max(self.d, max(self.a, self.b) * self.K) <= largest else -1
 
     def __eq__(self, other: object) -> bool:
-        return self._key == other._key if isinstance(other, Line) else NotImplemented
+        return self.numbers == other.numbers if isinstance(other, Line) else NotImplemented
 
     def __hash__(self) -> int:
         return self.hash
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Line, ((self.a * self.K, self.d), (self.b * self.K, self.d), self.K)
+        return Line.of, self.numbers
 
     def __repr__(self) -> str:
         return f"Line(({self.a} * ({self.K} - t) + {self.b} * t) / {self.d})"
 
 
-class Row(NamedTuple):
+class Row:
     """A piece of the table, and where it stands."""
 
-    name: str
-    """Of the phase: "warm-up", "stable", "decay", "floor", "cool-down" or "end"."""
-    knot: Ratio
-    """Where it begins; whole but for a floor, which the decay may meet between two steps."""
-    origin: int
-    """The step from which t is counted."""
-    piece: Form | Line
+    __slots__ = ("first", "key", "knot", "name", "origin", "piece")
 
-    @property
-    def first(self) -> int:
+    def __init__(self, name: str, knot: Ratio, origin: int, piece: Form | Line) -> None:
+        self.name = name
+        """Of the phase: "warm-up", "stable", "decay", "floor", "cool-down" or "end"."""
+        self.knot = knot
+        """Where it begins; whole but for a floor, which the decay may meet between two steps."""
+        self.origin = origin
+        """The step from which t is counted; of no meaning for a constant."""
+        self.piece = piece
+        self.first = -(-knot[0] // knot[1])
         """The first integer step in it."""
-        n, d = self.knot
-        return -(-n // d)
+        self.key = knot, origin, piece
 
     def ratio(self, n: int, d: int) -> Ratio:
         """The exact value at the step n / d, as a fraction that is not reduced."""
         return self.piece.ratio(n - self.origin * d, d)
 
+    def plain(self) -> tuple[Any, ...]:
+        """All of it in numbers and text."""
+        piece = self.piece
+        return self.name, self.knot, self.origin, type(piece).__name__, piece.numbers
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Row, (self.name, *self.key)
+
 
 class Table:
     """Two rows or more, the first one from step 0 on; immutable and hashable."""
 
-    __slots__ = ("__weakref__", "_key", "_quick", "hash", "rows", "starts")
+    __slots__ = ("__weakref__", "_key", "_quick", "hash", "key", "rows", "starts")
 
     rows: tuple[Row, ...]
     starts: tuple[int, ...]
     """The first integer step of each row; two may be equal, and then the later row counts."""
     hash: int
+    key: str
+    """All of it as text, which `of_key` reads."""
 
     def __init__(self, rows: tuple[Row, ...]) -> None:
         self.rows = rows
         self.starts = tuple(row.first for row in rows)
-        self._key = tuple(row[1:] for row in rows)  # the names mean nothing
+        self._key = tuple(row.key for row in rows)  # the names mean nothing
         self.hash = hash(self._key)
+        self.key = repr([row.plain() for row in rows])
         # Before step 0 the rate is that of step 0.
         self._quick = [(*rows[0].ratio(0, 1), 0, 0, None), *map(_quick, rows)]
+
+    @classmethod
+    def of_key(cls, key: str) -> Table:
+        """The table that has this key."""
+        from ast import literal_eval
+
+        kinds = {"Form": Form, "Line": Line.of}
+        rows = ((*place, kinds[kind](*numbers)) for *place, kind, numbers in literal_eval(key))
+        return cls(tuple(Row(*row) for row in rows))
 
     def at(self, step: int) -> float:
         """The value at an integer step of any size, correctly rounded to binary64."""
         n, d, n_slope, d_slope, stairs = self._quick[bisect_right(self.starts, step)]
         if stairs is None:
             return (n + n_slope * step) / (d + d_slope * step)
-        Q, shift, P = stairs
-        return n / (d + d_slope * ((Q * step - shift) // P))
+        times, shift, period = stairs
+        return n / (d + d_slope * ((times * step - shift) // period))
 
     def at_real(self, step: Any) -> float:
         """The same at any real number: a float, a long double, an instance of a subclass."""
@@ -175,7 +200,9 @@ def phases_of(p: Parameters) -> Phases:
     """The phases that have an integer step."""
     rows = rows_of(p)
     stops = [row.first for row in rows[1:]]
-    every = (Phase(row.name, row.first, stop) for row, stop in zip(rows, [*stops, None]))
+    every = (
+        Phase(row.name, row.first, stop) for row, stop in zip(rows, [*stops, None], strict=True)
+    )
     return Phases(phase for phase in every if phase.start != phase.stop)
 
 
@@ -203,8 +230,7 @@ def rows_of(p: Parameters) -> tuple[Row, ...]:
         first = exact_number(p.warmup_learning_rate)
         rows.append(Row("warm-up", (0, 1), 0, _line(first, peak, p.warmup_steps)))
     if p.stable_steps:
-        start = p.warmup_steps
-        rows.append(Row("stable", (start, 1), start, Form.constant(*peak)))
+        rows.append(Row("stable", (p.warmup_steps, 1), 0, Form.constant(*peak)))
     start = p.warmup_steps + p.stable_steps
     rows.append(Row("decay", (start, 1), start, decay))
     floor = exact_number(p.minimum_learning_rate)

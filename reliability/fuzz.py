@@ -45,7 +45,13 @@ DTYPES = (
     "complex64",
     "U3",
 )
-SPELLINGS = ("learning_rate", "gamma", "decay", "is_stair")
+SPELLINGS = tuple(sorted({key for dialect in DIALECTS.values() for key in dialect.keys}))
+# Parameters to begin with; the other dialects begin with those of `BARE`.
+BARE = {"initial_learning_rate": 0.1, "decay_steps": 1000, "decay_rate": 0.5}
+RECIPES: dict[str, dict[Any, Any]] = {
+    "levanter": {"lr_schedule": "inv", "num_train_steps": 1000, "decay": 0.2},
+    "deepmd": {"type": "wsd", "start_lr": 0.1, "stop_lr": 0.01, "numb_steps": 1000},
+}
 SCHEDULE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 
 
@@ -62,7 +68,7 @@ def json(data: bytes) -> None:
 def config(data: bytes) -> None:
     """`from_config`, of a mapping whose keys and values are made from the bytes."""
     source = atheris.FuzzedDataProvider(data)
-    given = parameters(source, KEYS)
+    given = parameters(source, KEYS, BARE)
     try:
         schedule = InverseTimeDecay.from_config(given)
     except ConfigError:
@@ -102,7 +108,8 @@ def convert(data: bytes) -> None:
     source = atheris.FuzzedDataProvider(data)
     name = source.PickValueInList(list(DIALECTS))
     try:
-        schedule = from_dialect(name, parameters(source, (*KEYS, *SPELLINGS)))
+        keys = DIALECTS[name].keys if name in RECIPES else (*KEYS, *SPELLINGS)
+        schedule = from_dialect(name, parameters(source, keys, RECIPES.get(name, BARE)))
     except ConfigError:
         return
     comes_back(schedule)
@@ -122,14 +129,14 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 }
 
 
-def parameters(source: Any, keys: tuple[str, ...]) -> Any:
+def parameters(source: Any, keys: tuple[str, ...], start: dict[Any, Any]) -> Any:
     """A mapping, most likely with keys that are known; rarely something else."""
     kind = source.ConsumeIntInRange(0, 15)
     if kind == 0:
         return value(source)
     found: dict[Any, Any] = {}
     if kind > 3:
-        found = {"initial_learning_rate": 0.1, "decay_steps": 1000, "decay_rate": 0.5}
+        found = dict(start)
     for _ in range(source.ConsumeIntInRange(0, 6)):
         known = source.ConsumeIntInRange(0, 15)
         key = source.PickValueInList(list(keys)) if known else hashable(source)
@@ -148,7 +155,7 @@ def value(source: Any) -> Any:
         source.ConsumeFloat,
         source.ConsumeRegularFloat,
         lambda: source.ConsumeInt(source.ConsumeIntInRange(1, 40)),
-        lambda: source.PickValueInList([None, True, False, "float32", "a name", 1e60, object()]),
+        lambda: source.PickValueInList([None, True, False, "float32", "linear", 1e60, object()]),
         lambda: source.ConsumeUnicode(20),
         lambda: source.ConsumeBytes(20),
         lambda: of_numpy(source),
@@ -196,7 +203,7 @@ def comes_back(schedule: InverseTimeDecay) -> None:
         assert again == schedule
         assert hash(again) == hash(schedule)
         assert repr(again.get_config()) == repr(schedule.get_config())
-    assert schedule(0) == float(schedule.initial_learning_rate)
+    assert schedule(0) == Reference(schedule).value(0)
 
 
 def assert_log(log: Log) -> None:

@@ -92,20 +92,32 @@ def test_fingerprint_refuses(arguments, message):
 # -- convert ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("target", DIALECTS)
+# Levanter's and DeePMD-kit's decays have an end.
+BARE = sorted({*DIALECTS} - {"levanter", "deepmd"})
+
+
+@pytest.mark.parametrize("target", BARE)
 def test_convert_prints_code_and_json(target):
     assert printed("convert", "--to", target, *PARAMETERS) == to_code(target, SCHEDULE) + "\n"
     text = printed("convert", "--to", target, *PARAMETERS, "--format", "json")
     assert json.loads(text) == to_dialect(target, SCHEDULE)
 
 
-@pytest.mark.parametrize("source", sorted({*DIALECTS} - {"torch", "optax"}))
+@pytest.mark.parametrize("source", sorted({*BARE} - {"torch", "optax"}))
 def test_what_convert_prints_it_takes_again(source):
     parameters = printed("convert", "--to", source, *PARAMETERS, "--format", "json")
     text = printed(
         "convert", "--from", source, "--config", "-", "--format", "json", input=parameters
     )
     assert InverseTimeDecay.from_json(text).fingerprint() == SCHEDULE.fingerprint()
+
+
+@pytest.mark.parametrize("source", ["levanter", "deepmd", "invtime"])
+def test_convert_takes_a_recipe_with_phases(source):
+    recipe = SCHEDULE.replace(warmup_steps=50, minimum_learning_rate=0.025)
+    given = [f"{key}={value}" for key, value in to_dialect(source, recipe).items()]
+    text = printed("convert", "--from", source, "--to", "torch", *given)
+    assert text == to_code("torch", recipe) + "\n"
 
 
 def test_convert_takes_keras_envelope_and_a_file(tmp_path):
@@ -135,6 +147,9 @@ def test_convert_takes_booleans_and_text():
         (["--to", "pytorch", *PARAMETERS], "the dialect is 'pytorch'; accepted are"),
         (["--to", "paddle", *PARAMETERS, "staircase=true"], "no staircase"),
         (["--to", "paddle", *PARAMETERS[::2], "decay_steps=3000"], "is off by 4.0e-17 of it"),
+        (["--to", "paddle", *PARAMETERS, "warmup_steps=5"], "paddle has the bare decay"),
+        (["--to", "deepmd", *PARAMETERS], "the decay of deepmd has an end"),
+        (["--from", "levanter", "lr_schedule=inv"], "no 'num_train_steps'; add it"),
         (["--config", "-", *PARAMETERS], "--config was given with initial_learning_rate=0.1"),
         (["--config", "no/such/file.json"], "No such file"),
     ],

@@ -196,6 +196,13 @@ def test_the_first_row_of_the_picture_is_numpys_still():
     assert found == {"ulps": row["ulps"], "around": row["around"]}
 
 
+RECIPE = runpy.run_path(str(DOCS / "howto" / "recipe.py"))
+
+
+def test_the_picture_of_a_recipe_is_drawn_from_the_schedule():
+    assert RECIPE["PICTURE"].read_text("utf-8") == RECIPE["draw"]()
+
+
 # -- the reference ---------------------------------------------------------------------
 
 NAMES = {

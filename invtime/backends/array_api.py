@@ -6,6 +6,7 @@ Written over version 2023.12 of the standard or later, and nothing beside it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, final
 
 import numpy as np
@@ -14,6 +15,7 @@ from invtime.backends.base import Backend
 from invtime.dtypes import dtype_name
 from invtime.errors import PlacementError, StepTypeError
 from invtime.form import Form
+from invtime.table import Table
 
 # The standard has neither: they are taken from a namespace that goes beyond it.
 EXTRA = ("float16", "bfloat16")
@@ -114,16 +116,16 @@ class ArrayAPIBackend(Backend):
     def round_to(self, x: Any, dtype: str) -> Any:
         return _cast(x if dtype == "float64" else _cast(x, "float32"), dtype)
 
-    def evaluate(self, form: Form, x: Any, dtype: str) -> Any:
-        """The shared formula; NumPy, which some namespaces wrap, would warn of what is meant."""
-        with np.errstate(all="ignore"):
-            return super().evaluate(form, x, dtype)
+    def scope(self, x: Any) -> AbstractContextManager[object]:
+        return np.errstate(all="ignore")  # NumPy, which some namespaces wrap, would warn
 
-    def __call__(self, form: Form, step: Any, dtype: str | None = None, device: Any = None) -> Any:
+    def __call__(
+        self, form: Form | Table, step: Any, dtype: str | None = None, device: Any = None
+    ) -> Any:
         """The schedule at any array, in `dtype` or the default float of its device."""
         x = self.coerce(step, device)
         default = _info(x).default_dtypes(device=x.device)["real floating"]
-        return self.evaluate(form, x, dtype or dtype_name(default))
+        return super().__call__(form, x, dtype or dtype_name(default))
 
     def devices(self) -> list[str]:
         raise _no_framework("list devices")

@@ -2,7 +2,8 @@
 
 A backend is one final class. It implements the primitives that the formula is written over
 (`primitives.py`), and the methods below. The only one that is meant to be overridden is
-`evaluate`, where a framework computes the whole form at once: compiled, in blocks, fused.
+`evaluate`, where a framework computes a whole form at once: compiled, in blocks, fused; and
+`evaluate_phases`, the same for a table of several, which otherwise takes the shared way.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from invtime.errors import PlacementError
 from invtime.evaluate import evaluate
 from invtime.form import Form
 from invtime.primitives import Primitives, T
+from invtime.table import Table
 
 Kernel = Callable[[Any], Any]
 
@@ -80,17 +82,26 @@ class Backend(Primitives):
         return nullcontext()
 
     def evaluate(self, form: Form, x: Any, dtype: str) -> Any:
-        """The schedule at x: the one override point, which must give the same bits."""
+        """The schedule at x: an override point, which must give the same bits."""
         with self.scope(x):
             return evaluate(form, self, x, dtype)
 
-    def __call__(self, form: Form, step: Any, dtype: str | None = None, device: Any = None) -> Any:
+    def evaluate_phases(self, form: Table, x: Any, dtype: str) -> Any:
+        """The same for a schedule with phases, whether `evaluate` is overridden or not."""
+        with self.scope(x):
+            return evaluate(form, self, x, dtype)
+
+    def __call__(
+        self, form: Form | Table, step: Any, dtype: str | None = None, device: Any = None
+    ) -> Any:
         """The schedule at any step that `coerce` takes, in `dtype` or the default float."""
         x = self.coerce(step, device)
         dtype = self.default_dtype() if dtype is None else dtype
         n = self.host_step(x)
         if n is not None:
             return self.constant(form.at(n), dtype, x, device)
+        if isinstance(form, Table):
+            return self.evaluate_phases(form, x, dtype)
         return self.evaluate(form, x, dtype)
 
     # -- for verification --------------------------------------------------------------

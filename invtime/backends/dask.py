@@ -11,6 +11,7 @@ import numpy as np
 from invtime.backends.numpy import NumpyBackend
 from invtime.errors import StepTypeError
 from invtime.form import Form
+from invtime.table import Table
 
 
 @final
@@ -35,13 +36,15 @@ class DaskBackend(NumpyBackend):
     def host_step(self, x: Any) -> int | None:
         return None  # it would have to be computed
 
-    def evaluate(self, form: Form, x: Any, dtype: str) -> Any:
+    def evaluate(self, form: Form | Table, x: Any, dtype: str) -> Any:
         """The same array of chunks, each to be evaluated where and when it is computed."""
         return x.map_blocks(_learning_rate, form, dtype)
+
+    evaluate_phases = evaluate
 
     def to_numpy(self, x: Any) -> Any:
         return np.asarray(x.compute())
 
 
-def _learning_rate(chunk: Any, form: Form, dtype: str) -> Any:
+def _learning_rate(chunk: Any, form: Form | Table, dtype: str) -> Any:
     return NumpyBackend().evaluate(form, chunk, dtype)

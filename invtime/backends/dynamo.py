@@ -13,13 +13,14 @@ Three facts about Dynamo matter here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from typing import TypeVar
 
 from invtime.errors import StepTypeError
 from invtime.form import Form
+from invtime.table import Table
 
 F = TypeVar("F", bound=Callable[..., object])
+AnyForm = TypeVar("AnyForm", Form, Table, "Form | Table")
 
 
 def constant(function: F) -> F:
@@ -28,17 +29,29 @@ def constant(function: F) -> F:
     return function
 
 
-@constant
-def held(form: Form) -> Form:
-    """A copy of the form whose integers are constants, with a guard on the form's identity.
+def held(form: AnyForm) -> AnyForm:
+    """A copy of the form whose integers are constants, with a guard on all of the form.
 
-    Dynamo adds the guard for an argument. It adds none for a method's own object: as a method,
-    this would return the integers of the first schedule for every other one.
+    Dynamo guards a class and a text by their values, and takes both for constants. The form as
+    an argument is no constant before torch 2.13. The form as a method's own object has no
+    guard: the integers of the first schedule would stand for every other one.
     """
-    return copy(form)
+    return _of_key(type(form), form.key)
 
 
-def at_number(form: Form, step: int | float) -> float:
+@constant
+def _of_key(kind: type[AnyForm], key: str) -> AnyForm:
+    return kind.of_key(key)
+
+
+# Plain text: Dynamo cannot format a symbolic int.
+FAR = (
+    "a Python int step inside torch.compile would not be exact this far out; "
+    "pass the step as an int64 tensor"
+)
+
+
+def at_number(form: Form | Table, step: int | float) -> float:
     """The value at a Python number: a plain one, one of a subclass, or a symbolic integer.
 
     Raises:
@@ -52,16 +65,29 @@ def at_number(form: Form, step: int | float) -> float:
     return _at_symbolic(held(form), step)
 
 
-def _at_symbolic(form: Form, step: int) -> float:
+def _at_symbolic(form: Form | Table, step: int) -> float:
     """Exact while A, B + C * t and the products fit in 53 bits and in 64."""
+    if isinstance(form, Table):
+        return _in_a_row(form, step)
     if step <= 0:
         return form.at(0)
     last = form.last_exact_step(53)
     if form.staircase:
         last = min(last, (2**63 - 1) // form.Q)
     if step > last:
-        raise StepTypeError(  # plain text: Dynamo cannot format a symbolic int
-            "a Python int step inside torch.compile would not be exact this far out; "
-            "pass the step as an int64 tensor"
-        )
+        raise StepTypeError(FAR)
     return form.at(step)
+
+
+def _in_a_row(table: Table, step: int) -> float:
+    """The same for a table; each row that the step comes to is compiled once."""
+    found = table.rows[0]
+    for row in table.rows[1:]:
+        if step >= row.first:
+            found = row
+    piece, t = found.piece, max(step, 0) - found.origin
+    if isinstance(piece, Form):
+        return _at_symbolic(piece, t)
+    if piece.last_exact_step(53) < 0:
+        raise StepTypeError(FAR)
+    return (piece.a * (piece.K - t) + piece.b * t) / piece.d

@@ -16,6 +16,7 @@ from invtime.backends.base import Backend, Kernel
 from invtime.errors import PlacementError, StepTypeError
 from invtime.evaluate import evaluate
 from invtime.form import Form
+from invtime.table import Table
 
 # A TPU takes float64 and computes something narrower.
 NARROW_PLATFORMS = {"tpu"}
@@ -126,11 +127,13 @@ class JaxBackend(Backend):
     def scope(self, x: Any) -> AbstractContextManager[object]:
         return jax.enable_x64(True)  # type: ignore[no-any-return]
 
-    def evaluate(self, form: Form, x: Any, dtype: str) -> Any:
+    def evaluate(self, form: Form | Table, x: Any, dtype: str) -> Any:
         """The shared formula, in a jit of its own."""
         backend = self._narrow() if _platform(x) in NARROW_PLATFORMS else self
         with self.scope(x):
             return backend._compiled(form, x, dtype)
+
+    evaluate_phases = evaluate
 
     @cache  # noqa: B019  # one backend a process
     def _narrow(self) -> JaxBackend:

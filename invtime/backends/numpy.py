@@ -13,6 +13,7 @@ from invtime.errors import PlacementError, StepTypeError
 from invtime.evaluate import evaluate
 from invtime.form import Form
 from invtime.stage import last_short_step
+from invtime.table import Row, Table
 
 # Elements at a time: in place, in the second-level cache, and with the many temporaries of the
 # double-word form, which should all stay in the first.
@@ -91,7 +92,7 @@ class NumpyBackend(Backend):
     def host_step(self, x: Any) -> int | None:
         return int(x) if x.ndim == 0 and x.dtype.kind in "iu" else None
 
-    def evaluate(self, form: Form, x: Any, dtype: str) -> Any:
+    def evaluate(self, form: Form | Table, x: Any, dtype: str) -> Any:
         """The whole array in blocks: in place where the steps are whole, else as shared."""
         out = np.empty_like(x, dtype=_numpy_dtype(dtype), subok=False)
         if x.dtype.itemsize > 8:  # long doubles mean their exact value: one by one on the host
@@ -101,7 +102,9 @@ class NumpyBackend(Backend):
             self._fill(out, form, x, dtype)
         return out if isinstance(x, np.ndarray) else out[()]
 
-    def _fill(self, out: Any, form: Form, x: Any, dtype: str) -> None:
+    evaluate_phases = evaluate
+
+    def _fill(self, out: Any, form: Form | Table, x: Any, dtype: str) -> None:
         blocks = np.nditer(
             [x, out],
             ["external_loop", "buffered", "zerosize_ok"],
@@ -120,12 +123,56 @@ class NumpyBackend(Backend):
                 if wide is not results:
                     results[...] = self.round_to(wide, dtype)
 
-    def _divide_in_place(self, form: Form, steps: Any, wide: Any) -> bool:
-        """A / (B + C * t) written to `wide`; False where that takes the double-word form."""
+    def _divide_in_place(self, form: Form | Table, steps: Any, wide: Any) -> bool:
+        """The value written to `wide`, piece by piece; False where that takes double words."""
         highest = _highest(steps, wide)
-        if highest < 0 or (form.staircase and highest > last_short_step(form, 53)):
+        if highest < 0:
             return False
-        wide[...] = steps
+        if isinstance(form, Form):
+            return self._on_form(form, steps, 0, highest, wide)
+        lowest = int(steps.min())
+        ends = (*form.starts[1:], highest + 1)
+        found = [
+            (r, e)
+            for r, e in zip(form.rows, ends, strict=True)
+            if r.first <= highest and lowest < e > r.first
+        ]
+        if len(found) == 1:
+            return self._on_piece(found[0][0], steps, highest, wide)
+        for row, end in found:
+            own = np.flatnonzero((steps >= row.first) & (steps < end))
+            part = np.empty(own.size)
+            if own.size and not self._on_piece(row, steps[own], min(highest, end - 1), part):
+                return False
+            wide[own] = part
+        return True
+
+    def _on_piece(self, row: Row, steps: Any, highest: int, wide: Any) -> bool:
+        """The value of one row at steps that are all in it."""
+        piece = row.piece
+        if isinstance(piece, Form):
+            if not piece.C:
+                wide[...] = piece.A / piece.B
+                return True
+            return self._on_form(piece, steps, row.origin, highest - row.origin, wide)
+        if highest > 2**53 or piece.last_exact_step(53) < 0:
+            return False
+        np.subtract(steps, float(row.origin), out=wide)
+        wide *= float(piece.b - piece.a)
+        wide += float(piece.a * piece.K)
+        wide /= float(piece.d)
+        return True
+
+    def _on_form(self, form: Form, steps: Any, origin: int, highest: int, wide: Any) -> bool:
+        """A / (B + C * t) at steps from `origin` to `origin + highest`."""
+        if form.staircase and highest > last_short_step(form, 53):
+            return False
+        if not origin:
+            wide[...] = steps
+        elif highest + origin <= 2**53:
+            np.subtract(steps, float(origin), out=wide)
+        else:
+            return False
         if form.staircase:
             if form.Q != 1:
                 wide *= float(form.Q)

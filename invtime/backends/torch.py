@@ -12,8 +12,10 @@ from torch._C._functorch import is_functorch_wrapped_tensor, maybe_current_level
 from invtime.backends import dynamo
 from invtime.backends.base import Backend, Kernel
 from invtime.errors import PlacementError, StepTypeError
+from invtime.evaluate import evaluate
 from invtime.form import Form
 from invtime.primitives import T
+from invtime.table import Table
 
 # Devices whose tensors cannot be float64.
 NARROW_DEVICES = {"mps"}
@@ -133,11 +135,13 @@ class TorchBackend(Backend):
             return make(form, precision)
         return super().kept(make, form, precision)
 
-    def evaluate(self, form: Form, x: Any, dtype: str) -> Any:
+    def evaluate(self, form: Form | Table, x: Any, dtype: str) -> Any:
         """The shared formula, with the integers of the form constant under Dynamo."""
         if torch.compiler.is_compiling():
             form = dynamo.held(form)
-        return super().evaluate(form, x, dtype)
+        return evaluate(form, self, x, dtype)
+
+    evaluate_phases = evaluate
 
     def devices(self) -> list[str]:
         found = ["cpu"]

@@ -39,7 +39,8 @@ def convert(
 ) -> None:
     """Convert a schedule to another library's dialect, exactly or not at all.
 
-    torch and optax are code, which is converted to and not from.
+    torch and optax are code, which is converted to and not from. Schedules with phases are
+    converted to and from levanter and deepmd, whose lengths need num_train_steps or numb_steps.
 
     Example: `invtime convert --from keras --to paddle initial_learning_rate=0.1
     decay_steps=1000 decay_rate=0.5`

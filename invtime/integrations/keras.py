@@ -7,6 +7,7 @@ from typing import Any
 
 from invtime import registry, spec
 from invtime.errors import BackendUnavailableError, ConfigError, StepTypeError
+from invtime.parameters import PHASES
 
 try:
     import keras
@@ -43,13 +44,20 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
         decay_rate: R, at least 0.
         staircase: whether the rate drops only at multiples of `decay_steps`.
         name: kept in the config.
+        warmup_steps: the updates of a linear warm-up before the decay; L is then the peak.
+        warmup_learning_rate: the rate at step 0 where there is a warm-up.
+        stable_steps: the updates at L between the warm-up and the decay.
+        minimum_learning_rate: the floor of the decay, at most L.
+        cooldown_start: the step from which a linear cool-down takes over; None for none.
+        cooldown_steps: its number of updates.
+        final_learning_rate: the rate at the end of the cool-down and after it.
 
     Raises:
         ConfigError: (a ValueError) a parameter is of a wrong type or out of range, or
             `initial_learning_rate` is a tensor: its dtype would not survive in the config.
 
-    Source: the signature, the formula and the config keys are those of
-    `keras.optimizers.schedules.InverseTimeDecay`.
+    Source: the signature up to `name`, the formula and its config keys are those of
+    `keras.optimizers.schedules.InverseTimeDecay`, which has no phases.
 
     >>> schedule = InverseTimeDecay(0.1, decay_steps=1000, decay_rate=0.5)  # doctest: +SKIP
     >>> optimizer = keras.optimizers.SGD(learning_rate=schedule)  # doctest: +SKIP
@@ -63,6 +71,13 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
     decay_rate = _of_schedule("decay_rate")
     staircase = _of_schedule("staircase")
     name = _of_schedule("name")
+    warmup_steps = _of_schedule("warmup_steps")
+    warmup_learning_rate = _of_schedule("warmup_learning_rate")
+    stable_steps = _of_schedule("stable_steps")
+    minimum_learning_rate = _of_schedule("minimum_learning_rate")
+    cooldown_start = _of_schedule("cooldown_start")
+    cooldown_steps = _of_schedule("cooldown_steps")
+    final_learning_rate = _of_schedule("final_learning_rate")
 
     def __init__(
         self,
@@ -71,10 +86,29 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
         decay_rate: Any,
         staircase: bool = False,
         name: str | None = "InverseTimeDecay",
+        *,
+        warmup_steps: Any = 0,
+        warmup_learning_rate: Any = 0,
+        stable_steps: Any = 0,
+        minimum_learning_rate: Any = 0,
+        cooldown_start: Any = None,
+        cooldown_steps: Any = 0,
+        final_learning_rate: Any = 0,
     ) -> None:
         super().__init__()
         self.schedule = spec.InverseTimeDecay(
-            initial_learning_rate, decay_steps, decay_rate, staircase, name
+            initial_learning_rate,
+            decay_steps,
+            decay_rate,
+            staircase,
+            name,
+            warmup_steps=warmup_steps,
+            warmup_learning_rate=warmup_learning_rate,
+            stable_steps=stable_steps,
+            minimum_learning_rate=minimum_learning_rate,
+            cooldown_start=cooldown_start,
+            cooldown_steps=cooldown_steps,
+            final_learning_rate=final_learning_rate,
         )
         if self.schedule.dtype is not None:
             raise _pinned(self.schedule)
@@ -99,7 +133,10 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
         return registry.default.evaluate(form, step, backend, dtype=floatx())
 
     def get_config(self) -> dict[str, Any]:
-        """The parameters under the five keys of Keras's own schedule."""
+        """The parameters under the five keys of Keras's own schedule, and those of the phases.
+
+        A phase's key is there only where it is not at its default.
+        """
         return self.schedule.get_config()
 
     @classmethod
@@ -127,8 +164,19 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
         return cls(**schedule.get_config())
 
     def to_keras(self) -> Any:
-        """Keras's own schedule of the same parameters, which rounds in its own way."""
+        """Keras's own schedule of the same parameters, which rounds in its own way.
+
+        Raises:
+            ConfigError: (a ValueError) the schedule has phases, and Keras's own has none.
+        """
         config = self.get_config()
+        phases = [f"{key}={config[key]!r}" for key in PHASES if key in config]
+        if phases:
+            raise ConfigError(
+                f"the schedule has {', '.join(phases)}, for which Keras's own InverseTimeDecay has "
+                "no parameters; use this one, which Keras's optimizers take and save as their own, "
+                "or convert a schedule without phases"
+            )
         rate = float(config.pop("initial_learning_rate"))  # of an int Keras would make ints only
         return schedules.InverseTimeDecay(rate, **config)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,12 +19,17 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
     r"""Set the learning rate of each parameter group to its schedule's value.
 
     .. math::
-        \mathrm{lr}_{n} = \frac{\mathrm{lr}_{0}}{1 + R\,n / S}
+        \mathrm{lr}_{n} = \frac{L}{1 + R\,n / S}
         \qquad\text{or, as a staircase,}\qquad
-        \mathrm{lr}_{n} = \frac{\mathrm{lr}_{0}}{1 + R\,\lfloor n / S \rfloor}
+        \mathrm{lr}_{n} = \frac{L}{1 + R\,\lfloor n / S \rfloor}
 
-    n is `last_epoch`: the number of calls of `step()` so far. Called once after each
-    `optimizer.step()`, update number k (the first is 1) has the rate of step k - 1.
+    L is the group's own rate, and n is `last_epoch`: the number of calls of `step()` so far.
+    Called once after each `optimizer.step()`, update number k (the first is 1) has the rate of
+    step k - 1.
+
+    With phases L is the peak. The other rates of the phases are absolute and the same for each
+    group; `from_schedule` takes a schedule for each. A warm-up starts when the scheduler is
+    built: it sets the groups' rates to `warmup_learning_rate`, which the first update has.
 
     A float rate becomes exactly `schedule(last_epoch)`. A tensor rate (a capturable or compiled
     optimizer, a CUDA graph) is filled in place with that value, rounded to its dtype: the host
@@ -33,14 +39,22 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
     the constructor reads a group's `initial_lr` where another scheduler has left it.
 
     Args:
-        optimizer: its groups' rates, read as the numbers that were written, are lr_0.
+        optimizer: its groups' rates, read as the numbers that were written, are L.
         decay_steps: S, in calls of `step()`, above 0.
         decay_rate: R, at least 0.
         staircase: whether the rate drops only at multiples of `decay_steps`.
         last_epoch: the count that a resumed optimizer has reached; -1 starts anew.
+        warmup_steps: the steps of a linear warm-up before the decay.
+        warmup_learning_rate: the rate at step 0 where there is a warm-up.
+        stable_steps: the steps at L between the warm-up and the decay.
+        minimum_learning_rate: the floor of the decay, at most the rate of each group.
+        cooldown_start: the step from which a linear cool-down takes over; None for none.
+        cooldown_steps: its number of steps.
+        final_learning_rate: the rate at the end of the cool-down and after it.
 
     Raises:
-        ConfigError: (a ValueError) a parameter or a group's rate is out of range.
+        ConfigError: (a ValueError) a parameter or a group's rate is out of range, or the two do
+            not go together.
         KeyError: `last_epoch` is given and a group has no `initial_lr`, as PyTorch has it.
         TypeError: `optimizer` is none of PyTorch's.
 
@@ -67,11 +81,29 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         decay_rate: Any,
         staircase: bool = False,
         last_epoch: int = -1,
+        *,
+        warmup_steps: Any = 0,
+        warmup_learning_rate: Any = 0,
+        stable_steps: Any = 0,
+        minimum_learning_rate: Any = 0,
+        cooldown_start: Any = None,
+        cooldown_steps: Any = 0,
+        final_learning_rate: Any = 0,
     ) -> None:
-        self.schedules = tuple(
-            InverseTimeDecay(rate, decay_steps, decay_rate, staircase)
-            for rate in _initial_rates(optimizer)
+        of_rate = partial(
+            InverseTimeDecay,
+            decay_steps=decay_steps,
+            decay_rate=decay_rate,
+            staircase=staircase,
+            warmup_steps=warmup_steps,
+            warmup_learning_rate=warmup_learning_rate,
+            stable_steps=stable_steps,
+            minimum_learning_rate=minimum_learning_rate,
+            cooldown_start=cooldown_start,
+            cooldown_steps=cooldown_steps,
+            final_learning_rate=final_learning_rate,
         )
+        self.schedules = tuple(_of_rates(_groups(optimizer), of_rate))
         super().__init__(optimizer, last_epoch)
 
     @classmethod
@@ -155,11 +187,17 @@ def _groups(optimizer: Any) -> list[dict[str, Any]]:
     )
 
 
-def _initial_rates(optimizer: Any) -> Iterator[int | float]:
-    """The initial rate of each group as the number that was written."""
-    for index, group in enumerate(_groups(optimizer)):
-        rate = group.get("initial_lr", group["lr"])
-        yield read_number(f"the rate of parameter group {index}", rate)[0]
+def _of_rates(
+    groups: list[dict[str, Any]], of_rate: Callable[[int | float], InverseTimeDecay]
+) -> Iterator[InverseTimeDecay]:
+    """The schedule of each group, whose initial rate is the number that was written."""
+    for index, group in enumerate(groups):
+        given = group.get("initial_lr", group["lr"])
+        rate, _ = read_number(f"the rate of parameter group {index}", given)
+        try:
+            yield of_rate(rate)
+        except ConfigError as error:
+            raise ConfigError(f"parameter group {index} has the rate {rate!r}: {error}") from error
 
 
 def _one_for_each(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from invtime.reference import values
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 # What each needs, and the runs that are there by then.
@@ -20,6 +24,7 @@ SCRIPTS = {
     "tensorflow": ("tensorflow", ["numpy"]),
     "keras": ("keras", ["numpy"]),
 }
+RECIPE = runpy.run_path(str(EXAMPLES / "recipe.py"))
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +43,32 @@ def run(folder, script):
     )
 
 
+def true_rates():
+    """The lines with the rates as each script must print them."""
+    rates = np.array(values(RECIPE["SCHEDULE"], range(130), "float32"), np.float32)
+    texts = [str(rate) for rate in rates]
+    return [f"{step:5}: " + " ".join(texts[step : step + 10]) for step in range(0, 130, 10)]
+
+
+def test_the_recipe_goes_through_every_phase():
+    phases = RECIPE["SCHEDULE"].phases
+    assert [phase.name for phase in phases] == [
+        *("warm-up", "stable", "decay", "floor", "cool-down", "end")
+    ]
+    assert phases[-1].start < RECIPE["UPDATES"] == 130
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_every_rate_is_equal_bit_for_bit(folder, script):
     needed, before = SCRIPTS[script]
     pytest.importorskip(needed)
     done = run(folder, script)
     assert done.returncode == 0, done.stderr[-2000:]
-    first, *others = done.stdout.splitlines()
+    first, *lines = done.stdout.splitlines()
     assert first.startswith(script)
     assert ": 130 updates" in first
+    printed, others = lines[:13], lines[13:]
+    assert printed == true_rates()  # by every framework, digit for digit
     for name in before:
         assert any(
             line.startswith(f"  against {name}: 130 of 130 learning rates are equal bit for bit")

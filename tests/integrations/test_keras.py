@@ -6,6 +6,7 @@ The backend is one per process: the tests are run once for each.
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import os
 import pickle
@@ -36,10 +37,22 @@ pytestmark = [
 
 STEPS = 90  # past the second drop of the staircase
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+PHASES = {
+    "warmup_steps": 10,
+    "warmup_learning_rate": 0.001,
+    "stable_steps": 15,
+    "minimum_learning_rate": 0.05,
+    "cooldown_start": 60,
+    "cooldown_steps": 15,
+    "final_learning_rate": 1 / 3000,
+}
+RECIPE = InverseTimeDecay(0.1, 12.25, 0.5, **PHASES)  # every phase, in 90 updates
+KNOTS = [10, 25, 50, 60, 75]
 SCHEDULES = {
     "exact": InverseTimeDecay(0.1, 1000, 0.5),
     "staircase": STAIRCASE,
     "double word": InverseTimeDecay(1 / 3, 12.345678901, 1 / 7, staircase=True),
+    "phases": RECIPE,
 }
 MODES = {
     "as Keras chooses": {},
@@ -98,8 +111,15 @@ def assert_same_bits(found, expected):
 # -- the rate of each update -----------------------------------------------------------------
 
 
-CASES = [("staircase", mode) for mode in MODES]
-CASES += [(name, "as Keras chooses") for name in SCHEDULES if name != "staircase"]
+def test_the_recipe_has_every_phase():
+    assert [(phase.name, phase.start) for phase in RECIPE.schedule.phases] == [
+        ("warm-up", 0),
+        *zip(("stable", "decay", "floor", "cool-down", "end"), KNOTS, strict=True),
+    ]
+
+
+CASES = [(name, mode) for name in ("staircase", "phases") for mode in MODES]
+CASES += [(name, "as Keras chooses") for name in ("exact", "double word")]
 
 
 @pytest.mark.parametrize(("schedule", "mode"), CASES)
@@ -112,9 +132,10 @@ def test_update_k_has_the_rate_of_step_k_minus_1(schedule, mode):
 
 
 @pytest.mark.parametrize("make", [adam, scaled])
-def test_other_optimizers(make):
-    model = fit(build(make(STAIRCASE)))
-    assert_same_bits(rates_used(model), true(STAIRCASE, range(STEPS)))
+@pytest.mark.parametrize("schedule", [STAIRCASE, RECIPE], ids=["staircase", "phases"])
+def test_other_optimizers(make, schedule):
+    model = fit(build(make(schedule)))
+    assert_same_bits(rates_used(model), true(schedule, range(STEPS)))
 
 
 def test_the_count_goes_on_from_fit_to_fit():
@@ -199,15 +220,19 @@ def test_a_training_loop_of_ones_own():
 # -- saved and resumed -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("make", "interrupted"), [(sgd, 1), (sgd, 40), (sgd, 41), (sgd, 42), (adam, 41), (scaled, 41)]
-)
-def test_resumed_equals_uninterrupted(make, interrupted, tmp_path):
-    fit(build(make(STAIRCASE)), 0, interrupted).save(tmp_path / "model.keras")
+RESUMED = [(sgd, "staircase", updates) for updates in (1, 40, 41, 42)]
+RESUMED += [(sgd, "phases", updates) for updates in (1, 9, *KNOTS, 76)]
+RESUMED += [(make, "staircase", 41) for make in (adam, scaled)]
+
+
+@pytest.mark.parametrize(("make", "schedule", "interrupted"), RESUMED)
+def test_resumed_equals_uninterrupted(make, schedule, interrupted, tmp_path):
+    schedule = SCHEDULES[schedule]
+    fit(build(make(schedule)), 0, interrupted).save(tmp_path / "model.keras")
     model = keras.models.load_model(tmp_path / "model.keras")
     assert int(model.optimizer.iterations) == interrupted
     fit(model, interrupted)
-    assert_same_bits(rates_used(model), true(STAIRCASE, range(STEPS)))
+    assert_same_bits(rates_used(model), true(schedule, range(STEPS)))
 
 
 IN_ANOTHER_PROCESS = """
@@ -226,14 +251,15 @@ np.save("weights.npy", model.get_weights()[0])
 """
 
 
-def test_in_another_process_the_import_is_all_that_loading_needs(tmp_path):
-    fit(build(sgd(STAIRCASE)), 0, 41).save(tmp_path / "model.keras")
+@pytest.mark.parametrize("schedule", [STAIRCASE, RECIPE], ids=["staircase", "phases"])
+def test_in_another_process_the_import_is_all_that_loading_needs(schedule, tmp_path):
+    fit(build(sgd(schedule)), 0, 41).save(tmp_path / "model.keras")
     batches, targets = np.eye(STEPS)[41:], np.full((STEPS - 41, 1), -1.0)
     np.savez(tmp_path / "data.npz", batches=batches, targets=targets)
     done = run(IN_ANOTHER_PROCESS, tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     found = -np.load(tmp_path / "weights.npy")[:, 0]
-    assert_same_bits(found, true(STAIRCASE, range(STEPS)))
+    assert_same_bits(found, true(schedule, range(STEPS)))
 
 
 def run(code, folder):
@@ -248,28 +274,69 @@ def run(code, folder):
 
 
 def test_a_cloned_model_with_a_new_optimizer():
-    model = fit(build(sgd(STAIRCASE)), 0, 5)
+    model = fit(build(sgd(RECIPE)), 0, 5)
     optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
     clone = keras.models.clone_model(model)
     clone.compile(optimizer, loss="mae")
-    assert_same_bits(rates_used(fit(clone)), true(STAIRCASE, range(STEPS)))
+    assert_same_bits(rates_used(fit(clone)), true(RECIPE, range(STEPS)))
 
 
-def test_keras_serializes_it():
-    serialized = keras.optimizers.schedules.serialize(STAIRCASE)
+@pytest.mark.parametrize("schedule", [STAIRCASE, RECIPE], ids=["staircase", "phases"])
+def test_keras_serializes_it(schedule):
+    serialized = keras.optimizers.schedules.serialize(schedule)
     assert serialized["registered_name"] == "invtime>InverseTimeDecay"
     text = json.dumps(serialized)
     found = keras.optimizers.schedules.deserialize(json.loads(text))
     assert type(found) is InverseTimeDecay
-    assert found == STAIRCASE
+    assert found == schedule
+
+
+READERS = {
+    "saving": keras.saving.deserialize_keras_object,
+    "schedules": keras.optimizers.schedules.deserialize,
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_keras_reads_the_envelope_of_a_schedule_with_phases(reader):
+    envelope = json.loads(RECIPE.schedule.to_json(envelope="keras"))
+    found = READERS[reader](envelope)
+    assert type(found) is InverseTimeDecay
+    assert found == RECIPE
+    # Keras writes the same one, and it is read without Keras too.
+    assert keras.optimizers.schedules.serialize(RECIPE) == envelope
+    assert invtime.InverseTimeDecay.from_json(json.dumps(envelope)) == RECIPE.schedule
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_without_phases_the_envelope_is_that_of_keras(reader):
+    found = READERS[reader](json.loads(STAIRCASE.schedule.to_json(envelope="keras")))
+    assert type(found) is keras.optimizers.schedules.InverseTimeDecay
+    assert InverseTimeDecay.from_schedule(found) == STAIRCASE
 
 
 # -- what it is converted from and to --------------------------------------------------------
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
-def test_conversions(schedule):
+def test_the_schedule_inside_leads_back(schedule):
     assert InverseTimeDecay.from_schedule(schedule.schedule) == schedule
+    assert InverseTimeDecay.from_config(schedule.get_config()) == schedule
+
+
+def test_schedules_with_phases_have_no_counterpart_in_keras():
+    schedule = InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=500, minimum_learning_rate=0.01)
+    with pytest.raises(
+        ConfigError,
+        match=r"the schedule has warmup_steps=500, minimum_learning_rate=0\.01, for which Keras's "
+        r"own InverseTimeDecay has no parameters; use this one, .* or convert a schedule without",
+    ):
+        schedule.to_keras()
+
+
+@pytest.mark.parametrize("name", [name for name in SCHEDULES if name != "phases"])
+def test_conversions(name):
+    schedule = SCHEDULES[name]
     theirs = schedule.to_keras()
     assert type(theirs) is keras.optimizers.schedules.InverseTimeDecay
     assert theirs.get_config() == schedule.get_config()
@@ -292,14 +359,16 @@ def test_the_config_has_the_keys_and_the_constructor_of_keras():
     assert InverseTimeDecay(*defaults).get_config() == theirs(*defaults).get_config()
 
 
-def test_a_copy_is_equal():
-    for again in (copy.copy(STAIRCASE), copy.deepcopy(STAIRCASE), unpickled(STAIRCASE)):
-        assert again == STAIRCASE
-        assert hash(again) == hash(STAIRCASE)
-        assert again.get_config() == STAIRCASE.get_config()
-    assert SCHEDULES["exact"] != STAIRCASE
-    assert STAIRCASE.schedule != STAIRCASE
-    assert eval(repr(STAIRCASE), {"invtime": invtime}) == STAIRCASE
+@pytest.mark.parametrize("schedule", [STAIRCASE, RECIPE], ids=["staircase", "phases"])
+def test_a_copy_is_equal(schedule):
+    for again in (copy.copy(schedule), copy.deepcopy(schedule), unpickled(schedule)):
+        assert again == schedule
+        assert hash(again) == hash(schedule)
+        assert again.get_config() == schedule.get_config()
+    assert SCHEDULES["exact"] != schedule
+    assert InverseTimeDecay(0.1, 12.25, 0.5) != schedule
+    assert schedule.schedule != schedule
+    assert eval(repr(schedule), {"invtime": invtime}) == schedule
 
 
 def unpickled(schedule):
@@ -307,10 +376,25 @@ def unpickled(schedule):
 
 
 def test_its_parameters_are_attributes_that_cannot_be_set():
-    for key, value in STAIRCASE.get_config().items():
-        assert getattr(STAIRCASE, key) == value
+    config = {"name": "InverseTimeDecay", "staircase": False, **PHASES}
+    config |= {"initial_learning_rate": 0.1, "decay_steps": 12.25, "decay_rate": 0.5}
+    assert RECIPE.get_config() == config
+    for key, value in config.items():
+        assert getattr(RECIPE, key) == value
         with pytest.raises(AttributeError):
-            setattr(STAIRCASE, key, value)
+            setattr(RECIPE, key, value)
+
+
+def test_the_phases_are_those_of_the_schedule_by_keyword_alone():
+    found, expected = (
+        {
+            each.name: each.default
+            for each in inspect.signature(kind).parameters.values()
+            if each.kind is each.KEYWORD_ONLY
+        }
+        for kind in (InverseTimeDecay, invtime.InverseTimeDecay)
+    )
+    assert {**found, "dtype": None} == expected
 
 
 # -- steps and results -----------------------------------------------------------------------
@@ -326,22 +410,24 @@ STEPS_OF_ALL_KINDS = {
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
 @pytest.mark.parametrize("step", STEPS_OF_ALL_KINDS)
-def test_the_result_is_a_tensor_of_the_float_type_of_keras(step, dtype):
+@pytest.mark.parametrize("schedule", [STAIRCASE, RECIPE], ids=["staircase", "phases"])
+def test_the_result_is_a_tensor_of_the_float_type_of_keras(schedule, step, dtype):
     step = STEPS_OF_ALL_KINDS[step]()
     before = keras.config.floatx()
     try:
         keras.config.set_floatx(dtype)
-        rate = STAIRCASE(step)
+        rate = schedule(step)
     finally:
         keras.config.set_floatx(before)
     assert keras.ops.is_tensor(rate)
     assert keras.backend.standardize_dtype(rate.dtype) == dtype
-    assert float(rate) == Reference(STAIRCASE).value(41, dtype)
+    assert float(rate) == Reference(schedule).value(41, dtype)
 
 
-def test_many_steps():
-    rates = keras.ops.convert_to_numpy(STAIRCASE(keras.ops.arange(STEPS)))
-    assert_same_bits(rates, true(STAIRCASE, range(STEPS)))
+@pytest.mark.parametrize("schedule", [STAIRCASE, RECIPE], ids=["staircase", "phases"])
+def test_many_steps(schedule):
+    rates = keras.ops.convert_to_numpy(schedule(keras.ops.arange(STEPS)))
+    assert_same_bits(rates, true(schedule, range(STEPS)))
 
 
 # -- bad use ---------------------------------------------------------------------------------
@@ -381,6 +467,8 @@ def test_a_dtype_that_the_config_cannot_keep_is_refused():
 def test_a_bad_parameter_or_key_is_named():
     with pytest.raises(ConfigError, match="decay_steps is 0"):
         InverseTimeDecay(0.1, 0, 0.5)
+    with pytest.raises(ConfigError, match=r"minimum_learning_rate is 0\.2, above the initial_"):
+        InverseTimeDecay(0.1, 1000, 0.5, minimum_learning_rate=0.2)
     with pytest.raises(ConfigError, match="unknown key 'power'"):
         InverseTimeDecay.from_config({**STAIRCASE.get_config(), "power": 2})
 

@@ -25,11 +25,25 @@ from jax import lax  # noqa: E402
 from jax.sharding import NamedSharding, PartitionSpec  # noqa: E402
 
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+RECIPE = InverseTimeDecay(  # every phase, in 85 updates
+    0.1,
+    12.25,
+    0.5,
+    warmup_steps=10,
+    warmup_learning_rate=0.001,
+    stable_steps=15,
+    minimum_learning_rate=0.05,
+    cooldown_start=60,
+    cooldown_steps=15,
+    final_learning_rate=1 / 3000,
+)
+KNOTS = [10, 25, 50, 60, 75]
 SCHEDULES = {
     "exact": InverseTimeDecay(0.1, 1000, 0.5),
     "staircase": STAIRCASE,
     "double word": InverseTimeDecay(1 / 3, 1000, 1 / 7),
     "fractional period": InverseTimeDecay(0.1, 0.3, 0.5, staircase=True),
+    "phases": RECIPE,
 }
 # Adam without a memory: its direction is that of the gradient, with length 1.
 SIGN = {"b1": 0.0, "b2": 0.0, "eps": 0.0}
@@ -41,7 +55,7 @@ OPTIMIZERS = {
     "scale_by_schedule": lambda rate: optax.chain(optax.scale_by_schedule(rate), optax.scale(-1)),
     "chain": lambda rate: optax.chain(optax.clip_by_global_norm(10.0), optax.sgd(rate)),
 }
-UPDATES = 85  # past two boundaries of the staircase, at steps 41 and 82
+UPDATES = 85  # past two boundaries of the staircase, at steps 41 and 82, and all KNOTS
 ZERO, GRADIENT = np.float32(0), np.float32(-1)
 
 
@@ -105,6 +119,9 @@ def schedule(request):
     return SCHEDULES[request.param]
 
 
+both_kinds = pytest.mark.parametrize("schedule", [STAIRCASE, RECIPE], ids=["staircase", "phases"])
+
+
 @pytest.fixture(params=[False, True], ids=["x32", "x64"])
 def x64(request):
     with jax.enable_x64(request.param):
@@ -121,9 +138,17 @@ def mesh():
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_update_number_k_uses_the_schedule_at_k_minus_1(optimizer, mode):
-    rates = run(OPTIMIZERS[optimizer](STAIRCASE), mode)
-    assert_rates(rates, STAIRCASE, range(UPDATES))
+@both_kinds
+def test_update_number_k_uses_the_schedule_at_k_minus_1(schedule, optimizer, mode):
+    rates = run(OPTIMIZERS[optimizer](schedule), mode)
+    assert_rates(rates, schedule, range(UPDATES))
+
+
+def test_the_recipe_has_every_phase():
+    assert [(phase.name, phase.start) for phase in RECIPE.phases] == [
+        ("warm-up", 0),
+        *zip(("stable", "decay", "floor", "cool-down", "end"), KNOTS, strict=True),
+    ]
 
 
 @pytest.mark.usefixtures("x64")
@@ -170,11 +195,12 @@ def test_a_joined_schedule_takes_numbers_and_arrays(schedule):
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("mode", COMPILED)
 @pytest.mark.parametrize("inner", ["sgd", "inject_hyperparams"])
-def test_multi_steps_counts_its_updates_and_not_its_batches(inner, mode):
-    optimizer = optax.MultiSteps(OPTIMIZERS[inner](STAIRCASE), every_k_schedule=2)
+@both_kinds
+def test_multi_steps_counts_its_updates_and_not_its_batches(schedule, inner, mode):
+    optimizer = optax.MultiSteps(OPTIMIZERS[inner](schedule), every_k_schedule=2)
     rates = run(optimizer, mode, gradients=2 * UPDATES)
     assert not rates[::2].any()
-    assert_rates(rates[1::2], STAIRCASE, range(UPDATES))
+    assert_rates(rates[1::2], schedule, range(UPDATES))
 
 
 @pytest.mark.usefixtures("x64")
@@ -188,14 +214,14 @@ def test_apply_if_finite_does_not_count_what_it_skips(mode):
 
 
 def test_two_schedules_in_one_optimizer():
-    first, second = SCHEDULES["exact"], SCHEDULES["staircase"]
+    first, second = SCHEDULES["exact"], SCHEDULES["phases"]
     optimizer = optax.multi_transform(
         {"a": optax.sgd(first), "b": optax.sgd(second)}, {"first": "a", "second": "b"}
     )
     weights = {"first": ZERO, "second": ZERO}
     state = optimizer.init(weights)
     update = jax.jit(optimizer.update)
-    for step in range(43):
+    for step in range(UPDATES):
         rates, state = update({"first": GRADIENT, "second": GRADIENT}, state, weights)
         assert_rates(np.array([rates["first"]]), first, [step])
         assert_rates(np.array([rates["second"]]), second, [step])
@@ -243,9 +269,10 @@ def test_strict_promotion(schedule):
         assert_rates(run(optax.sgd(schedule)), schedule, range(UPDATES))
 
 
-def test_no_retracing_as_the_step_changes():
+@both_kinds
+def test_no_retracing_as_the_step_changes(schedule):
     for name, build in OPTIMIZERS.items():
-        optimizer, traces = build(STAIRCASE), []
+        optimizer, traces = build(schedule), []
 
         @jax.jit
         def step(state, optimizer=optimizer, traces=traces):
@@ -253,16 +280,17 @@ def test_no_retracing_as_the_step_changes():
             return one_update(optimizer, state)
 
         state = optimizer.init(ZERO)
-        for _ in range(45):
+        for _ in range(UPDATES):
             _, state = step(state)
         assert len(traces) == 1, name
 
 
-def test_eager_updates_compile_nothing_after_the_first(caplog):
-    optimizer = optax.sgd(STAIRCASE)
+@both_kinds
+def test_eager_updates_compile_nothing_after_the_first(schedule, caplog):
+    optimizer = optax.sgd(schedule)
     state = eager(optimizer, optimizer.init(ZERO), [GRADIENT] * 2)[1]
     with jax.log_compiles(), caplog.at_level("WARNING", "jax"):
-        eager(optimizer, state, [GRADIENT] * 43)
+        eager(optimizer, state, [GRADIENT] * UPDATES)
         assert not caplog.records
         jax.jit(lambda x: x + 1)(ZERO)  # which is seen
         assert caplog.records
@@ -289,21 +317,23 @@ WRAPPED = {
 
 @pytest.mark.parametrize("through", [through_pickle, through_leaves])
 @pytest.mark.parametrize("optimizer", WRAPPED)
-def test_resumed_is_uninterrupted(optimizer, through):
+@both_kinds
+def test_resumed_is_uninterrupted(schedule, optimizer, through):
     """Also between the two batches of one update of MultiSteps."""
     batches = 2 if optimizer == "multi_steps" else 1
-    stored = InverseTimeDecay.from_json(STAIRCASE.to_json())
-    steps = [WRAPPED[optimizer](schedule) for schedule in (STAIRCASE, stored)]
+    interrupted = (0, 1, 9, 10, 40, 41, 42, 60, 75)
+    stored = InverseTimeDecay.from_json(schedule.to_json())
+    steps = [WRAPPED[optimizer](each) for each in (schedule, stored)]
     first, second = (jax.jit(partial(one_update, step)) for step in steps)
     state, before = steps[0].init(ZERO), []
-    for n in range(43 * batches):
-        if n // batches in (0, 1, 40, 41, 42):
+    for n in range(76 * batches):
+        if n // batches in interrupted:
             resumed, after = through(state, steps[1].init(ZERO)), []
-            for _ in range(n, 45 * batches):
+            for _ in range(n, 78 * batches):
                 rate, resumed = second(resumed, GRADIENT)
                 after.append(rate)
             rates = np.array([*before, *after])
-            assert_rates(rates[batches - 1 :: batches], STAIRCASE, range(45))
+            assert_rates(rates[batches - 1 :: batches], schedule, range(78))
         rate, state = first(state, GRADIENT)
         before.append(rate)
 
@@ -356,7 +386,7 @@ import jax, numpy as np
 with open(sys.argv[1], "rb") as file:
     step = jax.export.deserialize(file.read())
 count, rates = np.int32(0), []
-for _ in range(45):
+for _ in range(85):
     rate, count = step.call(count)
     rates.append(np.asarray(rate))
 assert "invtime" not in sys.modules
@@ -365,8 +395,9 @@ np.save(sys.argv[2], np.array(rates))
 
 
 @pytest.mark.usefixtures("x64")
-def test_an_exported_step_runs_where_invtime_is_not_imported(tmp_path):
-    optimizer = optax.sgd(STAIRCASE)
+@both_kinds
+def test_an_exported_step_runs_where_invtime_is_not_imported(schedule, tmp_path):
+    optimizer = optax.sgd(schedule)
     start, structure = jax.tree.flatten(optimizer.init(ZERO))
 
     @jax.jit
@@ -378,7 +409,7 @@ def test_an_exported_step_runs_where_invtime_is_not_imported(tmp_path):
     (tmp_path / "step.bin").write_bytes(exported.serialize())
     files = str(tmp_path / "step.bin"), str(tmp_path / "rates.npy")
     subprocess.run([sys.executable, "-c", ELSEWHERE, *files], check=True)
-    assert_rates(np.load(tmp_path / "rates.npy"), STAIRCASE, range(45))
+    assert_rates(np.load(tmp_path / "rates.npy"), schedule, range(UPDATES))
 
 
 # -- what the rate is, and what is no rate -------------------------------------------------

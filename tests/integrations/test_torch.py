@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import io
 import pickle
 
@@ -26,10 +27,23 @@ from invtime.reference import Reference
 from invtime.reference import values as true
 
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+PHASES = {
+    "warmup_steps": 10,
+    "warmup_learning_rate": 0.001,
+    "stable_steps": 20,
+    "minimum_learning_rate": 0.04,
+    "cooldown_start": 110,
+    "cooldown_steps": 15,
+    "final_learning_rate": 1 / 3000,
+}
+RECIPE = InverseTimeDecay(0.1, 20.5, 0.5, **PHASES)  # every phase, in 130 updates
+KNOTS = [10, 30, 92, 110, 125]
+AROUND = [knot + near for knot in KNOTS for near in (-1, 0, 1)]
 SCHEDULES = {
     "exact": InverseTimeDecay(0.1, 1000, 0.5),
     "staircase": STAIRCASE,
     "double word": InverseTimeDecay(1 / 3, 12.345678901, 1 / 7, staircase=True),
+    "phases": RECIPE,
 }
 
 
@@ -69,11 +83,18 @@ def build(schedule):
     """In PyTorch's idiom: the rate is the optimizer's."""
     optimizer = sgd(schedule.initial_learning_rate)
     config = schedule.get_config()
-    keys = "decay_steps", "decay_rate", "staircase"
-    return optimizer, InverseTimeLR(optimizer, *(config[key] for key in keys))
+    del config["initial_learning_rate"], config["name"]
+    return optimizer, InverseTimeLR(optimizer, **config)
 
 
 # -- the rate of each update -----------------------------------------------------------------
+
+
+def test_the_recipe_has_every_phase():
+    assert [phase.name for phase in RECIPE.phases] == [
+        *("warm-up", "stable", "decay", "floor", "cool-down", "end")
+    ]
+    assert [phase.start for phase in RECIPE.phases] == [0, *KNOTS] == [0, *Reference(RECIPE).knots]
 
 
 def test_update_k_has_the_rate_of_step_k_minus_1(schedule):
@@ -97,21 +118,57 @@ def test_each_group_has_its_own_rate():
     assert scheduler.get_last_lr() == [Reference(each).value(41) for each in own]
 
 
+def test_the_rate_of_each_group_is_its_peak_and_the_rates_of_the_phases_are_those_of_all():
+    optimizer = sgd(0.1, 0.3, 0.04)  # the last one is on the floor from its peak on
+    scheduler = InverseTimeLR(optimizer, 20.5, 0.5, **PHASES)
+    expected = [Reference(InverseTimeDecay(rate, 20.5, 0.5, **PHASES)) for rate in (0.1, 0.3, 0.04)]
+    for step in range(130):
+        assert scheduler.get_last_lr() == [group.value(step) for group in expected], step
+        optimizer.step()
+        scheduler.step()
+
+
+def test_a_warm_up_begins_when_the_scheduler_is_built():
+    """PyTorch sets the rate to that of step 0, and keeps the peak as `initial_lr`."""
+    for optimizer, scheduler in (build(RECIPE), from_schedule(RECIPE)):
+        (group,) = optimizer.param_groups
+        assert (group["lr"], group["initial_lr"]) == (0.001, 0.1)
+        assert scheduler.get_last_lr() == [0.001]
+        assert scheduler.base_lrs == [0.1]
+
+
+def from_schedule(schedule):
+    optimizer = sgd(1)
+    return optimizer, InverseTimeLR.from_schedule(optimizer, schedule)
+
+
+def test_a_scheduler_that_is_built_in_a_warm_up_has_the_same_peak():
+    optimizer, scheduler = build(RECIPE)
+    train(optimizer, scheduler, 5)
+    again = InverseTimeLR(optimizer, 20.5, 0.5, **PHASES)
+    assert again.schedules == (RECIPE,)
+    assert train(optimizer, again, 130) == true(RECIPE, range(130))
+
+
 def test_each_group_has_its_own_schedule():
     own = list(SCHEDULES.values())
-    optimizer = sgd(1, 1, 1)
+    optimizer = sgd(*[1] * len(own))
     scheduler = InverseTimeLR.from_schedule(optimizer, own)
     train(optimizer, scheduler, 82)
     assert scheduler.get_last_lr() == [Reference(each).value(82) for each in own]
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
-def test_a_tensor_rate_is_the_number_that_was_written_and_is_filled_in_place(dtype):
+@pytest.mark.parametrize("schedule", [STAIRCASE, RECIPE], ids=["staircase", "phases"])
+def test_a_tensor_rate_is_the_number_that_was_written_and_is_filled_in_place(schedule, dtype):
     rate = torch.tensor(0.1, dtype=getattr(torch, dtype))
     optimizer = torch.optim.SGD([parameter(dtype=rate.dtype)], lr=rate)
-    scheduler = InverseTimeLR(optimizer, 41, 0.5, staircase=True)
-    assert train(optimizer, scheduler, 130) == true(STAIRCASE, range(130), dtype)
+    phases = PHASES if schedule is RECIPE else {}
+    arguments = schedule.decay_steps, schedule.decay_rate, schedule.staircase
+    scheduler = InverseTimeLR(optimizer, *arguments, **phases)
+    assert train(optimizer, scheduler, 130) == true(schedule, range(130), dtype)
     assert optimizer.param_groups[0]["lr"] is rate
+    assert optimizer.param_groups[0]["initial_lr"] == torch.tensor(0.1, dtype=rate.dtype)
     assert scheduler.get_last_lr()[0] is not rate
 
 
@@ -128,11 +185,13 @@ def test_a_tensor_rate_is_never_read_from_its_device(schedule):
 def test_a_compiled_update_is_compiled_once():
     from torch._dynamo.testing import CompileCounter
 
+    phases = {"warmup_steps": 2, "stable_steps": 2, "minimum_learning_rate": 0.06}
+    phases |= {"cooldown_start": 9, "cooldown_steps": 2}
     optimizer = torch.optim.SGD([parameter(dtype=torch.float32)], lr=torch.tensor(0.1))
-    scheduler = InverseTimeLR(optimizer, 3, 0.5, staircase=True)
+    scheduler = InverseTimeLR(optimizer, 3, 0.5, staircase=True, **phases)
     compiler = CompileCounter()
     rates = train(optimizer, scheduler, 12, torch.compile(optimizer.step, backend=compiler))
-    short = InverseTimeDecay(0.1, 3, 0.5, staircase=True)
+    short = InverseTimeDecay(0.1, 3, 0.5, staircase=True, **phases)
     assert rates == true(short, range(12), "float32")
     assert compiler.frame_count == 1
 
@@ -179,13 +238,31 @@ def test_a_warm_up_goes_up_to_the_rate_of_a_schedule_object():
     assert rates[4:] == true(STAIRCASE, range(6))
 
 
-def test_in_a_chain_the_later_ones_multiply():
+def test_after_another_scheduler_the_phases_start_at_their_own_step_0():
     optimizer = sgd(0.1)
-    decay = InverseTimeLR(optimizer, 41, 0.5, staircase=True)
+    before = LinearLR(optimizer, start_factor=0.5, total_iters=4)
+    recipe = InverseTimeLR(optimizer, 20.5, 0.5, **PHASES)
+    rates = train(optimizer, SequentialLR(optimizer, [before, recipe], [4]), 134)
+    assert rates[0] == 0.05
+    assert rates[4:] == true(RECIPE, range(130))
+
+
+def test_before_another_scheduler_a_warm_up_starts_at_its_own_rate():
+    optimizer = sgd(0.1)
+    recipe = InverseTimeLR(optimizer, 20.5, 0.5, **PHASES)
+    halves = LambdaLR(optimizer, lambda step: 0.5)
+    rates = train(optimizer, SequentialLR(optimizer, [recipe, halves], [100]), 105)
+    assert rates == [*true(RECIPE, range(100)), *[0.05] * 5]
+
+
+@pytest.mark.parametrize("schedule", [STAIRCASE, RECIPE], ids=["staircase", "phases"])
+def test_in_a_chain_the_later_ones_multiply(schedule):
+    optimizer, decay = build(schedule)
     halve = MultiplicativeLR(optimizer, lambda step: 0.5)
-    rates = train(optimizer, ChainedScheduler([decay, halve], optimizer), 100)
-    halves = [rate / 2 for rate in true(STAIRCASE, range(1, 100))]
-    assert rates == [0.1, *halves]  # MultiplicativeLR does nothing at its start
+    rates = train(optimizer, ChainedScheduler([decay, halve], optimizer), 130)
+    first, *others = true(schedule, range(130))
+    # MultiplicativeLR does nothing at its start.
+    assert rates == [first, *(rate / 2 for rate in others)]
 
 
 def test_a_skipped_update_is_not_counted_by_a_loop_that_looks_at_the_scale():
@@ -220,12 +297,12 @@ def test_step_with_an_epoch_goes_there(schedule):
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
-def test_a_copy_goes_its_own_way(duplicate):
-    optimizer, scheduler = build(STAIRCASE)
-    train(optimizer, scheduler, 40)
+def test_a_copy_goes_its_own_way(duplicate, schedule):
+    optimizer, scheduler = build(schedule)
+    train(optimizer, scheduler, 29)
     twin = duplicate(scheduler)
-    assert train(twin.optimizer, twin, 5) == true(STAIRCASE, range(40, 45))
-    assert scheduler.get_last_lr() == true(STAIRCASE, [40])
+    assert train(twin.optimizer, twin, 15) == true(schedule, range(29, 44))
+    assert scheduler.get_last_lr() == true(schedule, [29])
 
 
 # -- saved and resumed -----------------------------------------------------------------------
@@ -250,15 +327,18 @@ def train_with_a_break(start, interrupted, updates):
     return before + train(optimizer, scheduler, updates - interrupted)
 
 
-@pytest.mark.parametrize("interrupted", [40, 41, 42])
+@pytest.mark.parametrize("interrupted", [40, 41, 42, *AROUND])
 @pytest.mark.parametrize("tensor", [False, True], ids=["float rate", "tensor rate"])
 def test_a_resumed_run_is_the_uninterrupted_one(interrupted, tensor):
+    schedule, phases = (RECIPE, PHASES) if interrupted in AROUND else (STAIRCASE, {})
+
     def start():
         rate = torch.tensor(0.1, dtype=torch.float64) if tensor else 0.1
         optimizer = torch.optim.SGD([parameter()], lr=rate)
-        return optimizer, InverseTimeLR(optimizer, 41, 0.5, staircase=True)
+        arguments = schedule.decay_steps, schedule.decay_rate, schedule.staircase
+        return optimizer, InverseTimeLR(optimizer, *arguments, **phases)
 
-    assert train_with_a_break(start, interrupted, 130) == true(STAIRCASE, range(130))
+    assert train_with_a_break(start, interrupted, 130) == true(schedule, range(130))
 
 
 @pytest.mark.parametrize("interrupted", [3, 4, 5, 44, 45, 46])
@@ -281,6 +361,16 @@ def test_last_epoch_resumes_from_the_optimizer_alone():
     assert train(resumed, scheduler, 50) == true(STAIRCASE, range(41, 91))
 
 
+@pytest.mark.parametrize("step", AROUND)
+def test_last_epoch_resumes_in_every_phase(step):
+    optimizer, scheduler = build(RECIPE)
+    train(optimizer, scheduler, step)
+    resumed = sgd(0.1)
+    resumed.load_state_dict(through_a_file(optimizer.state_dict()))
+    scheduler = InverseTimeLR(resumed, 20.5, 0.5, last_epoch=step - 1, **PHASES)
+    assert train(resumed, scheduler, 4) == true(RECIPE, range(step, step + 4))
+
+
 def test_a_schedule_object_starts_at_any_count():
     optimizer = sgd(1.0)
     scheduler = InverseTimeLR.from_schedule(optimizer, STAIRCASE, last_epoch=40)
@@ -298,6 +388,11 @@ def test_the_state_holds_plain_values():
         "_last_lr": [0.1],
         "schedules": [STAIRCASE.get_config()],
     }
+    _, scheduler = build(RECIPE)
+    state = scheduler.state_dict()
+    assert state == through_a_file(state)
+    bare = InverseTimeDecay(0.1, 20.5, 0.5).get_config()
+    assert state["schedules"] == [{**bare, **PHASES}]
 
 
 # -- bad use ---------------------------------------------------------------------------------
@@ -309,6 +404,18 @@ def test_the_state_of_another_schedule_is_refused():
     with pytest.raises(ConfigError, match=r"41.*42.*start anew"):
         other.load_state_dict(scheduler.state_dict())
     assert other.last_epoch == 0
+
+
+@pytest.mark.parametrize("other", [{"warmup_steps": 9}, {"minimum_learning_rate": 0.05}])
+def test_the_state_of_other_phases_is_refused(other):
+    _, scheduler = build(RECIPE)
+    bare = InverseTimeDecay(0.1, 20.5, 0.5)
+    for schedule in (RECIPE.replace(**other), bare):
+        _, loading = build(schedule)
+        with pytest.raises(ConfigError, match=r"the state is from the schedules .*start anew"):
+            loading.load_state_dict(scheduler.state_dict())
+    with pytest.raises(ConfigError, match=r"the state is from the schedules .*start anew"):
+        scheduler.load_state_dict(loading.state_dict())
 
 
 def test_the_state_of_another_number_of_groups_is_refused():
@@ -363,6 +470,27 @@ def test_what_is_no_optimizer_is_refused(make):
 def test_a_rate_out_of_range_is_named_with_its_group():
     with pytest.raises(ConfigError, match="the rate of parameter group 1 is 1e-61; it must be"):
         InverseTimeLR(sgd(0.1, 1e-61), 41, 0.5)
+
+
+def test_a_floor_above_the_rate_of_a_group_is_named_with_it():
+    message = (
+        "parameter group 1 has the rate 0.03: minimum_learning_rate is 0.04, above the "
+        "initial_learning_rate 0.03; it must be at most that; pass a lower one"
+    )
+    with pytest.raises(ConfigError, match=message):
+        InverseTimeLR(sgd(0.1, 0.03), 20.5, 0.5, **PHASES)
+
+
+def test_the_phases_are_those_of_the_schedule_by_keyword_alone():
+    parameters = inspect.signature(InverseTimeLR).parameters.values()
+    own = inspect.signature(InverseTimeDecay).parameters.values()
+    found, expected = (
+        {each.name: each.default for each in given if each.kind is each.KEYWORD_ONLY}
+        for given in (parameters, own)
+    )
+    assert {**found, "dtype": None} == expected
+    with pytest.raises(ConfigError, match=r"warmup_steps is 2\.5"):
+        InverseTimeLR(sgd(0.1), 41, 0.5, warmup_steps=2.5)
 
 
 def test_resuming_without_an_initial_rate_is_pytorchs_own_error():

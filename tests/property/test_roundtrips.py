@@ -104,7 +104,7 @@ def test_keras_envelope(schedule):
 
 
 def test_keras_reads_the_envelope():
-    """Keras deserializes the envelope to its own schedule, or to ours with phases; and back."""
+    """Keras reads the envelope of a schedule: its own class or, with phases, ours; and back."""
     schedules = pytest.importorskip("keras").optimizers.schedules
     from invtime.integrations.keras import InverseTimeDecay as Ours
 

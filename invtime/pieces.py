@@ -1,0 +1,202 @@
+"""The double-word form of a table: each piece at the steps that are its own.
+
+A line is the sum a/d * (K - t) + b/d * t of two terms of one sign, so nothing cancels, and it
+needs no division. A decay is `doubleword.py`'s, at t = n - origin. A step that is not in a piece
+is replaced by the piece's first one, so that it makes no infinity and has no derivative there.
+
+A float n beyond 2**53 makes t a sum of two words, since n - origin need not be a float.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import frexp, inf, nextafter
+from typing import Any
+
+from invtime import doubleword
+from invtime.doubleword import add_up, cut, exponent_of, nearest, parts, split, times_power
+from invtime.form import Form
+from invtime.primitives import Primitives
+from invtime.table import Line, Ratio, Row, Table
+
+# A float t of a line is scaled up by this: its lower half is not to be subnormal.
+SCALE = {53: 200, 24: 0}
+
+
+class LineWords:
+    """The slopes of a line in short words: v(t) = (first * (K - t) + last * t) * 2**exponent.
+
+    They are scaled: binary32 has no room for 1e60, and at a step of 1e-300 no product is to be
+    subnormal, for some frameworks flush that to zero.
+    """
+
+    def __init__(self, line: Line, precision: int) -> None:
+        largest = max(line.a, line.b)
+        if precision == 53:
+            self.exponent = exponent_of(largest, line.d) - 400
+        else:
+            self.exponent = max(-126, min(127, exponent_of(largest * line.K, line.d) - 100))
+        up, down = max(0, -self.exponent), max(0, self.exponent)
+        self.first = cut(precision, line.a << up, line.d << down)
+        self.last = cut(precision, line.b << up, line.d << down)
+        self.begin = as_float(line.a * line.K, line.d, precision)
+
+
+def at_integers(table: Table, backend: Primitives, n: Any, highest: int) -> Any:
+    """The value at integers 0 <= n <= highest, in the widest float of the backend."""
+    n = backend.index(n)
+    value = backend.widest(n) * 0.0
+    for row, following in _spans(table):
+        piece, own = row.piece, n >= row.first
+        if isinstance(piece, Line):
+            assert following is not None  # a line has an end
+            t = backend.where(own & (n < following.first), n - row.origin, 0)
+            left, gone = (parts(backend, x, piece.K) for x in (piece.K - t, t))
+            found = _on_line(piece, backend, left, gone, t)
+        elif piece.C:
+            t = backend.clamp(n - row.origin)
+            found = doubleword.at_integers(piece, backend, t, highest)
+        else:
+            found = as_float(piece.A, piece.B, backend.precision(n))
+        value = backend.where(own, found, value)
+    return value
+
+
+def at_floats(table: Table, backend: Primitives, n: Any) -> Any:
+    """The value at floats n >= 0, NaN and infinity among them."""
+    precision = backend.precision(n)
+    value = n * 0.0
+    for row, following in _spans(table):
+        piece, own = row.piece, n >= not_below(row.knot, precision)
+        if isinstance(piece, Form) and not piece.C:
+            found = as_float(piece.A, piece.B, precision)
+        else:
+            t, low = _minus(backend, _inside(row, following, backend, n), row.origin, precision)
+            if isinstance(piece, Form):
+                found = doubleword.at_floats(piece, backend, t, low)
+            else:
+                both = _from(piece.K, t, low, precision), (t, low)
+                left, gone = (split(backend, *_scaled(pair, precision)) for pair in both)
+                found = _on_line(piece, backend, left, gone, t, SCALE[precision])
+        value = backend.where(own, found, value)
+    value = backend.where(n == inf, _limit(table, precision), value)
+    return backend.where(n == n, value, n)
+
+
+def differentiable(table: Table, backend: Primitives, n: Any) -> Any:
+    """Zero in value, with the derivative of the piece that a step is in, the right-hand one."""
+    result = backend.where(n < 1, n, 0.0) * 0.0
+    for row, following in _spans(table):
+        piece = row.piece
+        if isinstance(piece, Form) and not piece.C:
+            continue
+        x = _inside(row, following, backend, n)
+        if isinstance(piece, Form):
+            result = result + doubleword.differentiable(piece, backend, x - float(row.origin))
+        else:
+            slope = as_float(piece.b - piece.a, piece.d, backend.precision(n))
+            result = result + (x - backend.detach(x)) * slope
+    return result
+
+
+def _spans(table: Table) -> Iterator[tuple[Row, Row | None]]:
+    """Each row and the one after it."""
+    return zip(table.rows, (*table.rows[1:], None), strict=True)
+
+
+def _inside(row: Row, following: Row | None, backend: Primitives, n: Any) -> Any:
+    """Floats n in the row; all others, NaN and infinity too, replaced by its first one."""
+    precision = backend.precision(n)
+    first = not_below(row.knot, precision)
+    end = inf if following is None else not_below(following.knot, precision)
+    return backend.where((n >= first) & (n < end), n, first)
+
+
+def _limit(table: Table, precision: int) -> float:
+    """The value at infinity."""
+    last = table.rows[-1].piece
+    assert isinstance(last, Form)  # a line has an end
+    return 0.0 if last.C else as_float(last.A, last.B, precision)
+
+
+def _scaled(pair: tuple[Any, Any], precision: int) -> tuple[Any, Any]:
+    high, low = pair
+    scale = SCALE[precision]
+    return times_power(high, scale), None if low is None else times_power(low, scale)
+
+
+def _on_line(
+    piece: Line, backend: Primitives, left: list[Any], gone: list[Any], t: Any, scale: int = 0
+) -> Any:
+    """first * left + last * gone, the words of K - t and of t times 2**scale."""
+    precision = backend.precision(t)
+    words = LineWords(piece, precision)
+    value, _ = add_up(backend, None, [(words.first, left), (words.last, gone)])
+    value = times_power(value, words.exponent - scale)
+    if precision == 53:
+        return value
+    return backend.where(t == 0, words.begin, value)  # which may be lost beside the other end
+
+
+def _minus(backend: Primitives, x: Any, whole: int, precision: int) -> tuple[Any, Any]:
+    """x - whole as a sum of two words, the first one of them the sum rounded."""
+    if not whole:
+        return x, None
+    low = None
+    for word in _words(whole, precision):
+        x, error = _two_sum(x, -word)
+        low = error if low is None else low + error
+    high = x + low
+    return high, low - (high - x)
+
+
+def _from(whole: int, high: Any, low: Any, precision: int) -> tuple[Any, Any]:
+    """whole - (high + low), likewise."""
+    first, *rest = _words(whole, precision)
+    total, error = _two_sum(first, -high)
+    for word in rest:
+        error = error + word
+    if low is not None:
+        error = error - low
+    result = total + error
+    return result, error - (result - total)
+
+
+def _two_sum(a: Any, b: Any) -> tuple[Any, Any]:
+    """a + b rounded, and what the rounding left out (Knuth)."""
+    total = a + b
+    back = total - a
+    return total, (a - (total - back)) + (b - back)
+
+
+def _words(whole: int, precision: int) -> list[float]:
+    """A whole number as floats, each with its next `precision` bits."""
+    words = []
+    while whole:
+        below = max(0, whole.bit_length() - precision)
+        words.append(float(whole >> below << below))
+        whole -= whole >> below << below
+    return words
+
+
+def as_float(numerator: int, denominator: int, precision: int) -> float:
+    """A constant, rounded to a precision; infinity where binary32 has no room for it."""
+    if precision == 53:
+        return numerator / denominator
+    value = nearest(numerator, denominator, precision)
+    return value if abs(value) < 2.0**128 else inf if value > 0 else -inf
+
+
+def not_below(ratio: Ratio, precision: int) -> float:
+    """The smallest float of `precision` bits that is at least n / d."""
+    n, d = ratio
+    value = as_float(n, d, precision)
+    if value == inf:
+        return value
+    m, m_den = value.as_integer_ratio()
+    if m * d >= n * m_den:
+        return value
+    if precision == 53:
+        return nextafter(value, inf)
+    value += 2.0 ** (frexp(value)[1] - precision)
+    return value if value < 2.0**128 else inf
