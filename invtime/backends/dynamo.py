@@ -20,7 +20,7 @@ from invtime.form import Form
 from invtime.table import Table
 
 F = TypeVar("F", bound=Callable[..., object])
-AnyForm = TypeVar("AnyForm", Form, Table, "Form | Table")
+AnyForm = TypeVar("AnyForm", Form, Table)
 
 
 def constant(function: F) -> F:
