@@ -42,7 +42,7 @@ def audit(
 
     Raises:
         UnknownBackendError: a peer has another name.
-        ConfigError: there is no schedule, or one has phases, or the steps are no range within int32.
+        ConfigError: there is no schedule, one has phases, or the steps are no range in int32.
     """
     schedules = tuple(schedules)
     if not schedules:
