@@ -134,7 +134,7 @@ HOUSE = {
     "backends.numpy": "backends.base backends.numpy_rounding errors form stage evaluate",
     "backends.dask": "backends.numpy errors form",
     "backends.array_api": "backends.base dtypes errors form",
-    "backends.torch": "backends.base backends.dynamo errors form primitives",
+    "backends.torch": "backends.array_api backends.base backends.dynamo errors form primitives",
     "backends.jax": "backends.base errors form evaluate",
     "backends.tensorflow": "backends.base errors",
     "plugins": "hookspecs errors",
