@@ -21,7 +21,7 @@ DOCS = ROOT / "docs"
 RUN = runpy.run_path(str(DOCS / "run.py"))
 WRITTEN = [page for page in DOCS.rglob("*.md") if "_build" not in page.parts]
 # As commands wrote them; what is in them takes minutes or hours.
-MEASURED = {DOCS / f"{name}.md" for name in ("audit", "benchmarks", "reliability")}
+MEASURED = {DOCS / f"{name}.md" for name in ("audit", "benchmarks", "gpu", "reliability")}
 PAGES = sorted(
     str(page.relative_to(ROOT))
     for page in WRITTEN

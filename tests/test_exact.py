@@ -105,3 +105,11 @@ def test_plateaus_up_to_the_last_exact_step(period):
     expected = values(schedule, steps)
     assert schedule(np.array(steps)).tolist() == expected
     assert [schedule(np.array([n]))[0] for n in steps] == expected
+
+
+@pytest.mark.parametrize("period", [*PERIODS, 1, 1000])
+@pytest.mark.parametrize("staircase", [False, True])
+def test_the_text_of_a_form_is_all_of_it(period, staircase):
+    form = InverseTimeDecay(1 / 3, period, 1e-60, staircase).form
+    assert type(form).of_key(form.key) == form
+    assert form.key != InverseTimeDecay(1 / 3, period, 1e-59, staircase).form.key

@@ -137,7 +137,9 @@ HOUSE = {
     "backends.numpy": "backends.base backends.numpy_rounding errors form table stage evaluate",
     "backends.dask": "backends.numpy errors form table",
     "backends.array_api": "backends.base dtypes errors form table",
-    "backends.torch": "backends.base backends.dynamo errors form table primitives evaluate",
+    "backends.torch": (
+        "backends.array_api backends.base backends.dynamo errors form table primitives evaluate"
+    ),
     "backends.jax": "backends.base errors form table evaluate",
     "backends.tensorflow": "backends.base errors",
     "plugins": "hookspecs errors",

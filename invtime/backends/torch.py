@@ -10,6 +10,7 @@ from torch._C import _get_tracing_state, _len_torch_dispatch_stack
 from torch._C._functorch import is_functorch_wrapped_tensor, maybe_current_level
 
 from invtime.backends import dynamo
+from invtime.backends.array_api import ArrayAPIBackend
 from invtime.backends.base import Backend, Kernel
 from invtime.errors import PlacementError, StepTypeError
 from invtime.evaluate import evaluate
@@ -21,6 +22,8 @@ from invtime.table import Table
 NARROW_DEVICES = {"mps"}
 # The types whose data can be read; Keras counts in a Parameter.
 PLAIN = (torch.Tensor, torch.nn.Parameter)
+# Before 2.13, `torch.func.vmap` cannot look at the bits of a float; this can go with those.
+VMAPS_BITS = torch.__version__ >= (2, 13)
 
 
 @final
@@ -95,6 +98,8 @@ class TorchBackend(Backend):
         return torch.floor(x)
 
     def head(self, x: Any) -> Any:
+        if not VMAPS_BITS and _transformed():
+            return ArrayAPIBackend.head(self, x)  # type: ignore[arg-type]  # over primitives alone
         if self.precision(x) == 53:
             return (x.view(torch.int64) & -(2**27)).view(torch.float64)
         return (x.view(torch.int32) & -(2**12)).view(torch.float32)

@@ -173,6 +173,15 @@ def test_one_compiled_function_for_several_schedules():
         assert torch.equal(compiled(schedule, STEPS), schedule(STEPS))
 
 
+def test_one_program_for_equal_schedules():
+    """Dynamo guards what a form is, and not which object it is."""
+    counter = CompileCounter()
+    compiled = torch.compile(lambda schedule: schedule(STEPS), fullgraph=True, backend=counter)
+    for _ in range(3):
+        compiled(InverseTimeDecay(1 / 3, 1000, 1 / 7))
+    assert counter.frame_count == 1
+
+
 def test_a_python_int_step_inside_the_compiler_is_exact_or_refused():
     one = torch.ones((), dtype=torch.float64)
     compiled = torch.compile(lambda x, n: x * SCHEDULE(n), fullgraph=True)
