@@ -133,8 +133,8 @@ def measure(options: Options, seconds: float, shares: int, kinds: list[str]) -> 
         found.append(Note("cupy: it needs CUDA", False))
     every = [one for kind in kinds for one in rounds(kind, there, shares)]
     whole = sum(share for share, _ in every)
-    for share, parts in every:
-        until = time.monotonic() + seconds * share / whole
+    for share, parts in every:  # what takes too long takes it from those after it
+        until = min(time.monotonic() + seconds * share / whole, options.started + seconds)
         found += together(parts, options._replace(until=until))
     return found
 

@@ -19,7 +19,6 @@ class Options(NamedTuple):
     until: float
     """Both by `time.monotonic`, which is one clock for all processes."""
 
-    @property
     def over(self) -> bool:
         """Whether the time is over."""
         return time.monotonic() > self.until

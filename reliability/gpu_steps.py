@@ -66,7 +66,7 @@ def _torch(options: Options) -> Iterator[Count | Note]:
     chosen = {"a constant rate": None, **_chosen()}
     for what, make in kinds.items():
         for name, schedule in chosen.items():
-            if options.over:
+            if options.over():
                 yield Note(f"torch steps, {what}, {name}: no time", False)
                 continue
             try:

@@ -56,7 +56,7 @@ def run(options: Options, framework: str) -> Iterator[Time | Note]:
         arrays = [backend.coerce(steps(size, counted), device) for size in SIZES]
         for mode, compiler in timed.compilers.items():
             what = framework, mode, name, counted, dtype
-            if options.over:
+            if options.over():
                 yield Note(f"{', '.join(what)}: no time", False)
                 continue
             try:
