@@ -91,7 +91,6 @@ class Piece:
 
     def check(self, end: Fraction | float) -> None:
         """Its integers are in lowest terms, and of the signs of the page."""
-        *ratio, first, last = self.integers
         match self.kind, self.integers:
             case "constant", (a, b):
                 assert a >= 0 < b
