@@ -1,35 +1,63 @@
-"""Questions asked before a run, answered exactly through the integers of a form."""
+"""Questions asked before a run, answered exactly through the integers of a schedule."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from math import inf
 from typing import Any
 
-from invtime.decimals import exact_number, read_number, shortest_decimal, unwritable
+from invtime.decimals import exact_number, read_count, read_number, shortest_decimal, unwritable
 from invtime.errors import ConfigError
 from invtime.form import Form
+from invtime.table import Line, Table
 
 
-def step_for(form: Form, lr: Any) -> int | None:
-    """The first integer step n >= 0 with v(n) <= lr; None where there is none."""
+def step_for(form: Form | Table, lr: Any) -> int | None:
+    """The first integer step from the end of the warm-up on with v(n) <= lr; None without one."""
     rate, _ = read_number("lr", lr)
     if rate < 0:
         raise ConfigError(f"lr is {rate!r}; it must be 0 or more; pass a rate")
     p, q = exact_number(rate)
-    # A / (B + C * t) <= p / q where C * t * p >= A * q - B * p; and t is reached at a step.
-    missing = form.A * q - form.B * p
+    if isinstance(form, Form):
+        return _reached(form, p, q)
+    for row, end in zip(form.rows, (*form.starts[1:], inf), strict=True):
+        t = None if row.name == "warm-up" else _reached(row.piece, p, q)
+        if t is not None:
+            step = max(row.first, row.origin + t)
+            if step < end:
+                return step
+    return None
+
+
+def _reached(piece: Form | Line, p: int, q: int) -> int | None:
+    """The first whole t >= 0 at which the piece is p / q or less; None where there is none."""
+    if isinstance(piece, Line):
+        # (a * K - (a - b) * t) / d <= p / q where (a - b) * q * t >= a * K * q - d * p.
+        missing, gain = piece.a * piece.K * q - piece.d * p, (piece.a - piece.b) * q
+    else:
+        # A / (B + C * t) <= p / q where C * p * t >= A * q - B * p.
+        missing, gain = piece.A * q - piece.B * p, piece.C * p
     if missing <= 0:
         return 0
-    if not form.C * p:
+    if gain <= 0:
         return None
-    t = -(-missing // (form.C * p))
-    return form.first_step(t) if form.staircase else t
+    t = -(-missing // gain)
+    # A stage is reached at its first step.
+    return piece.first_step(t) if isinstance(piece, Form) and piece.staircase else t
 
 
 def endpoints(
-    start: Any, end: Any, steps: Any, decay_steps: Any, staircase: bool
+    start: Any,
+    end: Any,
+    steps: Any,
+    *,
+    decay_steps: Any = None,
+    staircase: bool = False,
+    warmup_steps: Any = 0,
+    stable_steps: Any = 0,
+    minimum_learning_rate: Any = 0,
 ) -> tuple[Any, int | float]:
-    """The decay_steps and the decay_rate that lead from `start` at 0 to `end` at `steps`."""
+    """The decay_steps and the decay_rate that lead from `start` at the peak to `end` at `steps`."""
     first, last, n = (
         _number(key, value) for key, value in (("start", start), ("end", end), ("steps", steps))
     )
@@ -40,21 +68,36 @@ def endpoints(
         )
     if n <= 0:
         raise ConfigError(f"steps is {steps!r}; it must be above 0; pass the step of the end")
+    if _number("minimum_learning_rate", minimum_learning_rate) > last:
+        raise ConfigError(
+            f"minimum_learning_rate is {minimum_learning_rate!r} and end is {end!r}; a rate never "
+            "gets below its floor; pass at most the end, which then is the rate from there on"
+        )
+    lead = read_count("warmup_steps", warmup_steps) + read_count("stable_steps", stable_steps)
+    if n <= lead:
+        raise ConfigError(
+            f"steps is {steps!r}, warmup_steps is {warmup_steps!r} and stable_steps is "
+            f"{stable_steps!r}; steps counts from step 0, so that no step is left for the decay; "
+            f"pass a step of the end above {lead}, or shorter phases"
+        )
     if staircase and decay_steps is None:
         raise ConfigError(
             "staircase is True and decay_steps is None; say how long a plateau is; pass decay_steps"
         )
-    # The end is reached where decay_rate * t is this, with t = steps / decay_steps.
+    # The end is reached where decay_rate * t is this, with t = decaying / decay_steps.
     growth = (first - last) / last
+    decaying = n - lead
+    written = shortest_decimal(decaying) if lead else steps
     if decay_steps is None:
-        return _slope(growth, n, steps)
+        return _slope(growth, decaying, written)
     period = _number("decay_steps", decay_steps)
-    if period <= 0 or (staircase and n < period):
+    if period <= 0 or (staircase and decaying < period):
         raise ConfigError(
             f"decay_steps is {decay_steps!r}; it must be above 0 and, for a staircase, at most "
-            f"the {steps!r} steps, or there is no drop before their end; pass such a number"
+            f"the {written!r} steps of the decay, or there is no drop before their end; "
+            "pass such a number"
         )
-    rate = growth / (n // period if staircase else n / period)
+    rate = growth / (decaying // period if staircase else decaying / period)
     decay = shortest_decimal(rate)
     if decay is None:
         remedy = "pass another decay_steps, end or steps, or build the schedule with the nearest"
@@ -66,12 +109,12 @@ def _number(key: str, value: Any) -> Fraction:
     return Fraction(*exact_number(read_number(key, value)[0]))
 
 
-def _slope(growth: Fraction, n: Fraction, steps: Any) -> tuple[Any, int | float]:
-    """`steps` itself and the decay rate for it, or else another two of the same ratio."""
+def _slope(growth: Fraction, n: Fraction, written: Any) -> tuple[Any, int | float]:
+    """The n steps as they are `written` and the decay rate for them, or two of the same ratio."""
     decay = shortest_decimal(growth)
-    if decay is not None:
-        return steps, decay
-    # In integers, or with the decimals of `steps`, which may take fewer digits.
+    if decay is not None and written is not None:
+        return written, decay
+    # In integers, or with the decimals of n, which may take fewer digits.
     ratio = growth / n
     integers = Fraction(ratio.numerator), Fraction(ratio.denominator)
     for pair in (integers, (Fraction(growth.numerator), n * growth.denominator)):
@@ -79,4 +122,6 @@ def _slope(growth: Fraction, n: Fraction, steps: Any) -> tuple[Any, int | float]
         if rate is not None and period is not None:
             return period, rate
     remedy = "round start, end or steps to fewer digits"
-    raise unwritable(f"decay_rate, with decay_steps {steps!r},", growth, remedy)
+    if written is None:
+        raise unwritable("decay_steps", n, remedy)
+    raise unwritable(f"decay_rate, with decay_steps {written!r},", growth, remedy)

@@ -278,35 +278,60 @@ class InverseTimeDecay:
         decay_steps: Any = None,
         staircase: bool = False,
         name: str | None = None,
+        warmup_steps: Any = 0,
+        warmup_learning_rate: Any = 0,
+        stable_steps: Any = 0,
+        minimum_learning_rate: Any = 0,
     ) -> InverseTimeDecay:
-        """The schedule that is exactly `start` at step 0 and exactly `end` at step `steps`.
+        """The schedule that is exactly `start` at its peak and exactly `end` at step `steps`.
+
+        The peak is step 0, or the end of the warm-up. `steps` counts from step 0.
 
         Args:
-            start: the rate at step 0, as `initial_learning_rate`.
+            start: the rate at the peak, as `initial_learning_rate`.
             end: the rate at `steps`, above 0 and not above `start`.
-            steps: the step of the end, above 0; it need not be an integer.
-            decay_steps: kept where it is given, and needed for a staircase; None takes `steps`,
-                or what makes both parameters exact.
+            steps: the step of the end, after the warm-up and the stable phase; it need not be
+                an integer.
+            decay_steps: kept where it is given, and needed for a staircase; None takes the steps
+                of the decay, or what makes both parameters exact.
             staircase: whether the rate drops only at multiples of `decay_steps`.
             name: as the constructor's.
+            warmup_steps: as the constructor's, and so the next two.
+            warmup_learning_rate: the rate at step 0.
+            stable_steps: the steps at `start` between the warm-up and the decay.
+            minimum_learning_rate: the floor, at most `end`; `end` itself is held from `steps` on.
 
         Raises:
-            ConfigError: no decay_rate is exact; the message says how near one comes.
+            ConfigError: no decay_rate is exact, and the message says how near one comes; or the
+                phases leave no step for the decay.
 
         >>> InverseTimeDecay.from_endpoints(0.1, 0.001, steps=100_000)
         InverseTimeDecay(initial_learning_rate=0.1, decay_steps=100000, decay_rate=99)
         >>> InverseTimeDecay.from_endpoints(0.1, 0.03, steps=1000)
         InverseTimeDecay(initial_learning_rate=0.1, decay_steps=3000, decay_rate=7)
+        >>> recipe = InverseTimeDecay.from_endpoints(0.1, 0.01, steps=10_000, warmup_steps=500,
+        ...     stable_steps=2000, minimum_learning_rate=0.01)
+        >>> recipe.decay_steps, recipe.decay_rate, recipe(500), recipe(10_000), recipe(20_000)
+        (7500, 9, 0.1, 0.01, 0.01)
         """
         from invtime import planning
 
-        period, decay = planning.endpoints(start, end, steps, decay_steps, staircase)
-        return cls(start, period, decay, staircase, name)
+        phases = {
+            "warmup_steps": warmup_steps,
+            "stable_steps": stable_steps,
+            "minimum_learning_rate": minimum_learning_rate,
+        }
+        period, decay = planning.endpoints(
+            start, end, steps, decay_steps=decay_steps, staircase=staircase, **phases
+        )
+        phases["warmup_learning_rate"] = warmup_learning_rate
+        return cls(start, period, decay, staircase, name, **phases)
 
     def step_for(self, lr: Any) -> int | None:
-        """The first integer step with v(n) <= `lr`, None where the rate never gets there.
+        """The first integer step with v(n) <= `lr` from the peak on, None where there is none.
 
-        Both are exact: `lr` is the number as written, v(n) the rate before it is rounded.
+        The peak is step 0, or the end of the warm-up. Both sides are exact: `lr` is the number
+        as written, v(n) the rate before it is rounded.
 
         >>> InverseTimeDecay(0.1, 1000, 0.5).step_for(0.01)
         18000
@@ -319,8 +344,9 @@ class InverseTimeDecay:
         """A short digest of what the schedule means, or of the bits of its first values.
 
         Two schedules have one fingerprint if, and but for chance only if, their rates are the
-        same numbers at every step: `(0.1, 1000, 0.5)` and `(0.1, 2000, 1.0)` do. `name` and
-        `dtype` take no part. The page on fingerprints defines both digests byte for byte.
+        same numbers at every step: `(0.1, 1000, 0.5)` and `(0.1, 2000, 1.0)` do, and phases that
+        change nothing make no difference. `name` and `dtype` take no part. The page on
+        fingerprints defines both digests byte for byte.
 
         Args:
             values: None for the meaning; N for the bits of the rates at 0 <= n < N.
