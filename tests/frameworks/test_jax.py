@@ -17,6 +17,8 @@ import jax.numpy as jnp  # noqa: E402
 from jax import lax  # noqa: E402
 from jax.sharding import NamedSharding, PartitionSpec  # noqa: E402
 
+from invtime.backends.jax import _to_float32  # noqa: E402
+
 SCHEDULE = InverseTimeDecay(0.1, 1000, 0.5)
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 LONG = InverseTimeDecay(1 / 3, 1000, 1 / 7)
@@ -178,6 +180,35 @@ def test_steps_that_are_no_numbers(make):
 def test_a_traced_parameter_is_refused():
     with pytest.raises(ConfigError, match="without a value"):
         jax.jit(lambda rate: InverseTimeDecay(rate, 1000, 0.5)(3))(0.1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_a_gpu_is_given_no_conversion_to_fold(dtype):
+    """Without a GPU: the program for one has the rounding to binary32, that for the CPU not."""
+    traced = jax.jit(SCHEDULE.on(dtype=dtype)).trace(jnp.arange(3))
+    for platform, count in (("cuda", 1), ("cpu", 0)):
+        text = traced.lower(lowering_platforms=(platform,)).as_text()
+        assert text.count("stablehlo.reduce_precision") == count
+        assert "optimization_barrier" not in text
+
+
+def test_rounding_to_float32_before_the_conversion():
+    """As a GPU runs it, on the CPU: that of NumPy, to nearest even, subnormal numbers too."""
+    random = np.random.default_rng(0)
+    normal = random.integers(0, 2**64, 10**5, np.uint64).view(np.float64)
+    near = 2.0 ** random.uniform(-151, 129, 10**5)
+    ties = (random.integers(0, 2**25, 10**5) + 0.5) * 2.0 ** random.integers(-151, 100, 10**5)
+    edges = 2.0 ** np.array([-150, -149, -126, -127, 127, 128])
+    edges = np.concatenate([edges, np.nextafter(edges, 0), np.nextafter(edges, np.inf)])
+    x = np.concatenate([normal, near, -near, ties, edges, [0.0, -0.0, np.inf, -np.inf, np.nan]])
+    x = x[(x == 0) | (np.abs(x) >= 2.0**-1022) | np.isnan(x)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        wanted = x.astype(np.float32).astype(np.float64)
+    with jax.enable_x64(True):
+        rounded = jax.jit(_to_float32)(jnp.asarray(x))
+        assert [jax.grad(_to_float32)(value) for value in (0.1, 2.0**-140, 0.0)] == [1, 1, 1]
+    np.testing.assert_array_equal(np.asarray(rounded), wanted)
+    assert (np.signbit(rounded) == np.signbit(wanted))[~np.isnan(x)].all()
 
 
 def test_a_device_without_binary64(schedule, monkeypatch, integers, assert_float32_words):
