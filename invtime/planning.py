@@ -50,12 +50,12 @@ def endpoints(
     start: Any,
     end: Any,
     steps: Any,
-    *,
     decay_steps: Any,
     staircase: bool,
-    warmup_steps: Any,
-    stable_steps: Any,
-    minimum_learning_rate: Any,
+    *,
+    warmup_steps: Any = 0,
+    stable_steps: Any = 0,
+    minimum_learning_rate: Any = 0,
 ) -> tuple[Any, int | float]:
     """The decay_steps and the decay_rate that lead from `start` at the peak to `end` at `steps`."""
     first, last, n = (

@@ -321,9 +321,7 @@ class InverseTimeDecay:
             "stable_steps": stable_steps,
             "minimum_learning_rate": minimum_learning_rate,
         }
-        period, decay = planning.endpoints(
-            start, end, steps, decay_steps=decay_steps, staircase=staircase, **phases
-        )
+        period, decay = planning.endpoints(start, end, steps, decay_steps, staircase, **phases)
         phases["warmup_learning_rate"] = warmup_learning_rate
         return cls(start, period, decay, staircase, name, **phases)
 
