@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invtime.errors import ConfigError
 from invtime.form import Form
+from invtime.table import Row, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,11 +20,22 @@ SCALES = ("linear", "log")
 POINTS = 600  # of a curve
 MOST_PLATEAUS, MOST_MARKERS = 2000, 50
 
+COLORS = {
+    "warm-up": "tab:orange",
+    "stable": "tab:green",
+    "decay": "tab:blue",
+    "floor": "tab:gray",
+    "cool-down": "tab:purple",
+    "end": "tab:gray",
+}
+PHASE = "invtime-phase"  # the gid of what marks the phases
+LETTER, HEIGHT = 0.08, 0.15  # of a phase's name, in inches
+
 STEPS_LABEL = "step (updates made)"
 
 
 def draw(
-    form: Form,
+    form: Form | Table,
     label: str,
     ax: Axes | None = None,
     *,
@@ -33,7 +47,8 @@ def draw(
     """Draw a form under a label, on `ax` or on pyplot's current axes.
 
     A staircase of at most 2000 plateaus in the range is drawn as one, and each of at most 50
-    bears a marker at its first step.
+    bears a marker at its first step. Phases are shaded and named as long as theirs is the only
+    curve on the axes.
     """
     stop = default_stop(form) if stop is None else stop
     for name, scale in (("xscale", xscale), ("yscale", yscale)):
@@ -50,22 +65,14 @@ def draw(
             f"start is {start} and stop is {stop}; they must be 0 <= start < stop, and stop above "
             "1 on a log axis"
         )
-    if yscale == "log" and not form.A:
+    points, style = _curve(form, first, stop, logarithmic)
+    steps, rates = zip(*points, strict=True)
+    if yscale == "log" and not any(rates):
         raise ConfigError(
-            "initial_learning_rate is 0, and so is every rate; a log axis has no 0; "
+            f"every rate from step {first} to step {stop} is 0; a log axis has no 0; "
             "pass yscale='linear'"
         )
-    starts = _plateaus(form, first, stop)
-    style: dict[str, Any] = {}
-    if starts is None:
-        steps = _spread(first, stop, logarithmic)
-    else:
-        steps = sorted({first, *starts, stop})
-        style = {"drawstyle": "steps-post"}
-        if len(starts) <= MOST_MARKERS:
-            marked = [i for i, step in enumerate(steps) if step in starts]
-            style |= {"marker": "o", "markersize": 4, "markevery": marked}
-    rates = [form.at(step) for step in steps]
+    alone = not ax.lines
     ax.plot(list(map(float, steps)), rates, label=plain(label), **style)
     if xscale is not None:
         ax.set_xscale(xscale)
@@ -73,26 +80,56 @@ def draw(
         ax.set_yscale(yscale)
     ax.set_xlabel(STEPS_LABEL)
     ax.set_ylabel("learning rate")
+    if not alone:
+        _clear_phases(ax)
+    elif isinstance(form, Table):
+        _mark_phases(ax, form, first, stop)
     return ax
 
 
-def default_stop(form: Form) -> int:
-    """The last step that is drawn where nothing is said: ten times `decay_steps`."""
-    return form.first_step(10)
+def default_stop(form: Form | Table) -> int:
+    """The last step that is drawn where nothing is said.
+
+    A tenth past the step from which the rate is held, at the floor or after a cool-down; else
+    ten times `decay_steps` from the start of the decay.
+    """
+    if isinstance(form, Form):
+        return form.first_step(10)
+    last = form.rows[-1]
+    if last.name == "decay":
+        assert isinstance(last.piece, Form)
+        return last.origin + last.piece.first_step(10)
+    return last.first + max(last.first // 10, 1)
 
 
 def formula(config: Mapping[str, Any]) -> str:
-    """The formula of a config in one line, with the name where it has one of its own.
+    """The formula of a config in one line, with the phases, and the name where it has its own.
 
     >>> import invtime
     >>> formula(invtime.InverseTimeDecay(0.1, 1000, 0.5, staircase=True).get_config())
     '0.1 / (1 + 0.5 * floor(n / 1000))'
+    >>> recipe = invtime.InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=500, stable_steps=2000)
+    >>> formula(recipe.get_config())
+    '0.1 / (1 + 0.5 * (n - 2500) / 1000), warm-up 500, stable 2000'
     """
-    turns = f"n / {config['decay_steps']}"
+    get = config.get
+    lead = get("warmup_steps", 0) + get("stable_steps", 0)
+    turns = f"{f'(n - {lead})' if lead else 'n'} / {config['decay_steps']}"
     turns = f"floor({turns})" if config["staircase"] else turns
-    text = f"{config['initial_learning_rate']} / (1 + {config['decay_rate']} * {turns})"
-    name = config["name"]
-    return text if name == "InverseTimeDecay" else f"{text}, {name}"
+    parts = [f"{config['initial_learning_rate']} / (1 + {config['decay_rate']} * {turns})"]
+    if get("warmup_steps"):
+        begin = get("warmup_learning_rate")
+        parts.append(f"warm-up {config['warmup_steps']}{f' from {begin}' if begin else ''}")
+    if get("stable_steps"):
+        parts.append(f"stable {config['stable_steps']}")
+    if get("minimum_learning_rate"):
+        parts.append(f"floor {config['minimum_learning_rate']}")
+    if get("cooldown_steps"):
+        begin, final = config["cooldown_start"], get("final_learning_rate", 0)
+        parts.append(f"cool-down {begin} to {begin + config['cooldown_steps']}, end {final}")
+    if config["name"] != "InverseTimeDecay":
+        parts.append(config["name"])
+    return ", ".join(parts)
 
 
 def plain(text: str) -> str:
@@ -156,21 +193,101 @@ def need_matplotlib() -> None:
         ) from error
 
 
-def _plateaus(form: Form, start: int, stop: int) -> set[int] | None:
-    """The first steps of the plateaus from `start` to `stop`; None where they are too many."""
-    if not form.staircase:
-        return None
-    stages = range(form.stage(start), form.stage(stop) + 1)
-    if len(stages) > MOST_PLATEAUS:
-        return None
-    return {step for step in map(form.first_step, stages) if start <= step <= stop}
+def _curve(
+    form: Form | Table, first: int, stop: int, logarithmic: bool
+) -> tuple[list[tuple[int, float]], dict[str, Any]]:
+    """The points of a curve, two at each drop of a staircase, and the style of its line."""
+    knots = form.starts if isinstance(form, Table) else ()
+    plateaus, end = _plateaus(form, first, stop)
+    steps = {first, stop, *knots, *plateaus}
+    if isinstance(form, Table) or not plateaus:
+        steps |= _spread(first, stop, logarithmic)
+    drops = {*plateaus, end} if plateaus else set()
+    points, marked = [], []
+    for step in sorted(step for step in steps if first <= step <= stop):
+        if step in drops and step > first:
+            points.append((step, form.at(step - 1)))
+        if step in plateaus:
+            marked.append(len(points))
+        points.append((step, form.at(step)))
+    few = 0 < len(marked) <= MOST_MARKERS
+    return points, {"marker": "o", "markersize": 4, "markevery": marked} if few else {}
 
 
-def _spread(start: int, stop: int, logarithmic: bool) -> list[int]:
+def _plateaus(form: Form | Table, first: int, stop: int) -> tuple[set[int], int | None]:
+    """The first steps of the plateaus from `first` to `stop`, and the step after the last one.
+
+    The former are none where there is no staircase, or where they are too many.
+    """
+    rows = form.rows if isinstance(form, Table) else (Row("decay", (0, 1), 0, form),)
+    for row, after in pairwise((*rows, None)):
+        piece, origin = row.piece, row.origin
+        if isinstance(piece, Form) and piece.staircase:
+            low, high = max(row.first, first), stop if after is None else min(stop, after.first)
+            stages = range(piece.stage(low - origin), piece.stage(high - origin) + 1)
+            if low > high or len(stages) > MOST_PLATEAUS:
+                break
+            found = {origin + step for step in map(piece.first_step, stages)}
+            if after is not None and after.name != "floor":
+                found.discard(after.first)
+            return {n for n in found if low <= n <= high}, after and after.first
+    return set(), None
+
+
+def _mark_phases(ax: Axes, table: Table, first: int, stop: int) -> None:
+    """Shade the phases from `first` to `stop`, and name them above the axes."""
+    spans = []
+    for row, end in zip(table.rows, (*table.starts[1:], stop), strict=True):
+        low, high = max(row.first, first), min(end, stop)
+        if low < high:
+            style = {"color": COLORS[row.name], "alpha": 0.12, "linewidth": 0, "gid": PHASE}
+            ax.axvspan(low, high, **style).sticky_edges.x.extend((low, high))
+            spans.append((row.name, low, high))
+    ax.get_xlim()  # or the limits are not yet those of the curve
+    to_inches = ax.transData + ax.figure.dpi_scale_trans.inverted()
+    places = [to_inches.transform([(low, 1), (high, 1)])[:, 0] for _, low, high in spans]
+    middles = [(left + right) / 2 for left, right in places]
+    angles = _angles(
+        [name for name, _, _ in spans], middles, [right - left for left, right in places]
+    )
+    top = ax.secondary_xaxis("top")
+    top.set_gid(PHASE)
+    shown = [i for i, angle in enumerate(angles) if angle is not None]
+    steps = [to_inches.inverted().transform((middles[i], 1))[0] for i in shown]
+    top.set_xticks(steps, [spans[i][0] for i in shown], fontsize="small")
+    top.tick_params(which="both", length=0)
+    for label, i in zip(top.get_xticklabels(), shown, strict=True):
+        label.set_rotation(angles[i])
+
+
+def _angles(names: list[str], middles: list[float], widths: list[float]) -> list[int | None]:
+    """How each name of a phase is turned, in degrees; None where there is no room at all.
+
+    Upright is one that is wider than its phase and would run into another.
+    """
+    lengths = [LETTER * len(name) for name in names]
+    found: list[int | None] = []
+    free = -inf
+    for i, (middle, length) in enumerate(zip(middles, lengths, strict=True)):
+        near = (abs(middle - m) < (length + n) / 2 for m, n in zip(middles, lengths, strict=True))
+        upright = length > widths[i] and sum(near) > 1  # it is near itself
+        half = (HEIGHT if upright else length) / 2
+        fits = middle - half >= free
+        found.append((90 if upright else 0) if fits else None)
+        free = middle + half if fits else free
+    return found
+
+
+def _clear_phases(ax: Axes) -> None:
+    """Take away what `_mark_phases` has drawn."""
+    for artist in [*ax.patches, *ax.child_axes]:
+        if artist.get_gid() == PHASE:
+            artist.remove()
+
+
+def _spread(start: int, stop: int, logarithmic: bool) -> set[int]:
     """Steps from `start` to `stop`, as evenly as integers go on the axis."""
     if logarithmic:
         ratio = stop / start
-        found = {round(start * ratio ** (i / POINTS)) for i in range(1, POINTS)}
-    else:
-        found = {start + (stop - start) * i // POINTS for i in range(1, POINTS)}
-    return sorted({start, stop, *found})
+        return {round(start * ratio ** (i / POINTS)) for i in range(1, POINTS)}
+    return {start + (stop - start) * i // POINTS for i in range(1, POINTS)}
