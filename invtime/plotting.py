@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from math import inf
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from invtime.errors import ConfigError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SCALES = ("linear", "log")
 POINTS = 600  # of a curve
 MOST_PLATEAUS, MOST_MARKERS = 2000, 50
+LONGEST = 115  # characters of a legend
 
 COLORS = {
     "warm-up": "tab:orange",
@@ -164,10 +165,17 @@ def save(drawn: Figure, path: str | Path) -> None:
     """
     from matplotlib import rc_context
 
-    drawn.legend(loc="outside lower center", fontsize="small")
+    legend = drawn.legend(loc="outside lower center", fontsize="small")
+    for text in legend.get_texts():
+        text.set_text("\n".join(map(_wrapped, text.get_text().split("\n"))))
     with rc_context({"svg.hashsalt": "invtime"}):
         metadata = {"Date": None} if Path(path).suffix.lower() == ".svg" else None
         drawn.savefig(path, dpi=150, metadata=metadata)
+
+
+def _wrapped(line: str) -> str:
+    """The line in several, where the legend would not fit into the figure."""
+    return line if len(line) <= LONGEST else fill(line, LONGEST)
 
 
 def check_path(path: str | Path) -> None:
@@ -217,20 +225,20 @@ def _curve(
 def _plateaus(form: Form | Table, first: int, stop: int) -> tuple[set[int], int | None]:
     """The first steps of the plateaus from `first` to `stop`, and the step after the last one.
 
-    The former are none where there is no staircase, or where they are too many.
+    There are none without a staircase, nor where they are too many.
     """
     rows = form.rows if isinstance(form, Table) else (Row("decay", (0, 1), 0, form),)
-    for row, after in pairwise((*rows, None)):
-        piece, origin = row.piece, row.origin
+    for row, after in zip(rows, (*rows[1:], None), strict=True):
+        piece, end = row.piece, None if after is None else after.first
         if isinstance(piece, Form) and piece.staircase:
-            low, high = max(row.first, first), stop if after is None else min(stop, after.first)
-            stages = range(piece.stage(low - origin), piece.stage(high - origin) + 1)
+            low, high = max(row.first, first), stop if end is None else min(stop, end)
+            stages = range(piece.stage(low - row.origin), piece.stage(high - row.origin) + 1)
             if low > high or len(stages) > MOST_PLATEAUS:
                 break
-            found = {origin + step for step in map(piece.first_step, stages)}
-            if after is not None and after.name != "floor":
+            found = {row.origin + step for step in map(piece.first_step, stages)}
+            if after is not None and after.name != "floor":  # which is the last plateau
                 found.discard(after.first)
-            return {n for n in found if low <= n <= high}, after and after.first
+            return {step for step in found if low <= step <= high}, end
     return set(), None
 
 
@@ -240,41 +248,39 @@ def _mark_phases(ax: Axes, table: Table, first: int, stop: int) -> None:
     for row, end in zip(table.rows, (*table.starts[1:], stop), strict=True):
         low, high = max(row.first, first), min(end, stop)
         if low < high:
-            style = {"color": COLORS[row.name], "alpha": 0.12, "linewidth": 0, "gid": PHASE}
-            ax.axvspan(low, high, **style).sticky_edges.x.extend((low, high))
+            span = ax.axvspan(low, high, color=COLORS[row.name], alpha=0.12, linewidth=0, gid=PHASE)
+            span.sticky_edges.x.extend((low, high))
             spans.append((row.name, low, high))
     ax.get_xlim()  # or the limits are not yet those of the curve
-    to_inches = ax.transData + ax.figure.dpi_scale_trans.inverted()
-    places = [to_inches.transform([(low, 1), (high, 1)])[:, 0] for _, low, high in spans]
-    middles = [(left + right) / 2 for left, right in places]
-    angles = _angles(
-        [name for name, _, _ in spans], middles, [right - left for left, right in places]
-    )
+    inches = ax.transData + ax.figure.dpi_scale_trans.inverted()
+    named = _angles([(name, *inches.transform([(a, 1), (b, 1)])[:, 0]) for name, a, b in spans])
     top = ax.secondary_xaxis("top")
     top.set_gid(PHASE)
-    shown = [i for i, angle in enumerate(angles) if angle is not None]
-    steps = [to_inches.inverted().transform((middles[i], 1))[0] for i in shown]
-    top.set_xticks(steps, [spans[i][0] for i in shown], fontsize="small")
+    top.set_xticks(
+        [inches.inverted().transform((middle, 1))[0] for _, middle, _ in named],
+        [name for name, _, _ in named],
+        fontsize="small",
+    )
     top.tick_params(which="both", length=0)
-    for label, i in zip(top.get_xticklabels(), shown, strict=True):
-        label.set_rotation(angles[i])
+    for label, (_, _, angle) in zip(top.get_xticklabels(), named, strict=True):
+        label.set_rotation(angle)
 
 
-def _angles(names: list[str], middles: list[float], widths: list[float]) -> list[int | None]:
-    """How each name of a phase is turned, in degrees; None where there is no room at all.
+def _angles(spans: list[tuple[str, float, float]]) -> list[tuple[str, float, int]]:
+    """The names of the phases that find room, the middle of each, and how it is turned.
 
-    Upright is one that is wider than its phase and would run into another.
+    Upright is one that is longer than its phase is wide, and would run into another.
     """
-    lengths = [LETTER * len(name) for name in names]
-    found: list[int | None] = []
+    level = [((left + right) / 2, LETTER * len(name)) for name, left, right in spans]
+    found = []
     free = -inf
-    for i, (middle, length) in enumerate(zip(middles, lengths, strict=True)):
-        near = (abs(middle - m) < (length + n) / 2 for m, n in zip(middles, lengths, strict=True))
-        upright = length > widths[i] and sum(near) > 1  # it is near itself
+    for (name, left, right), (middle, length) in zip(spans, level, strict=True):
+        near = [other for other, its in level if abs(middle - other) < (length + its) / 2]
+        upright = length > right - left and near != [middle]
         half = (HEIGHT if upright else length) / 2
-        fits = middle - half >= free
-        found.append((90 if upright else 0) if fits else None)
-        free = middle + half if fits else free
+        if middle - half >= free:
+            found.append((name, middle, 90 if upright else 0))
+            free = middle + half
     return found
 
 
