@@ -232,10 +232,10 @@ def _plateaus(form: Form | Table, first: int, stop: int) -> tuple[set[int], int 
         piece, end = row.piece, None if after is None else after.first
         if isinstance(piece, Form) and piece.staircase:
             low, high = max(row.first, first), stop if end is None else min(stop, end)
-            stages = range(piece.stage(low - row.origin), piece.stage(high - row.origin) + 1)
-            if low > high or len(stages) > MOST_PLATEAUS:
+            one, last = piece.stage(low - row.origin), piece.stage(high - row.origin)
+            if low > high or last - one >= MOST_PLATEAUS:
                 break
-            found = {row.origin + step for step in map(piece.first_step, stages)}
+            found = {row.origin + piece.first_step(stage) for stage in range(one, last + 1)}
             if after is not None and after.name != "floor":  # which is the last plateau
                 found.discard(after.first)
             return {step for step in found if low <= step <= high}, end
@@ -246,7 +246,7 @@ def _mark_phases(ax: Axes, table: Table, first: int, stop: int) -> None:
     """Shade the phases from `first` to `stop`, and name them above the axes."""
     spans = []
     for row, end in zip(table.rows, (*table.starts[1:], stop), strict=True):
-        low, high = max(row.first, first), min(end, stop)
+        low, high = float(max(row.first, first)), float(min(end, stop))
         if low < high:
             span = ax.axvspan(low, high, color=COLORS[row.name], alpha=0.12, linewidth=0, gid=PHASE)
             span.sticky_edges.x.extend((low, high))

@@ -132,12 +132,17 @@ def test_many_plateaus_lose_their_markers_then_their_corners(stop, corners, mark
         invtime.InverseTimeDecay(0.1, 1e-60, 0.5),
         invtime.InverseTimeDecay(0.1, 1e60, 0.5, staircase=True),
         invtime.InverseTimeDecay(1e60, 1e60, 1e60, staircase=True),
+        invtime.InverseTimeDecay(0.1, 1e-60, 0.5, staircase=True, warmup_steps=2**53),
+        invtime.InverseTimeDecay(1e60, 1e60, 1e-60, minimum_learning_rate=1e-60),
+        invtime.InverseTimeDecay(1e60, 1e60, 1e-60, staircase=True, minimum_learning_rate=1e-60),
+        invtime.InverseTimeDecay(0, 1, 1, warmup_steps=1),
     ],
 )
 def test_the_ends_of_the_range_can_be_drawn(schedule, tmp_path):
-    figure, ax = plotting.figure()
-    schedule.plot(ax)
-    plotting.save(figure, tmp_path / "a.png")
+    for options in ({}, {"stop": 1000}, {"stop": 10**80, "xscale": "log"}):
+        figure, ax = plotting.figure()
+        schedule.plot(ax, **options)
+        plotting.save(figure, tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(
@@ -255,6 +260,27 @@ def test_the_names_of_phases_cover_no_other(schedule, scale, size):
     assert all(box.y0 >= ax.bbox.y1 for box in boxes)
 
 
+def test_a_name_stands_upright_where_it_would_run_into_another():
+    def angles(schedule, width):
+        _, ax = plotting.figure(width)
+        schedule.plot(ax)
+        (top,) = ax.child_axes
+        return {text.get_text(): text.get_rotation() for text in top.get_xticklabels()}
+
+    assert angles(RECIPE, 8) == dict.fromkeys(NAMES, 0)  # warm-up is longer than its phase
+    narrow = {"warm-up": 90, "decay": 0, "floor": 0, "cool-down": 90, "end": 0}  # nowhere: stable
+    assert angles(NARROW, 8) == narrow
+    assert angles(RECIPE, 4) == {**dict.fromkeys(NAMES, 0), "warm-up": 90, "cool-down": 90}
+
+
+def test_shaded_axes_end_with_the_phases():
+    ax, _ = drawn_by(RECIPE)
+    assert ax.get_xlim() == (0, 11_000)
+    SCHEDULE.plot(ax)
+    assert ax.get_xlim()[0] < 0
+    assert ax.get_xlim()[1] > 11_000
+
+
 def test_a_title_stands_above_the_names():
     ax, _ = drawn_by(RECIPE)
     title = ax.set_title("A recipe")
@@ -317,7 +343,8 @@ def test_a_long_formula_is_wrapped_in_the_legend(tmp_path):
 
 def test_rates_that_are_all_0_in_the_range_have_no_logarithm():
     cooled = SCHEDULE.replace(cooldown_start=9, cooldown_steps=1)
-    drawn_by(cooled, yscale="log")
+    for schedule in (cooled, SCHEDULE.replace(warmup_steps=9)):  # 0 at an end of the range
+        drawn_by(schedule, yscale="log")
     with pytest.raises(invtime.ConfigError, match="every rate from step 10 to step 20 is 0"):
         cooled.plot(plotting.figure()[1], yscale="log", start=10, stop=20)
 
