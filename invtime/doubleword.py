@@ -186,8 +186,8 @@ def _stage_of_floats(
         p >>= twos
         halved = times_power(n, -twos)
         n = backend.floor(halved)
-        if low is not None:  # n is the sum rounded: `low` crosses an integer only from one
-            low = backend.where((low < 0) & (n == halved), -1.0, low * 0.0)
+        if low is not None:
+            low = backend.floor((halved - n) + times_power(low, -twos))
     high, rest = add_up(backend, None, [(cut(precision, q, p), split(backend, n, low))])
     floor = backend.floor(high)
     nudge = high * _power(16 - 2 * precision)  # beyond the error of (high, rest)
@@ -270,6 +270,7 @@ def _power(exponent: int) -> float:
 
 
 def times_power(x: Any, exponent: int) -> Any:
+    """x * 2**exponent, for a power that is a float."""
     return x * _power(exponent) if exponent else x
 
 

@@ -30,7 +30,7 @@ class Form:
     Form(1 / (10 + 20 * floor(n * 10 / 3)))
     """
 
-    __slots__ = ("A", "B", "C", "P", "Q", "__weakref__", "_key", "hash", "staircase")
+    __slots__ = ("A", "B", "C", "P", "Q", "__weakref__", "hash", "key", "numbers", "staircase")
 
     A: int
     B: int
@@ -39,6 +39,8 @@ class Form:
     Q: int
     staircase: bool
     hash: int
+    key: str
+    """All of it as text, which `of_key` reads."""
 
     def __init__(self, A: int, B: int, C: int, P: int, Q: int, staircase: bool) -> None:
         common = gcd(A, B, C)
@@ -46,8 +48,9 @@ class Form:
         self.A, self.B, self.C = A // common, B // common, C // common
         self.P, self.Q = P // period, Q // period
         self.staircase = staircase
-        self._key = (self.A, self.B, self.C, self.P, self.Q, staircase)
-        self.hash = hash(self._key)  # kept: `InverseTimeDecay.__call__` looks at it
+        self.numbers = (self.A, self.B, self.C, self.P, self.Q, staircase)
+        self.hash = hash(self.numbers)  # kept: `InverseTimeDecay.__call__` looks at it
+        self.key = repr(self.numbers)
 
     @classmethod
     def of(
@@ -69,6 +72,13 @@ class Form:
     def constant(cls, numerator: int, denominator: int) -> Form:
         """The same rate at every step."""
         return cls(numerator, denominator, 0, 1, 1, False)
+
+    @classmethod
+    def of_key(cls, key: str) -> Form:
+        """The form that has this key."""
+        from ast import literal_eval
+
+        return cls(*literal_eval(key))
 
     def at(self, step: int) -> float:
         """The value at an integer step of any size, correctly rounded to binary64."""
@@ -120,13 +130,13 @@ class Form:
         return min(last, 2**63 - 1)
 
     def __eq__(self, other: object) -> bool:
-        return self._key == other._key if isinstance(other, Form) else NotImplemented
+        return self.numbers == other.numbers if isinstance(other, Form) else NotImplemented
 
     def __hash__(self) -> int:
         return self.hash
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Form, self._key
+        return Form, self.numbers
 
     def __repr__(self) -> str:
         t = "n"

@@ -91,15 +91,18 @@ def draw(
 def default_stop(form: Form | Table) -> int:
     """The last step that is drawn where nothing is said.
 
-    A tenth past the step from which the rate is held, at the floor or after a cool-down; else
-    ten times `decay_steps` from the start of the decay.
+    A tenth past the step from which the rate is held, at the floor or after a cool-down; but
+    ten times `decay_steps` from the start of the decay where it goes on for a hundred or more.
     """
     if isinstance(form, Form):
         return form.first_step(10)
     last = form.rows[-1]
-    if last.name == "decay":
-        assert isinstance(last.piece, Form)
-        return last.origin + last.piece.first_step(10)
+    for row in form.rows:
+        piece = row.piece
+        if row.name == "decay" and isinstance(piece, Form) and last.name in ("decay", "floor"):
+            far = row.origin + piece.first_step(100)
+            if row is last or last.first >= far:
+                return row.origin + piece.first_step(10)
     return last.first + max(last.first // 10, 1)
 
 

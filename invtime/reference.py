@@ -340,6 +340,7 @@ class Reference:
         found = np.array([self.value(n) for n in steps[~exact].tolist()], np.float64)
         whole = _whole(steps[exact])
         # Python's `int / int` is correctly rounded at any size: one division gives the double.
+        quotients: Iterable[float]
         if self.phased:
             quotients = map(self._double, whole)
         else:

@@ -321,7 +321,9 @@ class InverseTimeDecay:
             "stable_steps": stable_steps,
             "minimum_learning_rate": minimum_learning_rate,
         }
-        period, decay = planning.endpoints(start, end, steps, decay_steps, staircase, **phases)
+        period, decay = planning.endpoints(
+            start, end, steps, decay_steps=decay_steps, staircase=staircase, **phases
+        )
         phases["warmup_learning_rate"] = warmup_learning_rate
         return cls(start, period, decay, staircase, name, **phases)
 
@@ -401,8 +403,9 @@ class InverseTimeDecay:
             ax: the axes to draw on; None means pyplot's current ones, so that several
                 schedules come together. `ax.legend()` names them.
             start: the first step, 0 or more; on a log axis it is at least 1.
-            stop: the last step; None means a tenth past the step from which the rate is held,
-                at the floor or after the cool-down, else ten `decay_steps` after the decay's start.
+            stop: the last step; None means a tenth past the step from which the rate is held, at
+                the floor or after the cool-down, or ten `decay_steps` from the start of a decay
+                that goes on for a hundred or more.
             xscale: "linear" or "log"; None leaves the axis as it is.
             yscale: the same, for the rate.
 

@@ -12,6 +12,7 @@ rounded value, as in `form.py`. `evaluate.py` selects the integers on tensors.
 from __future__ import annotations
 
 from _bisect import bisect_right  # `bisect` adds nothing but names
+from collections.abc import Callable
 from math import gcd, inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,14 +32,19 @@ class Line:
     Line((0 * (1000 - t) + 1 * t) / 10000)
     """
 
-    __slots__ = ("K", "__weakref__", "_key", "a", "b", "d", "hash")
+    __slots__ = ("K", "__weakref__", "a", "b", "d", "hash", "numbers")
 
     def __init__(self, first: Ratio, last: Ratio, steps: int) -> None:
         a, b, d = first[0] * last[1], last[0] * first[1], first[1] * last[1] * steps
         common = gcd(a, b, d)
         self.a, self.b, self.d, self.K = a // common, b // common, d // common, steps
-        self._key = (self.a, self.b, self.d, self.K)
-        self.hash = hash(self._key)
+        self.numbers = (self.a, self.b, self.d, self.K)
+        self.hash = hash(self.numbers)
+
+    @classmethod
+    def of(cls, a: int, b: int, d: int, steps: int) -> Line:
+        """The line of these integers."""
+        return cls((a * steps, d), (b * steps, d), steps)
 
     def ratio(self, n: int, d: int) -> Ratio:
         """The exact value at t = n / d as a fraction that is not reduced."""
@@ -50,13 +56,13 @@ class Line:
         return self.K - 1 if max(self.d, max(self.a, self.b) * self.K) <= largest else -1
 
     def __eq__(self, other: object) -> bool:
-        return self._key == other._key if isinstance(other, Line) else NotImplemented
+        return self.numbers == other.numbers if isinstance(other, Line) else NotImplemented
 
     def __hash__(self) -> int:
         return self.hash
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Line, ((self.a * self.K, self.d), (self.b * self.K, self.d), self.K)
+        return Line.of, self.numbers
 
     def __repr__(self) -> str:
         return f"Line(({self.a} * ({self.K} - t) + {self.b} * t) / {self.d})"
@@ -83,6 +89,11 @@ class Row:
         """The exact value at the step n / d, as a fraction that is not reduced."""
         return self.piece.ratio(n - self.origin * d, d)
 
+    def plain(self) -> tuple[Any, ...]:
+        """All of it in numbers and text."""
+        piece = self.piece
+        return self.name, self.knot, self.origin, type(piece).__name__, piece.numbers
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Row, (self.name, *self.key)
 
@@ -90,20 +101,32 @@ class Row:
 class Table:
     """Two rows or more, the first one from step 0 on; immutable and hashable."""
 
-    __slots__ = ("__weakref__", "_key", "_quick", "hash", "rows", "starts")
+    __slots__ = ("__weakref__", "_key", "_quick", "hash", "key", "rows", "starts")
 
     rows: tuple[Row, ...]
     starts: tuple[int, ...]
     """The first integer step of each row; two may be equal, and then the later row counts."""
     hash: int
+    key: str
+    """All of it as text, which `of_key` reads."""
 
     def __init__(self, rows: tuple[Row, ...]) -> None:
         self.rows = rows
         self.starts = tuple(row.first for row in rows)
         self._key = tuple(row.key for row in rows)  # the names mean nothing
         self.hash = hash(self._key)
+        self.key = repr([row.plain() for row in rows])
         # Before step 0 the rate is that of step 0.
         self._quick = [(*rows[0].ratio(0, 1), 0, 0, None), *map(_quick, rows)]
+
+    @classmethod
+    def of_key(cls, key: str) -> Table:
+        """The table that has this key."""
+        from ast import literal_eval
+
+        kinds: dict[str, Callable[..., Form | Line]] = {"Form": Form, "Line": Line.of}
+        rows = ((*place, kinds[kind](*numbers)) for *place, kind, numbers in literal_eval(key))
+        return cls(tuple(Row(*row) for row in rows))
 
     def at(self, step: int) -> float:
         """The value at an integer step of any size, correctly rounded to binary64."""

@@ -295,6 +295,12 @@ def test_a_title_stands_above_the_names():
         (SCHEDULE, 10_000),
         (RECIPE, 11_000),
         (SCHEDULE.replace(minimum_learning_rate=0.03), 4667 + 466),
+        (SCHEDULE.replace(minimum_learning_rate=0.002), 98_000 + 9800),
+        (SCHEDULE.replace(stable_steps=5, minimum_learning_rate=0.001), 10_005),
+        (
+            SCHEDULE.replace(minimum_learning_rate=0.001, cooldown_start=10**6, cooldown_steps=1),
+            1_100_001,
+        ),
         (SCHEDULE.replace(warmup_steps=500, stable_steps=1000), 11_500),
         (STAIRCASE.replace(stable_steps=7), 417),
         (SCHEDULE.replace(cooldown_start=0, cooldown_steps=1), 2),

@@ -111,20 +111,44 @@ def test_a_parameter_is_its_shortest_decimal(value):
     assert exact_number(value) == expected
 
 
+def in_decimals(schedule, step):
+    """The design's formula at a step, in the decimals of the context."""
+    numbers = (exact_number(getattr(schedule, key) or 0) for key in parameters(schedule))
+    L, S, R, W, w, H, m, X, K, f = (Decimal(n.numerator) / n.denominator for n in numbers)
+    n = max(Decimal(step), Decimal(0))
+
+    def before(n):
+        if n < W:
+            return w + (L - w) * n / W
+        if n < W + H:
+            return L
+        turns = (n - W - H) / S
+        if schedule.staircase:
+            turns = Decimal((Fraction(n) - int(W + H)) // exact_number(schedule.decay_steps))
+        return max(m, L / (1 + R * turns))
+
+    if schedule.cooldown_start is None or n < X:
+        return before(n)
+    return f if n >= X + K else before(X) + (f - before(X)) * (n - X) / K
+
+
+def parameters(schedule):
+    return (
+        *("initial_learning_rate", "decay_steps", "decay_rate", "warmup_steps"),
+        *("warmup_learning_rate", "stable_steps", "minimum_learning_rate"),
+        *("cooldown_start", "cooldown_steps", "final_learning_rate"),
+    )
+
+
 @given(strategies.schedules(), st.data())
 def test_the_exact_value_is_the_formula(schedule, data):
-    """v(n) = L / (1 + R * n / S), as 400-digit decimals compute it."""
+    """v(n) is what 400-digit decimals make of the formula, in each phase."""
     step = data.draw(strategies.steps(schedule) | strategies.float_steps(schedule))
     value = Reference(schedule).exact(step)
     if step != step or step == inf:
         return
-    parameters = schedule.initial_learning_rate, schedule.decay_steps, schedule.decay_rate
     with localcontext(prec=400):
-        L, S, R = (Decimal(f.numerator) / f.denominator for f in map(exact_number, parameters))
-        turns = max(Decimal(step), Decimal(0)) / S
-        if schedule.staircase:
-            turns = Decimal(int(turns))
-        expected = L / (1 + R * turns)
+        expected = in_decimals(schedule, step)
         assert abs(Decimal(value.numerator) / value.denominator - expected) <= expected * Decimal(
             "1e-60"
         )
@@ -139,6 +163,46 @@ def test_known_values():
     stairs = Reference(InverseTimeDecay(0.1, 0.3, 2, staircase=True))
     assert [stairs.stage(n) for n in (0, 1, 3, 9)] == [0, 3, 10, 30]
     assert stairs.exact(9) == Fraction(1, 610)
+
+
+def test_known_values_with_phases():
+    """Each phase, both sides of its knots, and the step where a decay meets its floor."""
+    recipe = InverseTimeDecay(
+        *(0.1, 7, 0.3),
+        warmup_steps=10,
+        warmup_learning_rate=0.2,
+        stable_steps=5,
+        minimum_learning_rate=0.03,
+        cooldown_start=80,
+        cooldown_steps=4,
+    )
+    reference = Reference(recipe)
+    assert reference.phased
+    assert reference.floor_met == 15 + Fraction(490, 9)
+    assert reference.knots == [10, 15, 70, 80, 84]
+    known = {0: "1/5", 1: "19/100", 10: "1/10", 14.5: "1/10", 22: "1/13", 69.5: "3/100"}
+    known |= {69: "7/232", 79: "3/100", 80: "3/100", 81: "9/400", 83.5: "3/800", 84: "0"}
+    assert {n: reference.exact(n) for n in known} == {n: Fraction(v) for n, v in known.items()}
+    assert reference.exact(inf) == 0
+    assert Reference(recipe.replace(cooldown_start=None, cooldown_steps=0)).exact(inf) == 3 / (
+        Fraction(100)
+    )
+    stairs = Reference(recipe.replace(staircase=True))
+    assert stairs.floor_met == 15 + 8 * 7
+    assert [stairs.stage(n) for n in (0, 15, 21, 22)] == [0, 0, 0, 1]
+    assert stairs.first_step(2) == 29
+    assert stairs.exact(22) == Fraction(1, 13)
+    in_the_stable_phase = Reference(recipe.replace(cooldown_start=12))
+    assert in_the_stable_phase.knots == [10, 12, 16]
+    assert in_the_stable_phase.exact(13) == Fraction(3, 40)
+    assert not Reference(recipe.replace(**NO_PHASES)).phased
+
+
+NO_PHASES = {
+    **dict.fromkeys(("warmup_steps", "warmup_learning_rate", "stable_steps"), 0),
+    **dict.fromkeys(("minimum_learning_rate", "cooldown_steps"), 0),
+    "cooldown_start": None,
+}
 
 
 def test_steps_that_are_no_numbers():

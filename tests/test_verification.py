@@ -17,6 +17,8 @@ import pytest
 import invtime
 from invtime import registry
 from invtime.backends.numpy import NumpyBackend
+from invtime.reference import Reference
+from invtime.table import Row, Table
 from invtime.verification import runner, to_junit, verify
 from invtime.verification.grid import CHUNK, COMPILED, DTYPES, Grid
 from invtime.verification.report import Run
@@ -24,6 +26,36 @@ from invtime.verification.report import Run
 SCHEDULE = invtime.InverseTimeDecay(0.1, 1000, 0.5)
 STAIRCASE = invtime.InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 NARROW = ("float32", "float16", "bfloat16")
+PHASES = invtime.InverseTimeDecay(
+    0.1,
+    1000,
+    0.7,
+    warmup_steps=500,
+    warmup_learning_rate=0.01,
+    stable_steps=300,
+    minimum_learning_rate=0.03,
+    cooldown_start=9000,
+    cooldown_steps=700,
+    final_learning_rate=0.001,
+)
+# Each knot lies far beyond the consecutive steps that the tests ask for.
+FAR = PHASES.replace(
+    decay_steps=10**6 / 3,
+    warmup_steps=10**6 + 3,
+    stable_steps=2 * 10**6 + 1,
+    cooldown_start=3 * 10**9,
+    cooldown_steps=10**9 + 7,
+)
+RECIPES = {
+    "continuous": PHASES,
+    "staircase": PHASES.replace(decay_steps=41.3, staircase=True),
+    "far": FAR,
+    "far staircase": FAR.replace(staircase=True),
+    "a warm-up": SCHEDULE.replace(warmup_steps=1),
+    "floor alone": STAIRCASE.replace(minimum_learning_rate=0.05),
+    "cool-down alone": SCHEDULE.replace(cooldown_start=3000, cooldown_steps=1000),
+    "on the floor": PHASES.replace(minimum_learning_rate=0.1),
+}
 
 
 # -- backends for the tests ----------------------------------------------------------------
@@ -46,6 +78,52 @@ class Late(NumpyBackend):
 
     def modes(self):
         return {"eager": lambda f: f, "compiled": lambda f: lambda x: f(np.where(x > 0, x - 1, x))}
+
+
+class Moved(NumpyBackend):
+    """Has one row of a table begin some steps off, and counts as before in each."""
+
+    name = "moved"
+    row = by = 0
+
+    def evaluate_phases(self, form, x, dtype):
+        rows = list(form.rows)
+        own = rows[self.row]
+        n, d = own.knot
+        rows[self.row] = Row(own.name, (n + self.by * d, d), own.origin, own.piece)
+        return super().evaluate_phases(Table(tuple(rows)), x, dtype)
+
+
+class FromZero(NumpyBackend):
+    """Counts the decay from step 0 instead of from the end of the stable phase."""
+
+    name = "from-zero"
+
+    def evaluate_phases(self, form, x, dtype):
+        rows = (
+            Row(row.name, row.knot, 0 if row.name == "decay" else row.origin, row.piece)
+            for row in form.rows
+        )
+        return super().evaluate_phases(Table(tuple(rows)), x, dtype)
+
+
+class Whole(NumpyBackend):
+    """Takes the knot of a float step for the next whole step, as a floor between two has it."""
+
+    name = "whole"
+
+    def evaluate_phases(self, form, x, dtype):
+        rows = (Row(row.name, (row.first, 1), row.origin, row.piece) for row in form.rows)
+        return super().evaluate_phases(Table(tuple(rows)), x, dtype)
+
+
+class Truncating(NumpyBackend):
+    """Drops the fraction of a float step."""
+
+    name = "truncating"
+
+    def evaluate_phases(self, form, x, dtype):
+        return super().evaluate_phases(form, np.trunc(x), dtype)
 
 
 class Flushing(NumpyBackend):
@@ -228,6 +306,56 @@ def test_the_grid_goes_on_where_the_contract_leaves_a_value_open():
     assert {0.3, np.nextafter(0.3, 0), 4.5} <= set(steps_of(Grid(third, 10))["float64"])
 
 
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_grid_has_each_knot_and_both_sides_of_it(recipe):
+    schedule = RECIPES[recipe]
+    found = steps_of(Grid(schedule.form, 10))
+    knots = Reference(schedule).knots
+    assert knots
+    for knot in knots:
+        assert {knot - 1, knot, knot + 1} <= set(found["int64"])
+        for dtype in ("float64", "float32", "float16"):
+            with np.errstate(over="ignore"):
+                here = np.array(knot).astype(dtype)
+            sides = [np.nextafter(here, np.array(end, dtype)) for end in (-inf, inf)]
+            assert {float(step) for step in (here, *sides)} <= set(found[dtype])
+        for away in (2**5, 2**20):  # and steps inside of a piece, from both of its ends
+            assert {knot + away, max(knot - away, 0)} <= set(found["int64"])
+
+
+@pytest.mark.parametrize("recipe", ["continuous", "staircase", "far", "far staircase"])
+def test_the_grid_has_both_sides_of_a_floor_between_two_steps(recipe):
+    schedule = RECIPES[recipe]
+    found, exact = set(steps_of(Grid(schedule.form, 10))["float64"]), Reference(schedule).floor_met
+    nearest = exact.numerator / exact.denominator
+    assert {np.nextafter(nearest, 0), nearest, np.nextafter(nearest, inf)} <= found
+    assert exact.denominator > 1
+    assert any(exact < step < -(-exact // 1) for step in found if step == step and step < inf)
+
+
+def test_the_grid_has_fractions_inside_of_each_line():
+    found = np.array(steps_of(Grid(FAR.form, 10))["float64"])
+    for phase in FAR.phases:
+        if phase.stop is not None:
+            inside = found[(phase.start < found) & (found < phase.stop)]
+            tenth = (phase.stop - phase.start) / 10
+            spread = {int((step - phase.start) // tenth) for step in inside}
+            assert spread == set(range(10))
+            assert (inside != np.floor(inside)).sum() > 30
+
+
+@pytest.mark.parametrize("decay_steps", [41, 0.3])
+def test_the_grid_counts_boundaries_from_the_start_of_the_decay(decay_steps):
+    schedule = FAR.replace(
+        decay_steps=decay_steps, staircase=True, minimum_learning_rate=0, cooldown_start=2**53
+    )
+    found, own = set(steps_of(Grid(schedule.form, 10))["int64"]), Reference(schedule)
+    for stage in (2**k for k in range(48)):
+        first = own.first_step(stage)
+        assert own.stage(first) >= stage > own.stage(first - 1)
+        assert {first - 1, first, first + 1} <= found
+
+
 # -- what is expected ----------------------------------------------------------------------
 
 
@@ -271,6 +399,49 @@ def test_one_ulp_at_one_step_is_seen():
     first = json.loads(report.to_json())["runs"][0]["first"]
     assert first["step"] == "777"
     assert float(first["expected"]) == SCHEDULE(777)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_numpy_agrees_in_phases(recipe):
+    report, runs = runs_of("numpy", RECIPES[recipe], steps=2000)
+    assert report.ok, [run for run in report.runs if not run.ok]
+    assert runs["eager", "float64"].mismatches == 0
+
+
+@pytest.mark.parametrize("steps", [10, 12_000])
+@pytest.mark.parametrize("schedule", [PHASES, FAR])
+@pytest.mark.parametrize("row", [1, 2, 4, 5])
+def test_a_knot_that_the_row_after_it_owns_too_early_is_found(monkeypatch, schedule, row, steps):
+    monkeypatch.setattr(Moved, "row", row)
+    monkeypatch.setattr(Moved, "by", -1)
+    _, runs = runs_of("moved", schedule, steps=steps, dtypes=["float64"])
+    run = runs["eager", "float64"]
+    assert run.mismatches >= 2  # the step before the knot, and floats between
+    assert run.first.step == schedule.form.rows[row].first - 1
+
+
+@pytest.mark.parametrize("schedule", [PHASES, FAR, FAR.replace(staircase=True)])
+@pytest.mark.parametrize("by", [1, -1])
+def test_a_floor_on_the_wrong_side_of_its_knot_is_found(monkeypatch, schedule, by):
+    monkeypatch.setattr(Moved, "row", 3)
+    monkeypatch.setattr(Moved, "by", by)
+    _, runs = runs_of("moved", schedule, steps=10, dtypes=["float64"])
+    knot = schedule.form.rows[3].first
+    assert runs["eager", "float64"].first.step == knot - (by < 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "recipes"),
+    [
+        ("from-zero", ["continuous", "staircase", "far", "far staircase"]),
+        ("whole", ["continuous", "staircase", "far staircase"]),
+        ("truncating", ["continuous", "far", "a warm-up", "cool-down alone"]),
+    ],
+)
+def test_a_fault_in_phases_is_found(name, recipes):
+    for recipe in recipes:
+        report, _ = runs_of(name, RECIPES[recipe], steps=10, dtypes=["float64"])
+        assert not report.ok, recipe
 
 
 def test_steps_past_the_first_chunk_are_compared(monkeypatch):
@@ -530,7 +701,7 @@ def test_junit_fails_where_nothing_was_compared(monkeypatch):
 def test_a_framework_agrees(name, mode):
     if importlib.util.find_spec(name) is None:
         pytest.skip(f"{name} is not installed")
-    for schedule in (SCHEDULE, STAIRCASE):
+    for schedule in (SCHEDULE, STAIRCASE, PHASES):
         report, runs = runs_of(name, schedule, steps=300, modes=[mode], devices=["cpu"])
         assert report.ok, [run for run in report.runs if not run.ok]
         assert len(runs) == 4

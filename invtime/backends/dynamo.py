@@ -13,15 +13,14 @@ Three facts about Dynamo matter here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from invtime.errors import StepTypeError
 from invtime.form import Form
 from invtime.table import Table
 
 F = TypeVar("F", bound=Callable[..., object])
-AnyForm = TypeVar("AnyForm", Form, Table, "Form | Table")
+AnyForm = TypeVar("AnyForm", bound="Form | Table")
 
 
 def constant(function: F) -> F:
@@ -30,14 +29,19 @@ def constant(function: F) -> F:
     return function
 
 
-@constant
 def held(form: AnyForm) -> AnyForm:
-    """A copy of the form whose integers are constants, with a guard on the form's identity.
+    """A copy of the form whose integers are constants, with a guard on all of the form.
 
-    Dynamo adds the guard for an argument. It adds none for a method's own object: as a method,
-    this would return the integers of the first schedule for every other one.
+    Dynamo guards a class and a text by their values, and takes both for constants. The form as
+    an argument is no constant before torch 2.13. The form as a method's own object has no
+    guard: the integers of the first schedule would stand for every other one.
     """
-    return copy(form)
+    return _of_key(type(form), form.key)
+
+
+@constant
+def _of_key(kind: type[AnyForm], key: str) -> AnyForm:
+    return cast(AnyForm, kind.of_key(key))
 
 
 # Plain text: Dynamo cannot format a symbolic int.

@@ -130,6 +130,8 @@ class NumpyBackend(Backend):
             return False
         if isinstance(form, Form):
             return self._on_form(form, steps, 0, highest, wide)
+        if steps.dtype.kind == "f":  # a knot, and the step after the last, may be no float32
+            steps = steps.astype(np.float64, copy=False)
         lowest = int(steps.min())
         ends = (*form.starts[1:], highest + 1)
         found = [

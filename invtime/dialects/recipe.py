@@ -37,7 +37,7 @@ class Recipe(NamedTuple):
         if self.kind == "inverse":
             floor = written("minimum_learning_rate", self.end)
             try:
-                period, decay = planning.endpoints(rate, floor, self.decay, None, False)
+                period, decay = planning.endpoints(rate, floor, self.decay)
             except ConfigError as error:
                 raise ConfigError(
                     f"from {rate!r} to {floor!r} in {self.decay} steps, {error}"

@@ -316,7 +316,7 @@ def _in_phases(
     ahead = _any_length(random, count, np.array(longest)[which])
     first, last = first[which].astype(np.int64), (after[which] - np.uint64(1)).astype(np.int64)
     ahead = np.minimum(ahead, last - first)
-    return np.where(random.integers(2, size=count) > 0, first + ahead, last - ahead)
+    return np.asarray(np.where(random.integers(2, size=count) > 0, first + ahead, last - ahead))
 
 
 def bulk_arrays(schedule: Any, count: int, seed: int) -> list[npt.NDArray[np.int64]]:

@@ -4,9 +4,11 @@ For each dtype there are two parts, cut into pieces, and those into chunks of at
 
     consecutive   every whole step 0, 1, ..., last
     edges         around every power of two, the first steps of plateaus near those and of
-                  the plateaus 1, 2, 4, ..., and the last step of the exact form, each with
-                  its neighbours and negatives; for floats also fractions, the neighbours of
-                  plateau boundaries, subnormal and huge steps, infinities and NaN
+                  the plateaus 1, 2, 4, ..., the knots of a schedule with phases, the steps
+                  2**k after each knot and before the next one, and the last step of each exact
+                  form, each with its neighbours and negatives; for floats also fractions, the
+                  neighbours of knots and of plateau boundaries, subnormal and huge steps,
+                  infinities and NaN
 
 The parts stay apart because frameworks choose between the exact and the double-word form
 for an array as a whole: the first part sees the one, the second nearly always the other.
@@ -14,14 +16,16 @@ for an array as a whole: the first part sees the one, the second nearly always t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from math import inf, nan, nextafter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from math import inf, nan
 from typing import NamedTuple
 
 import numpy as np
 
 from invtime.form import Form
 from invtime.reference import Steps
+from invtime.table import Row, Table
 
 CHUNK = 2**14
 
@@ -29,6 +33,7 @@ CHUNK = 2**14
 COMPILED = ("int64", "int32", "float64")
 DTYPES = (*COMPILED, "int8", "int16", "uint8", "uint16", "uint32", "uint64", "float16", "float32")
 
+POWERS = [2**k for k in range(64)]
 SPECIAL = (-0.0, -0.5, -1e300, -inf, 5e-324, 1e-310, 1e-30, 1e30, 1e300, inf, nan)
 
 
@@ -59,16 +64,17 @@ class Grid:
     """The steps for one form, made as they are asked for.
 
     Args:
-        form: the exact form of the schedule.
+        form: the exact form of the schedule, or its table.
         last: the last of the consecutive steps.
     """
 
-    def __init__(self, form: Form, last: int) -> None:
+    def __init__(self, form: Form | Table, last: int) -> None:
         last = min(last, 2**63 - 1)
-        whole = _whole_edges(form, last)
+        rows = form.rows if isinstance(form, Table) else (Row("decay", (0, 1), 0, form),)
+        whole = _whole_edges(rows, last)
         self._stops = {dtype: min(last, _largest_step(dtype)) + 1 for dtype in DTYPES}
         self._edges = {
-            dtype: _float_edges(form, whole, dtype) if _is_float(dtype) else _fitting(whole, dtype)
+            dtype: _float_edges(rows, whole, dtype) if _is_float(dtype) else _fitting(whole, dtype)
             for dtype in DTYPES
         }
 
@@ -89,14 +95,28 @@ class Grid:
                 yield np.arange(start, stop, dtype=np.int64).astype(piece.dtype)
 
 
-def _whole_edges(form: Form, last: int) -> list[int]:
-    powers = [2**k for k in range(64)]
-    anchors = {0, last, form.last_exact_step(53), form.last_exact_step(24), *powers}
-    for anchor in tuple(anchors):
-        anchors.update(form.first_step(form.stage(anchor) + j) for j in (-1, 0, 1, 2))
-    anchors.update(form.first_step(stage) for stage in powers)
+def _whole_edges(rows: Sequence[Row], last: int) -> list[int]:
+    anchors = {0, last, *POWERS}
+    for row, end in _stretches(rows):
+        lasts = {row.origin + row.piece.last_exact_step(precision) for precision in (53, 24)}
+        anchors |= {row.first, *lasts, *(row.first + n for n in POWERS)}
+        anchors |= {end - n for n in POWERS if end is not None and n < end}
+    for row in rows:
+        if isinstance(row.piece, Form) and row.piece.C:
+            anchors |= _plateaus(row.piece, row.origin, anchors)
     steps = {sign * (n + j) for n in anchors for j in (-1, 0, 1) for sign in (1, -1)}
     return sorted(n for n in steps if -(2**63) <= n < 2**63)
+
+
+def _plateaus(decay: Form, origin: int, anchors: Iterable[int]) -> set[int]:
+    """The first steps of the plateaus near the anchors, and of the plateaus 1, 2, 4, ..."""
+    near = {decay.stage(n - origin) + j for n in anchors for j in (-1, 0, 1, 2)}
+    return {origin + decay.first_step(stage) for stage in near.union(POWERS)}
+
+
+def _stretches(rows: Sequence[Row]) -> Iterator[tuple[Row, int | None]]:
+    """Each row, and the first integer step after it."""
+    return zip(rows, [*(row.first for row in rows[1:]), None], strict=True)
 
 
 def _fitting(steps: list[int], dtype: str) -> Steps:
@@ -104,9 +124,12 @@ def _fitting(steps: list[int], dtype: str) -> Steps:
     return np.array([n for n in steps if limits.min <= n <= limits.max], dtype)
 
 
-def _float_edges(form: Form, whole: list[int], dtype: str) -> Steps:
+def _float_edges(rows: Sequence[Row], whole: list[int], dtype: str) -> Steps:
     with np.errstate(over="ignore", under="ignore"):
-        found = np.unique(np.array([*map(float, whole), *_fractions(form)]).astype(dtype))
+        beside = np.array(list(_boundaries(rows))).astype(dtype)
+        sides = [np.nextafter(beside, np.array(side, dtype)) for side in (-inf, inf)]
+        others = np.array([*map(float, whole), *_fractions(rows)]).astype(dtype)
+        found = np.unique(np.concatenate([beside, *sides, others]))
         return np.concatenate([found, np.array(SPECIAL).astype(dtype)])
 
 
@@ -119,11 +142,26 @@ def _largest_step(dtype: str) -> int:
     return 2 ** int(np.finfo(dtype).nmant + 1) if _is_float(dtype) else int(np.iinfo(dtype).max)
 
 
-def _fractions(form: Form) -> Iterable[float]:
+def _boundaries(rows: Sequence[Row]) -> Iterator[float]:
+    """The knots and the first plateaus' boundaries, to be asked with their neighbours."""
+    for row in rows:
+        n, d = row.knot
+        yield from (n / d, float(row.first))
+        decay = row.piece
+        if isinstance(decay, Form) and decay.C:
+            for stage in range(1, 64):
+                yield float(row.origin + decay.first_step(stage))
+                yield (row.origin * decay.Q + stage * decay.P) / decay.Q
+
+
+def _fractions(rows: Sequence[Row]) -> Iterator[float]:
     for k in range(-60, 62):
         yield from (2.0**k * m for m in (1, 1.1, 1.25, 1.9))
     for n in range(256):
         yield from (n + part for part in (0.1, 0.5, 0.9))
-    for stage in range(1, 64):
-        for start in (float(form.first_step(stage)), stage * form.P / form.Q):
-            yield from (nextafter(start, 0), start, nextafter(start, inf))
+    knots = [n / d for n, d in (row.knot for row in rows)]
+    for knot in knots[1:]:
+        for k in range(-30, 4):  # of a step, and some steps, on both sides
+            yield from (knot + sign * 2.0**k * m for sign in (1, -1) for m in (1, 1.3))
+    for knot, end in pairwise(knots):
+        yield from (knot + (end - knot) * part / 64 for part in range(1, 64))

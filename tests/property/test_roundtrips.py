@@ -104,9 +104,7 @@ def test_keras_envelope(schedule):
 
 
 def test_keras_reads_the_envelope():
-    """Keras deserializes the envelope to a schedule of the same config, its own or, with phases,
-    ours; and back.
-    """
+    """Keras reads the envelope of a schedule: its own class or, with phases, ours; and back."""
     schedules = pytest.importorskip("keras").optimizers.schedules
     from invtime.integrations.keras import InverseTimeDecay as Ours
 
