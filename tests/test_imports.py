@@ -163,7 +163,7 @@ HOUSE = {
     "testing": "invtime reference registry backends.base hookspecs evaluate dtypes errors",
     "cli": (
         "invtime verification audit checklog dialects plotting fingerprint spec registry config "
-        "reference dtypes errors"
+        "reference table dtypes errors"
     ),
 }
 ROOMS = sorted(HOUSE, key=len, reverse=True)

@@ -438,6 +438,17 @@ def test_plot_draws_several_configs_on_one_axis(tmp_path):
     assert "<!-- 0.2 / (1 + 4 * n / 3) -->" in text
 
 
+def test_plot_names_the_phases_of_one_schedule(tmp_path):
+    out, config = tmp_path / "a.svg", tmp_path / "a.json"
+    phases = ["--warmup-steps", 500, "--minimum-learning-rate", 0.03]
+    assert invoke("plot", *NUMBERS, *phases, "-o", out).exit_code == 0
+    names = {f"<!-- {name} -->" for name in ("warm-up", "decay", "floor")}
+    assert all(name in out.read_text("utf-8") for name in names)
+    config.write_text(RECIPE.to_json())
+    assert invoke("plot", "--config", config, "--config", config, "-o", out).exit_code == 0
+    assert not any(name in out.read_text("utf-8") for name in names)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
