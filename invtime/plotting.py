@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import inf
 from pathlib import Path
-from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from invtime.errors import ConfigError
@@ -91,18 +90,18 @@ def draw(
 def default_stop(form: Form | Table) -> int:
     """The last step that is drawn where nothing is said.
 
-    A tenth past the step from which the rate is held, at the floor or after a cool-down; but
-    ten times `decay_steps` from the start of the decay where it goes on for a hundred or more.
+    A tenth past the step from which the rate is held, at the floor or after a cool-down. Where
+    there is none, or the floor is below a hundredth of the peak: ten times `decay_steps` from
+    the start of the decay.
     """
     if isinstance(form, Form):
         return form.first_step(10)
     last = form.rows[-1]
     for row in form.rows:
-        piece = row.piece
-        if row.name == "decay" and isinstance(piece, Form) and last.name in ("decay", "floor"):
-            far = row.origin + piece.first_step(100)
-            if row is last or last.first >= far:
-                return row.origin + piece.first_step(10)
+        if row.name == "decay" and isinstance(row.piece, Form):
+            low = last.name == "floor" and 100 * form.at(last.first) < form.at(row.first)
+            if row is last or low:
+                return row.origin + row.piece.first_step(10)
     return last.first + max(last.first // 10, 1)
 
 
@@ -177,8 +176,8 @@ def save(drawn: Figure, path: str | Path) -> None:
 
 
 def _wrapped(line: str) -> str:
-    """The line in several, where the legend would not fit into the figure."""
-    return line if len(line) <= LONGEST else fill(line, LONGEST)
+    """The line, or the formula and its phases in two where the legend would be too wide."""
+    return line if len(line) <= LONGEST else line.replace(", ", ",\n", 1)
 
 
 def check_path(path: str | Path) -> None:
