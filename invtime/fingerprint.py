@@ -60,8 +60,8 @@ def canonical(form: Form | Table) -> str:
     """
     if isinstance(form, Form):
         return _fraction(form, 0)
-    spans = zip(form.rows, (*form.rows[1:], None), strict=True)
-    pieces = [piece for row, after in spans for piece in _pieces(row, after)]
+    followed = zip(form.rows, (*form.rows[1:], None), strict=True)
+    pieces = [piece for row, after in followed for piece in _pieces(row, after)]
     found = [pieces[0]]
     for start, text in pieces[1:]:
         if text != found[-1][1]:  # else the same function goes on

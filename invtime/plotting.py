@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invtime.errors import ConfigError
 from invtime.form import Form
-from invtime.parameters import PHASES
 from invtime.table import Row, Table
 
 if TYPE_CHECKING:
@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 SCALES = ("linear", "log")
 POINTS = 600  # of a curve
 MOST_PLATEAUS, MOST_MARKERS = 2000, 50
+LONGEST = 115  # characters of a legend
+
+COLORS = {
+    "warm-up": "tab:orange",
+    "stable": "tab:green",
+    "decay": "tab:blue",
+    "floor": "tab:gray",
+    "cool-down": "tab:purple",
+    "end": "tab:gray",
+}
+PHASE = "invtime-phase"  # the gid of what marks the phases
+LETTER, HEIGHT = 0.08, 0.15  # of a phase's name, in inches
 
 STEPS_LABEL = "step (updates made)"
 
@@ -35,8 +47,8 @@ def draw(
     """Draw a form under a label, on `ax` or on pyplot's current axes.
 
     A staircase of at most 2000 plateaus in the range is drawn as one, and each of at most 50
-    bears a marker at its first step. The phases are shaded and named where a schedule that has
-    some is the first one on the axes.
+    bears a marker at its first step. Phases are shaded and named as long as theirs is the only
+    curve on the axes.
     """
     stop = default_stop(form) if stop is None else stop
     for name, scale in (("xscale", xscale), ("yscale", yscale)):
@@ -53,15 +65,14 @@ def draw(
             f"start is {start} and stop is {stop}; they must be 0 <= start < stop, and stop above "
             "1 on a log axis"
         )
-    if yscale == "log" and isinstance(form, Form) and not form.A:
+    points, style = _curve(form, first, stop, logarithmic)
+    steps, rates = zip(*points, strict=True)
+    if yscale == "log" and not any(rates):
         raise ConfigError(
-            "initial_learning_rate is 0, and so is every rate; a log axis has no 0; "
+            f"every rate from step {first} to step {stop} is 0; a log axis has no 0; "
             "pass yscale='linear'"
         )
-    if isinstance(form, Table) and not ax.lines:
-        _shade(form, ax, first, stop)
-    steps, style = _sampled(form, first, stop, logarithmic)
-    rates = [form.at(step) for step in steps]
+    alone = not ax.lines
     ax.plot(list(map(float, steps)), rates, label=plain(label), **style)
     if xscale is not None:
         ax.set_xscale(xscale)
@@ -69,61 +80,59 @@ def draw(
         ax.set_yscale(yscale)
     ax.set_xlabel(STEPS_LABEL)
     ax.set_ylabel("learning rate")
+    if not alone:
+        _clear_phases(ax)
+    elif isinstance(form, Table):
+        _mark_phases(ax, form, first, stop)
     return ax
-
-
-def _sampled(
-    form: Form | Table, first: int, stop: int, logarithmic: bool
-) -> tuple[list[int], dict[str, Any]]:
-    """The steps that are drawn, and the style of a staircase."""
-    spread = _spread(first, stop, logarithmic)
-    if isinstance(form, Table):
-        return sorted({*spread, *_corners(form, first, stop)}), {}
-    starts = _plateaus(form, first, stop)
-    if starts is None:
-        return spread, {}
-    steps = sorted({first, *starts, stop})
-    style: dict[str, Any] = {"drawstyle": "steps-post"}
-    if len(starts) <= MOST_MARKERS:
-        marked = [i for i, step in enumerate(steps) if step in starts]
-        style |= {"marker": "o", "markersize": 4, "markevery": marked}
-    return steps, style
 
 
 def default_stop(form: Form | Table) -> int:
     """The last step that is drawn where nothing is said.
 
-    It is ten times `decay_steps`, counted from the start of the decay; or an eighth past the
-    step from which the rate is constant, where that comes first.
+    A tenth past the step from which the rate is held, at the floor or after a cool-down. Where
+    there is none, or the floor is below a hundredth of the peak: ten times `decay_steps` from
+    the start of the decay.
     """
     if isinstance(form, Form):
         return form.first_step(10)
     last = form.rows[-1]
-    if isinstance(last.piece, Form) and last.piece.C:
-        return last.origin + last.piece.first_step(10)
-    constant = last.first + last.first // 8 + 1
-    decays = [row for row in form.rows if row.name == "decay"] if last.name == "floor" else []
-    return min([constant, *(row.origin + _ten(row) for row in decays)])
-
-
-def _ten(row: Row) -> int:
-    return row.piece.first_step(10) if isinstance(row.piece, Form) else 0
+    for row in form.rows:
+        if row.name == "decay" and isinstance(row.piece, Form):
+            low = last.name == "floor" and 100 * form.at(last.first) < form.at(row.first)
+            if row is last or low:
+                return row.origin + row.piece.first_step(10)
+    return last.first + max(last.first // 10, 1)
 
 
 def formula(config: Mapping[str, Any]) -> str:
-    """The formula of a config in one line, with the name where it has one of its own.
+    """The formula of a config in one line, with the phases, and the name where it has its own.
 
     >>> import invtime
     >>> formula(invtime.InverseTimeDecay(0.1, 1000, 0.5, staircase=True).get_config())
     '0.1 / (1 + 0.5 * floor(n / 1000))'
+    >>> recipe = invtime.InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=500, stable_steps=2000)
+    >>> formula(recipe.get_config())
+    '0.1 / (1 + 0.5 * (n - 2500) / 1000), warm-up 500, stable 2000'
     """
-    turns = f"n / {config['decay_steps']}"
+    get = config.get
+    lead = get("warmup_steps", 0) + get("stable_steps", 0)
+    turns = f"{f'(n - {lead})' if lead else 'n'} / {config['decay_steps']}"
     turns = f"floor({turns})" if config["staircase"] else turns
-    text = f"{config['initial_learning_rate']} / (1 + {config['decay_rate']} * {turns})"
-    if not config.keys().isdisjoint(PHASES):
-        text += ", with phases"
-    name = config["name"]
-    return text if name == "InverseTimeDecay" else f"{text}, {name}"
+    parts = [f"{config['initial_learning_rate']} / (1 + {config['decay_rate']} * {turns})"]
+    if get("warmup_steps"):
+        begin = get("warmup_learning_rate")
+        parts.append(f"warm-up {config['warmup_steps']}{f' from {begin}' if begin else ''}")
+    if get("stable_steps"):
+        parts.append(f"stable {config['stable_steps']}")
+    if get("minimum_learning_rate"):
+        parts.append(f"floor {config['minimum_learning_rate']}")
+    if get("cooldown_steps"):
+        begin, final = config["cooldown_start"], get("final_learning_rate", 0)
+        parts.append(f"cool-down {begin} to {begin + config['cooldown_steps']}, end {final}")
+    if config["name"] != "InverseTimeDecay":
+        parts.append(config["name"])
+    return ", ".join(parts)
 
 
 def plain(text: str) -> str:
@@ -158,10 +167,17 @@ def save(drawn: Figure, path: str | Path) -> None:
     """
     from matplotlib import rc_context
 
-    drawn.legend(loc="outside lower center", fontsize="small")
+    legend = drawn.legend(loc="outside lower center", fontsize="small")
+    for text in legend.get_texts():
+        text.set_text("\n".join(map(_wrapped, text.get_text().split("\n"))))
     with rc_context({"svg.hashsalt": "invtime"}):
         metadata = {"Date": None} if Path(path).suffix.lower() == ".svg" else None
         drawn.savefig(path, dpi=150, metadata=metadata)
+
+
+def _wrapped(line: str) -> str:
+    """The line, or the formula and its phases in two where the legend would be too wide."""
+    return line if len(line) <= LONGEST else line.replace(", ", ",\n", 1)
 
 
 def check_path(path: str | Path) -> None:
@@ -187,55 +203,99 @@ def need_matplotlib() -> None:
         ) from error
 
 
-def _plateaus(form: Form, start: int, stop: int) -> set[int] | None:
-    """The first steps of the plateaus from `start` to `stop`; None where they are too many."""
-    if not form.staircase:
-        return None
-    stages = range(form.stage(start), form.stage(stop) + 1)
-    if len(stages) > MOST_PLATEAUS:
-        return None
-    return {step for step in map(form.first_step, stages) if start <= step <= stop}
+def _curve(
+    form: Form | Table, first: int, stop: int, logarithmic: bool
+) -> tuple[list[tuple[int, float]], dict[str, Any]]:
+    """The points of a curve, two at each drop of a staircase, and the style of its line."""
+    knots = form.starts if isinstance(form, Table) else ()
+    plateaus, end = _plateaus(form, first, stop)
+    steps = {first, stop, *knots, *plateaus}
+    if isinstance(form, Table) or not plateaus:
+        steps |= _spread(first, stop, logarithmic)
+    drops = {*plateaus, end} if plateaus else set()
+    points, marked = [], []
+    for step in sorted(step for step in steps if first <= step <= stop):
+        if step in drops and step > first:
+            points.append((step, form.at(step - 1)))
+        if step in plateaus:
+            marked.append(len(points))
+        points.append((step, form.at(step)))
+    few = 0 < len(marked) <= MOST_MARKERS
+    return points, {"marker": "o", "markersize": 4, "markevery": marked} if few else {}
 
 
-def _corners(table: Table, start: int, stop: int) -> set[int]:
-    """The two sides of each knot, and of each drop where they are not too many."""
-    found = {row.first for row in table.rows}
-    for row, end in zip(table.rows, (*table.starts[1:], stop), strict=True):
-        piece = row.piece
+def _plateaus(form: Form | Table, first: int, stop: int) -> tuple[set[int], int | None]:
+    """The first steps of the plateaus from `first` to `stop`, and the step after the last one.
+
+    There are none without a staircase, nor where they are too many.
+    """
+    rows = form.rows if isinstance(form, Table) else (Row("decay", (0, 1), 0, form),)
+    for row, after in zip(rows, (*rows[1:], None), strict=True):
+        piece, end = row.piece, None if after is None else after.first
         if isinstance(piece, Form) and piece.staircase:
-            inside = max(start, row.first) - row.origin, min(stop, end) - row.origin
-            found |= {row.origin + n for n in _plateaus(piece, *inside) or ()}
-    return {n + by for n in found for by in (-1, 0) if start <= n + by <= stop}
+            low, high = max(row.first, first), stop if end is None else min(stop, end)
+            one, last = piece.stage(low - row.origin), piece.stage(high - row.origin)
+            if low > high or last - one >= MOST_PLATEAUS:
+                break
+            found = {row.origin + piece.first_step(stage) for stage in range(one, last + 1)}
+            if after is not None and after.name != "floor":  # which is the last plateau
+                found.discard(after.first)
+            return {step for step in found if low <= step <= high}, end
+    return set(), None
 
 
-def _shade(table: Table, ax: Axes, start: int, stop: int) -> None:
-    """Name each phase at the top of the axes, and shade every other one."""
-    for i, (row, end) in enumerate(zip(table.rows, (*table.starts[1:], stop), strict=True)):
-        left, right = float(max(row.first, start)), float(min(end, stop))
-        if left >= right:
-            continue
-        if i % 2 == 0:
-            ax.axvspan(left, right, color="0.94", zorder=0)
-        middle = (left + right) / 2
-        ax.annotate(
-            row.name,
-            (middle, 1),
-            (0, 3),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            fontsize="x-small",
-            color="0.35",
-            rotation=0 if (right - left) > (stop - start) / 9 else 30,
-        )
+def _mark_phases(ax: Axes, table: Table, first: int, stop: int) -> None:
+    """Shade the phases from `first` to `stop`, and name them above the axes."""
+    spans = []
+    for row, end in zip(table.rows, (*table.starts[1:], stop), strict=True):
+        low, high = float(max(row.first, first)), float(min(end, stop))
+        if low < high:
+            span = ax.axvspan(low, high, color=COLORS[row.name], alpha=0.12, linewidth=0, gid=PHASE)
+            span.sticky_edges.x.extend((low, high))
+            spans.append((row.name, low, high))
+    ax.get_xlim()  # or the limits are not yet those of the curve
+    inches = ax.transData + ax.figure.dpi_scale_trans.inverted()
+    named = _angles([(name, *inches.transform([(a, 1), (b, 1)])[:, 0]) for name, a, b in spans])
+    top = ax.secondary_xaxis("top")
+    top.set_gid(PHASE)
+    top.set_xticks(
+        [inches.inverted().transform((middle, 1))[0] for _, middle, _ in named],
+        [name for name, _, _ in named],
+        fontsize="small",
+    )
+    top.tick_params(which="both", length=0)
+    for label, (_, _, angle) in zip(top.get_xticklabels(), named, strict=True):
+        label.set_rotation(angle)
 
 
-def _spread(start: int, stop: int, logarithmic: bool) -> list[int]:
+def _angles(spans: list[tuple[str, float, float]]) -> list[tuple[str, float, int]]:
+    """The names of the phases that find room, the middle of each, and how it is turned.
+
+    Upright is one that is longer than its phase is wide, and would run into another.
+    """
+    level = [((left + right) / 2, LETTER * len(name)) for name, left, right in spans]
+    found = []
+    free = -inf
+    for (name, left, right), (middle, length) in zip(spans, level, strict=True):
+        near = [other for other, its in level if abs(middle - other) < (length + its) / 2]
+        upright = length > right - left and near != [middle]
+        half = (HEIGHT if upright else length) / 2
+        if middle - half >= free:
+            found.append((name, middle, 90 if upright else 0))
+            free = middle + half
+    return found
+
+
+def _clear_phases(ax: Axes) -> None:
+    """Take away what `_mark_phases` has drawn."""
+    for artist in [*ax.patches, *ax.child_axes]:
+        if artist.get_gid() == PHASE:
+            artist.remove()
+
+
+def _spread(start: int, stop: int, logarithmic: bool) -> set[int]:
     """Steps from `start` to `stop`, as evenly as integers go on the axis."""
     if logarithmic:
         ratio = stop / start
-        found = {round(start * ratio ** (i / POINTS)) for i in range(1, POINTS)}
-    else:
-        found = {start + (stop - start) * i // POINTS for i in range(1, POINTS)}
-    return sorted({start, stop, *found})
+        return {round(start * ratio ** (i / POINTS)) for i in range(1, POINTS)}
+    return {start + (stop - start) * i // POINTS for i in range(1, POINTS)}

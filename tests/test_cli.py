@@ -193,6 +193,7 @@ def test_table_prints_the_exact_rates():
 
 def test_table_writes_csv_and_json_with_full_digits():
     result = invoke("table", *NUMBERS, "--at", "7,2.5,-3", "--format", "csv")
+    assert {line.count(",") for line in result.stdout.splitlines()} == {1}
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     assert [row["step"] for row in rows] == ["7", "2.5", "-3"]
     assert [float(row["learning_rate"]) for row in rows] == [SCHEDULE(n) for n in (7, 2.5, -3)]
@@ -214,6 +215,37 @@ def test_table_writes_what_overflows_as_null_in_json():
     numbers = ["--initial-learning-rate", "1e50", *NUMBERS[2:]]
     result = invoke("table", *numbers, "--at", "0", "--dtype", "float32", "--format", "json")
     assert json.loads(result.stdout) == [{"step": 0, "learning_rate": None}]
+
+
+RECIPE = {
+    "warmup_steps": 500,
+    "warmup_learning_rate": 0.01,
+    "stable_steps": 2000,
+    "minimum_learning_rate": 0.03,
+    "cooldown_start": 9000,
+    "cooldown_steps": 1000,
+    "final_learning_rate": 0.001,
+}
+PHASES = [text for key, value in RECIPE.items() for text in (f"--{key}".replace("_", "-"), value)]
+
+
+def test_table_names_the_phase_of_each_step():
+    """The decay meets the floor at step 7166.67."""
+    schedule = SCHEDULE.replace(**RECIPE)
+    steps = [-3, 0, 499, 500, 2500, 7166, 7166.6, 7166.7, 7167, 9000, 9999.5, 10_000, 10**20]
+    names = ["warm-up"] * 3 + ["stable", "decay", "decay", "decay", "floor", "floor"]
+    names += ["cool-down", "cool-down", "end", "end"]
+    at = ["--at", ",".join(map(str, steps))]
+    out = invoke("table", *NUMBERS, *PHASES, *at).stdout
+    rows = list(zip(steps, map(schedule, steps), names, strict=True))
+    assert out.split()[:4] == ["step", "learning", "rate", "phase"]
+    expected = [[str(n), repr(rate), name] for n, rate, name in rows]
+    assert [line.split() for line in out.splitlines()[1:]] == expected
+    out = invoke("table", *NUMBERS, *PHASES, *at, "--format", "csv").stdout
+    assert out.splitlines() == ["step,learning_rate,phase", *map(",".join, expected)]
+    out = invoke("table", *NUMBERS, *PHASES, *at, "--format", "json").stdout
+    keys = ("step", "learning_rate", "phase")
+    assert json.loads(out) == [dict(zip(keys, row, strict=True)) for row in rows]
 
 
 def test_an_empty_table_has_its_header():
@@ -293,6 +325,37 @@ def test_a_number_that_is_none_is_refused(text):
     assert "initial_learning_rate is" in refused(invoke("table", *numbers, "--at", "0"))
 
 
+@pytest.mark.parametrize(("key", "value"), RECIPE.items())
+def test_each_phase_has_an_option(key, value):
+    beside = {"warmup_learning_rate": "warmup_steps", "final_learning_rate": "cooldown_start"}
+    needed = {key, beside.get(key)}
+    if key.startswith(("cooldown", "final")):
+        needed |= {"cooldown_start", "cooldown_steps"}
+    chosen = {name: value for name, value in RECIPE.items() if name in needed}
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items()]
+    result = invoke("fingerprint", *NUMBERS, *options, "--format", "json")
+    config = json.loads(result.stdout)["schedule"]
+    assert config == SCHEDULE.replace(**chosen).get_config()
+    assert config[key] == value
+
+
+def test_every_command_that_takes_a_schedule_takes_its_phases():
+    for command in ("verify", "audit", "check-log", "table", "fingerprint", "plot"):
+        result = invoke(command, "--help")
+        assert "Phases around the decay" in result.stdout, command
+    result = invoke("verify", *NUMBERS, *PHASES, *QUICK, "--format", "json")
+    report = json.loads(result.stdout)
+    assert report["schedule"] == SCHEDULE.replace(**RECIPE).get_config()
+    assert report["ok"] is True
+
+
+def test_help_fits_80_columns():
+    for command in COMMANDS:
+        text = invoke(command, "--help", terminal_width=80).stdout
+        assert max(map(len, text.splitlines())) <= 80
+        assert "…" not in text
+
+
 def test_numbers_are_taken_as_written():
     numbers = ["--initial-learning-rate=1e-1", "--decay-steps=1000", "--decay-rate=0.50"]
     result = invoke("verify", *numbers, *QUICK, "--format", "json")
@@ -307,6 +370,10 @@ def test_numbers_are_taken_as_written():
         ([], "or --config FILE"),
         ([*NUMBERS, "--config", "x.json"], "--config was given with --initial-learning-rate"),
         (["--staircase", "--config", "x.json"], "--config was given with --staircase"),
+        (["--stable-steps=0", "--config", "x.json"], "--config was given with --stable-steps"),
+        ([*NUMBERS, "--warmup-steps", "2.5"], "warmup_steps is 2.5"),
+        ([*NUMBERS, "--cooldown-start", "x"], "cooldown_start is 'x'"),
+        ([*NUMBERS, "--cooldown-start", "5"], "they come together"),
         (["--config", "no/such/file.json"], "No such file"),
         ([*NUMBERS, "--backend", "nope"], "no backend is named 'nope'"),
         ([*NUMBERS, "--backend", "numpy", "--mode", "jitted"], "the mode 'jitted'"),

@@ -51,6 +51,14 @@ def test_the_fingerprint_of_the_meaning():
     assert printed("fingerprint", *NUMBERS, "--staircase") == staircase.fingerprint() + "\n"
 
 
+def test_the_fingerprint_of_phases():
+    recipe = SCHEDULE.replace(warmup_steps=50, minimum_learning_rate=0.025)
+    options = ["--warmup-steps", "50", "--minimum-learning-rate", "0.025"]
+    assert printed("fingerprint", *NUMBERS, *options) == recipe.fingerprint() + "\n"
+    text = printed("fingerprint", *NUMBERS, *options, "--values", 500, "--dtype", "float32")
+    assert text == recipe.fingerprint(500, "float32") + "\n"
+
+
 def test_the_fingerprint_of_values():
     text = printed("fingerprint", *NUMBERS, "--values", 500, "--dtype", "bfloat16")
     assert text == SCHEDULE.fingerprint(500, "bfloat16") + "\n"

@@ -13,7 +13,7 @@ import re
 import tracemalloc
 from fractions import Fraction
 from importlib import resources
-from itertools import pairwise
+from itertools import pairwise, product
 from math import gcd, inf
 
 import numpy as np
@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invtime import ConfigError, InverseTimeDecay, PlacementError, fingerprint
+from invtime import ConfigError, InverseTimeDecay, PlacementError, fingerprint, registry
 from invtime.fingerprint import canonical
 from invtime.reference import FORMATS, Reference, exact_number
 from invtime.testing.strategies import decimals, schedules
@@ -31,6 +31,19 @@ VECTORS = json.loads(
 )
 SCHEDULE = InverseTimeDecay(0.1, 1000, 0.5)
 LONG = InverseTimeDecay(1 / 3, 97.7, 1 / 7, staircase=True)
+RECIPE = InverseTimeDecay(
+    0.1,
+    1000,
+    0.5,
+    warmup_steps=500,
+    warmup_learning_rate=0.01,
+    stable_steps=2000,
+    minimum_learning_rate=0.03,
+    cooldown_start=9000,
+    cooldown_steps=1000,
+    final_learning_rate=0.001,
+)
+LONG_END = RECIPE.replace(final_learning_rate=1 / 3, staircase=True)
 
 
 def digest(data: bytes) -> str:
@@ -178,6 +191,13 @@ def test_the_meaning_is_that_of_the_page(schedule):
     assert schedule.fingerprint() == "itd1-" + digest(text_of(schedule).encode("ascii"))
 
 
+def test_phases_at_their_defaults_leave_the_old_fingerprint():
+    defaults = {"warmup_steps": 0, "stable_steps": 0.0, "cooldown_start": None}
+    assert SCHEDULE.replace(**defaults, minimum_learning_rate=0).fingerprint() == (
+        "itd1-a4047c4ebefeb79a"
+    )
+
+
 @given(schedules(phases=True))
 def test_the_meaning_of_phases_is_that_of_the_page(schedule):
     text = canonical(schedule.form)
@@ -224,13 +244,138 @@ def test_what_means_something_else_is_not():
 @given(decimals(), st.integers(1, 10**9), st.integers(1, 10**9), st.integers(2, 10**6))
 def test_only_the_quotient_of_a_continuous_schedule_counts(rate, steps, decay, factor):
     """(L, S, R) and (L, k S, k R) have one fingerprint, as staircases they have two."""
-    for staircase in (False, True):
-        one = InverseTimeDecay(rate, steps, decay, staircase)
-        other = InverseTimeDecay(rate, steps * factor, decay * factor, staircase)
+    for staircase, warmup in product((False, True), (0, 7)):
+        one = InverseTimeDecay(rate, steps, decay, staircase, warmup_steps=warmup)
+        other = one.replace(decay_steps=steps * factor, decay_rate=decay * factor)
         assert (one.fingerprint() == other.fingerprint()) is not staircase
 
 
 # -- phases: parameters that mean the same, and others ---------------------------------------
+
+COOLED = {"cooldown_start": 1150, "cooldown_steps": 100}
+STAIRS = InverseTimeDecay(0.1, 500, 0.5, staircase=True)
+
+
+@pytest.mark.parametrize(
+    "schedules",
+    [
+        pytest.param(
+            [
+                InverseTimeDecay(0.1, 1, 0),
+                InverseTimeDecay(0.1, 7, 0, True, stable_steps=9),
+                InverseTimeDecay(0.1, 7, 3, minimum_learning_rate=0.1),
+                InverseTimeDecay(0.1, 7, 0, warmup_steps=5, warmup_learning_rate=0.1),
+                InverseTimeDecay(
+                    0.1, 7, 3, cooldown_start=0, cooldown_steps=9, final_learning_rate=0.1
+                ),
+            ],
+            id="constant",
+        ),
+        pytest.param(
+            [
+                SCHEDULE.replace(stable_steps=9),
+                SCHEDULE.replace(warmup_steps=9, warmup_learning_rate=0.1),
+                SCHEDULE.replace(warmup_steps=4, warmup_learning_rate=0.1, stable_steps=5),
+            ],
+            id="a warm-up at the peak",
+        ),
+        pytest.param(
+            [
+                SCHEDULE.replace(cooldown_start=1200, cooldown_steps=9),  # from 0.0625 on
+                SCHEDULE.replace(
+                    cooldown_start=1200, cooldown_steps=9, minimum_learning_rate=0.0625
+                ),
+                SCHEDULE.replace(
+                    cooldown_start=1200, cooldown_steps=9, minimum_learning_rate=1e-60
+                ),
+            ],
+            id="a floor that never comes",
+        ),
+        pytest.param(
+            [
+                SCHEDULE.replace(minimum_learning_rate=0.05),
+                SCHEDULE.replace(
+                    minimum_learning_rate=0.05,
+                    cooldown_start=2000,
+                    cooldown_steps=5,
+                    final_learning_rate=0.05,
+                ),
+            ],
+            id="from the floor to the floor",
+        ),
+        pytest.param(
+            [
+                STAIRS.replace(stable_steps=200, **COOLED),  # at 700; the next, 1200, is too late
+                STAIRS.replace(stable_steps=100, decay_steps=600, **COOLED),
+                STAIRS.replace(stable_steps=0, decay_steps=700, **COOLED),
+            ],
+            id="one drop",
+        ),
+        pytest.param(
+            [
+                STAIRS.replace(stable_steps=800, **COOLED),
+                STAIRS.replace(stable_steps=1100, decay_steps=100.5, **COOLED),
+                InverseTimeDecay(0.1, 1, 0, **COOLED),
+            ],
+            id="no drop",
+        ),
+        pytest.param(
+            [
+                STAIRS.replace(**COOLED),  # drops at 500 and 1000, to 0.05
+                STAIRS.replace(**COOLED, minimum_learning_rate=0.05),
+                STAIRS.replace(**COOLED, minimum_learning_rate=0.04),
+            ],
+            id="a floor that is a plateau",
+        ),
+        pytest.param(
+            [
+                STAIRS.replace(minimum_learning_rate=0.05),
+                STAIRS.replace(**COOLED, final_learning_rate=0.05),
+                STAIRS.replace(cooldown_start=1000, cooldown_steps=1, final_learning_rate=0.05),
+            ],
+            id="a plateau that lasts",
+        ),
+        pytest.param(
+            [
+                InverseTimeDecay(1, 1, 0, warmup_steps=10, stable_steps=3),
+                InverseTimeDecay(
+                    0.5,
+                    9,
+                    4,
+                    warmup_steps=5,
+                    cooldown_start=5,
+                    cooldown_steps=5,
+                    final_learning_rate=1,
+                ),
+            ],
+            id="a line that goes on",
+        ),
+    ],
+)
+def test_phases_that_mean_the_same(schedules):
+    assert len({*schedules}) == len(schedules)
+    assert len({schedule.fingerprint() for schedule in schedules}) == 1
+    assert len({schedule.fingerprint(1500) for schedule in schedules}) == 1
+
+
+def test_phases_that_mean_something_else():
+    others = [
+        RECIPE.replace(staircase=True),
+        RECIPE.replace(decay_rate=0.51),
+        RECIPE.replace(warmup_steps=499, stable_steps=2001),
+        RECIPE.replace(warmup_learning_rate=0.010000000000000002),
+        RECIPE.replace(stable_steps=2001),
+        RECIPE.replace(minimum_learning_rate=0.03000000000000001),
+        RECIPE.replace(cooldown_start=9001),
+        RECIPE.replace(cooldown_steps=1001),
+        RECIPE.replace(final_learning_rate=0.0010000000000000002),
+        STAIRS.replace(**COOLED),
+        STAIRS.replace(stable_steps=100, decay_steps=400, **COOLED),  # drops at 500, and at 900
+        STAIRS.replace(stable_steps=199, **COOLED),
+        STAIRS.replace(stable_steps=200, **{**COOLED, "cooldown_start": 1151}),
+    ]
+    assert len({one.fingerprint() for one in (RECIPE, *others)}) == len(others) + 1
+
 
 # All knots lie at halves before step 16, so that two of these functions are equal if they are at
 # the quarters of every half step: two pieces meet in two points at most.
@@ -269,6 +414,8 @@ def test_texts_are_equal_exactly_where_the_rates_are():
         schedule = small_schedule(source)
         rates = tuple(map(Reference(schedule).exact, GRID))
         text = canonical(schedule.form)
+        if rates not in texts:
+            check_text(text, schedule)
         assert texts.setdefault(rates, text) == text, schedule
     assert len(set(texts.values())) == len(texts)
     assert 500 < len(texts) < count - 500  # many of each
@@ -281,7 +428,7 @@ def test_values_take_the_pinned_dtype_or_float64():
     assert SCHEDULE.fingerprint(7, np.float32) == SCHEDULE.fingerprint(7, "float32")
 
 
-@pytest.mark.parametrize("schedule", [SCHEDULE, LONG], ids=repr)
+@pytest.mark.parametrize("schedule", [SCHEDULE, LONG, RECIPE, LONG_END], ids=repr)
 def test_chunks_make_no_difference(schedule, monkeypatch):
     whole = schedule.fingerprint(5000, "float32")
     monkeypatch.setattr(fingerprint, "CHUNK", 7)
@@ -294,10 +441,28 @@ def test_chunks_make_no_difference(schedule, monkeypatch):
     assert done[-1] == (5000, 5000)
 
 
-def test_long_parameters_are_evaluated_on_the_host(monkeypatch):
-    # Arrays are right but for values within 2**-98 of a boundary; no digest may depend on that.
-    monkeypatch.setattr(InverseTimeDecay, "on", None)
-    assert LONG.fingerprint(100) == of_values(LONG, 100, "float64")
+@pytest.mark.parametrize(
+    ("schedule", "values", "arrays"),
+    [
+        (SCHEDULE, 100, 1),
+        (LONG, 100, 0),
+        (RECIPE, 11_000, 1),
+        (RECIPE.replace(warmup_learning_rate=1 / 3), 11_000, 0),
+        (LONG_END, 9000, 1),
+        (LONG_END, 9001, 0),
+        (SCHEDULE.replace(minimum_learning_rate=1 / 31), 3000, 1),  # the floor comes at 4200
+    ],
+    ids=lambda value: None if isinstance(value, int) else repr(value),
+)
+def test_arrays_are_asked_only_where_they_are_exact_by_proof(schedule, values, arrays, monkeypatch):
+    """Elsewhere they may be wrong within 2**-98 of a boundary: no digest may depend on that."""
+    asked = []
+    evaluate = registry.default.evaluate
+    monkeypatch.setattr(
+        registry.default, "evaluate", lambda *a, **k: [asked.append(a), evaluate(*a, **k)][1]
+    )
+    assert schedule.fingerprint(values) == of_values(schedule, values, "float64")
+    assert len(asked) == arrays
 
 
 def test_memory_does_not_grow_with_the_values():

@@ -150,7 +150,7 @@ HOUSE = {
     "placement": "registry backends.autograph arrays dtypes errors form table",
     "planning": "decimals errors form table",
     "fingerprint": "registry dtypes errors form table",
-    "plotting": "errors form table parameters",
+    "plotting": "errors form table",
     "spec": (
         "placement planning fingerprint plotting registry backends.autograph "
         "arrays config parameters dtypes errors form table"
@@ -165,7 +165,7 @@ HOUSE = {
     "testing": "invtime reference registry backends.base hookspecs evaluate dtypes errors",
     "cli": (
         "invtime verification audit checklog dialects plotting fingerprint spec registry config "
-        "reference dtypes errors"
+        "reference table dtypes errors"
     ),
 }
 ROOMS = sorted(HOUSE, key=len, reverse=True)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import warnings
+from itertools import combinations, pairwise
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -36,6 +37,19 @@ def drawn_by(schedule, **options):
     assert schedule.plot(ax, **options) is ax
     (line,) = ax.get_lines()
     return ax, line
+
+
+def corners_of(schedule, *steps):
+    """The points of a staircase that drops at each of these steps but the first and the last."""
+    first, *drops, last = steps
+    points = [(first, schedule(first))]
+    for step in drops:
+        points += [(step, schedule(step - 1)), (step, schedule(step))]
+    return [*points, (last, schedule(last))]
+
+
+def points_of(line):
+    return [(int(step), rate) for step, rate in line.get_xydata()]
 
 
 def markers_of(line):
@@ -80,33 +94,34 @@ def test_on_a_log_axis_the_steps_are_spread_evenly_from_1():
 
 def test_a_staircase_has_its_plateaus_and_a_marker_at_the_start_of_each():
     _, line = drawn_by(STAIRCASE, stop=130)
-    assert list(line.get_xdata()) == [0, 41, 82, 123, 130]
-    assert list(line.get_ydata()) == [STAIRCASE(n) for n in (0, 41, 82, 123, 130)]
-    assert line.get_drawstyle() == "steps-post"
+    assert points_of(line) == corners_of(STAIRCASE, 0, 41, 82, 123, 130)
     assert markers_of(line) == [0, 41, 82, 123]
+    assert [points_of(line)[i] for i in line.get_markevery()] == [
+        (n, STAIRCASE(n)) for n in (0, 41, 82, 123)
+    ]
     _, line = drawn_by(STAIRCASE, start=50, stop=130)  # in the middle of a plateau
-    assert list(line.get_xdata()) == [50, 82, 123, 130]
+    assert points_of(line) == corners_of(STAIRCASE, 50, 82, 123, 130)
     assert markers_of(line) == [82, 123]
 
 
 def test_a_staircase_of_fractional_plateaus_drops_at_whole_steps():
     third = invtime.InverseTimeDecay(0.1, 2.5, 0.5, staircase=True)
-    _, line = drawn_by(third, stop=8)
-    assert list(line.get_xdata()) == [0, 3, 5, 8]
+    _, line = drawn_by(third, stop=9)
+    assert points_of(line) == corners_of(third, 0, 3, 5, 8, 9)
     several = invtime.InverseTimeDecay(0.1, 0.3, 0.5, staircase=True)  # stages in one step
     _, line = drawn_by(several, stop=4)
-    assert list(line.get_xdata()) == [0, 1, 2, 3, 4]
+    assert points_of(line) == corners_of(several, 0, 1, 2, 3, 4, 4)[:-1]
 
 
 @pytest.mark.parametrize(
-    ("stop", "style", "marked"),
-    [(41 * 49, "steps-post", 50), (41 * 50, "steps-post", 0), (41 * 3000, "default", 0)],
+    ("stop", "corners", "marked"),
+    [(41 * 49, True, 50), (41 * 50, True, 0), (41 * 3000, False, 0)],
 )
-def test_many_plateaus_lose_their_markers_then_their_corners(stop, style, marked):
+def test_many_plateaus_lose_their_markers_then_their_corners(stop, corners, marked):
     _, line = drawn_by(STAIRCASE, stop=stop)
-    assert (line.get_drawstyle(), len(markers_of(line))) == (style, marked)
-    rates = line.get_ydata()
-    assert list(rates) == [STAIRCASE(int(step)) for step in line.get_xdata()]
+    steps = [step for step, _ in points_of(line)]
+    assert (len(steps) > len({*steps}), len(markers_of(line))) == (corners, marked)
+    assert dict(points_of(line)) == {step: STAIRCASE(step) for step in steps}
 
 
 @pytest.mark.parametrize(
@@ -117,12 +132,17 @@ def test_many_plateaus_lose_their_markers_then_their_corners(stop, style, marked
         invtime.InverseTimeDecay(0.1, 1e-60, 0.5),
         invtime.InverseTimeDecay(0.1, 1e60, 0.5, staircase=True),
         invtime.InverseTimeDecay(1e60, 1e60, 1e60, staircase=True),
+        invtime.InverseTimeDecay(0.1, 1e-60, 0.5, staircase=True, warmup_steps=2**53),
+        invtime.InverseTimeDecay(1e60, 1e60, 1e-60, minimum_learning_rate=1e-60),
+        invtime.InverseTimeDecay(1e60, 1e60, 1e-60, staircase=True, minimum_learning_rate=1e-60),
+        invtime.InverseTimeDecay(0, 1, 1, warmup_steps=1),
     ],
 )
 def test_the_ends_of_the_range_can_be_drawn(schedule, tmp_path):
-    figure, ax = plotting.figure()
-    schedule.plot(ax)
-    plotting.save(figure, tmp_path / "a.png")
+    for options in ({}, {"stop": 1000}, {"stop": 10**80, "xscale": "log"}):
+        figure, ax = plotting.figure()
+        schedule.plot(ax, **options)
+        plotting.save(figure, tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(
@@ -147,6 +167,194 @@ def test_what_cannot_be_drawn_is_refused(options, message):
 def test_zero_has_no_logarithm():
     with pytest.raises(invtime.ConfigError, match="a log axis has no 0; pass yscale='linear'"):
         invtime.InverseTimeDecay(0, 10, 0.5).plot(plotting.figure()[1], yscale="log")
+
+
+# -- phases --------------------------------------------------------------------------------
+
+RECIPE = SCHEDULE.replace(
+    warmup_steps=500,
+    warmup_learning_rate=0.01,
+    stable_steps=2000,
+    minimum_learning_rate=0.03,
+    cooldown_start=9000,
+    cooldown_steps=1000,
+    final_learning_rate=0.001,
+)
+KNOTS = [0, 500, 2500, 7167, 9000, 10_000]
+NAMES = ["warm-up", "stable", "decay", "floor", "cool-down", "end"]
+NARROW = RECIPE.replace(decay_steps=10_000, stable_steps=200, cooldown_start=97_000)
+
+
+def spans_of(ax):
+    """From where to where each shaded span goes."""
+    ends = [patch.get_extents().get_points()[:, 0] for patch in ax.patches]
+    return [
+        tuple(np.round(ax.transData.inverted().transform([(x, 0) for x in e])[:, 0], 6))
+        for e in ends
+    ]
+
+
+def names_of(ax):
+    """The names above the axes."""
+    return [text.get_text() for top in ax.child_axes for text in top.get_xticklabels()]
+
+
+@pytest.mark.parametrize("staircase", [False, True])
+def test_a_recipe_is_drawn_with_its_knots(staircase):
+    schedule = RECIPE.replace(staircase=staircase)
+    _, line = drawn_by(schedule)
+    points = points_of(line)
+    steps = [step for step, _ in points]
+    assert {phase.start for phase in schedule.phases} <= {*steps}
+    assert steps[-1] == 11_000  # a tenth past the end of the cool-down
+    drops = [2500, 3500, 4500, 5500, 6500, 7500] if staircase else []
+    assert sorted(step for step in {*steps} if steps.count(step) > 1) == drops
+    assert markers_of(line) == drops
+    for step, rate in points:
+        assert rate in {schedule(step), schedule(step - 1)} if step in drops else schedule(step)
+
+
+def test_a_cool_down_from_a_drop_begins_below_it():
+    """It is no plateau, and bears no marker."""
+    schedule = STAIRCASE.replace(stable_steps=9, cooldown_start=50, cooldown_steps=10)
+    _, line = drawn_by(schedule)
+    assert [rate for step, rate in points_of(line) if step == 50] == [0.1, schedule(50)]
+    assert schedule(50) < 0.07
+    assert markers_of(line) == [9]
+    _, line = drawn_by(schedule.replace(cooldown_start=60))
+    assert markers_of(line) == [9, 50]
+
+
+def test_phases_are_shaded_and_named():
+    ax, _ = drawn_by(RECIPE)
+    ax.figure.draw_without_rendering()
+    assert spans_of(ax) == [*pairwise([*KNOTS, 11_000])]
+    assert names_of(ax) == NAMES
+    assert len({patch.get_facecolor() for patch in ax.patches}) == 5  # the rate is held in two
+    ax, _ = drawn_by(RECIPE, start=600, stop=9000)
+    assert spans_of(ax) == [(600, 2500), (2500, 7167), (7167, 9000)]
+    assert names_of(ax) == ["stable", "decay", "floor"]
+
+
+def test_a_bare_schedule_and_several_on_one_axis_are_not_shaded():
+    ax, _ = drawn_by(SCHEDULE)
+    assert (spans_of(ax), names_of(ax)) == ([], [])
+    RECIPE.plot(ax)
+    assert (spans_of(ax), names_of(ax)) == ([], [])
+    ax, _ = drawn_by(RECIPE)
+    theirs = ax.axvspan(0, 1)
+    SCHEDULE.plot(ax)
+    assert ([*ax.patches], names_of(ax)) == ([theirs], [])
+
+
+@pytest.mark.parametrize("size", [(8, 4.5), (3, 2.5), (16, 4)])
+@pytest.mark.parametrize("scale", ["linear", "log"])
+@pytest.mark.parametrize("schedule", [RECIPE, NARROW], ids=["recipe", "narrow"])
+def test_the_names_of_phases_cover_no_other(schedule, scale, size):
+    figure, ax = plotting.figure(*size)
+    schedule.plot(ax, xscale=scale)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for top in ax.child_axes for text in top.get_xticklabels()]
+    assert len(boxes) > 2
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert all(box.y0 >= ax.bbox.y1 for box in boxes)
+
+
+def test_a_name_stands_upright_where_it_would_run_into_another():
+    def angles(schedule, width):
+        _, ax = plotting.figure(width)
+        schedule.plot(ax)
+        (top,) = ax.child_axes
+        return {text.get_text(): text.get_rotation() for text in top.get_xticklabels()}
+
+    assert angles(RECIPE, 8) == dict.fromkeys(NAMES, 0)  # warm-up is longer than its phase
+    narrow = {"warm-up": 90, "decay": 0, "floor": 0, "cool-down": 90, "end": 0}  # nowhere: stable
+    assert angles(NARROW, 8) == narrow
+    assert angles(RECIPE, 4) == {**dict.fromkeys(NAMES, 0), "warm-up": 90, "cool-down": 90}
+
+
+def test_shaded_axes_end_with_the_phases():
+    ax, _ = drawn_by(RECIPE)
+    assert ax.get_xlim() == (0, 11_000)
+    SCHEDULE.plot(ax)
+    assert ax.get_xlim()[0] < 0
+    assert ax.get_xlim()[1] > 11_000
+
+
+def test_a_title_stands_above_the_names():
+    ax, _ = drawn_by(RECIPE)
+    title = ax.set_title("A recipe")
+    ax.figure.draw_without_rendering()
+    tops = [text.get_window_extent().y1 for text in ax.child_axes[0].get_xticklabels()]
+    assert title.get_window_extent().y0 >= max(tops)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "stop"),
+    [
+        (SCHEDULE, 10_000),
+        (RECIPE, 11_000),
+        (SCHEDULE.replace(minimum_learning_rate=0.03), 4667 + 466),
+        (SCHEDULE.replace(minimum_learning_rate=0.001), 198_000 + 19_800),
+        (SCHEDULE.replace(stable_steps=5, minimum_learning_rate=0.00099), 10_005),
+        (
+            SCHEDULE.replace(minimum_learning_rate=0.001, cooldown_start=10**6, cooldown_steps=1),
+            1_100_001,
+        ),
+        (SCHEDULE.replace(warmup_steps=500, stable_steps=1000), 11_500),
+        (STAIRCASE.replace(stable_steps=7), 417),
+        (SCHEDULE.replace(cooldown_start=0, cooldown_steps=1), 2),
+    ],
+)
+def test_what_is_drawn_where_no_stop_is_said(schedule, stop):
+    _, line = drawn_by(schedule)
+    assert (line.get_xdata()[0], line.get_xdata()[-1]) == (0, stop)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "text"),
+    [
+        (
+            RECIPE,
+            (
+                "0.1 / (1 + 0.5 * (n - 2500) / 1000), warm-up 500 from 0.01, stable 2000, "
+                "floor 0.03, cool-down 9000 to 10000, end 0.001"
+            ),
+        ),
+        (
+            STAIRCASE.replace(warmup_steps=9, name="x"),
+            "0.1 / (1 + 0.5 * floor((n - 9) / 41)), warm-up 9, x",
+        ),
+        (
+            SCHEDULE.replace(cooldown_start=9, cooldown_steps=1),
+            "0.1 / (1 + 0.5 * n / 1000), cool-down 9 to 10, end 0",
+        ),
+    ],
+)
+def test_a_formula_shows_the_phases(schedule, text):
+    assert plotting.formula(schedule.get_config()) == text
+    assert drawn_by(schedule)[1].get_label() == text
+
+
+def test_a_long_formula_is_wrapped_in_the_legend(tmp_path):
+    figure, ax = plotting.figure()
+    RECIPE.replace(staircase=True, name="a long name of a schedule").plot(ax)
+    plotting.save(figure, tmp_path / "a.png")
+    (legend,) = figure.legends
+    (text,) = legend.get_texts()
+    formula, phases = text.get_text().split("\n")
+    assert formula.endswith("/ 1000)),")
+    assert phases.startswith("warm-up")
+    assert figure.bbox.x0 < legend.get_window_extent().x0
+    assert legend.get_window_extent().x1 < figure.bbox.x1
+
+
+def test_rates_that_are_all_0_in_the_range_have_no_logarithm():
+    cooled = SCHEDULE.replace(cooldown_start=9, cooldown_steps=1)
+    for schedule in (cooled, SCHEDULE.replace(warmup_steps=9)):  # 0 at an end of the range
+        drawn_by(schedule, yscale="log")
+    with pytest.raises(invtime.ConfigError, match="every rate from step 10 to step 20 is 0"):
+        cooled.plot(plotting.figure()[1], yscale="log", start=10, stop=20)
 
 
 def test_without_axes_the_current_ones_are_taken():
@@ -230,6 +438,17 @@ def test_plot_draws_several_configs_on_one_axis(tmp_path):
     for formula in ("0.1 / (1 + 0.5 * n / 1000)", "0.1 / (1 + 0.5 * floor(n / 41))"):
         assert f"<!-- {formula} -->" in text
     assert "<!-- 0.2 / (1 + 4 * n / 3) -->" in text
+
+
+def test_plot_names_the_phases_of_one_schedule(tmp_path):
+    out, config = tmp_path / "a.svg", tmp_path / "a.json"
+    phases = ["--warmup-steps", 500, "--minimum-learning-rate", 0.03]
+    assert invoke("plot", *NUMBERS, *phases, "-o", out).exit_code == 0
+    names = {f"<!-- {name} -->" for name in ("warm-up", "decay", "floor")}
+    assert all(name in out.read_text("utf-8") for name in names)
+    config.write_text(RECIPE.to_json())
+    assert invoke("plot", "--config", config, "--config", config, "-o", out).exit_code == 0
+    assert not any(name in out.read_text("utf-8") for name in names)
 
 
 @pytest.mark.parametrize(

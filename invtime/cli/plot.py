@@ -32,7 +32,7 @@ def plot(
     ],
     start: Annotated[int, typer.Option(help="The first step.")] = 0,
     stop: Annotated[
-        int | None, typer.Option(help="The last step; ten times the longest decay_steps.")
+        int | None, typer.Option(help="The last step; if left out, past the last phase.")
     ] = None,
     x_scale: Annotated[Scale, typer.Option(help="The axis of the steps.")] = "linear",
     y_scale: Annotated[Scale, typer.Option(help="The axis of the rate.")] = "linear",
@@ -40,7 +40,8 @@ def plot(
     """Draw one or several schedules as a PNG or an SVG.
 
     A staircase's plateaus bear a marker at their first step, where there are at most 50. The
-    numbers themselves are what `invtime table` prints.
+    phases of a schedule that is alone are shaded and named. The numbers themselves are what
+    `invtime table` prints.
 
     Example: `invtime plot --initial-learning-rate 0.1 --decay-steps 1000 --decay-rate 0.5
     --output rate.svg`

@@ -18,7 +18,9 @@ PANEL = "Schedule: its parameters, or --config"
 
 InitialLearningRate = Annotated[
     str | None,
-    typer.Option(metavar="NUMBER", help="L, the rate at step 0.", rich_help_panel=PANEL),
+    typer.Option(
+        metavar="NUMBER", help="L, the rate at step 0, or the peak.", rich_help_panel=PANEL
+    ),
 ]
 DecaySteps = Annotated[
     str | None,
@@ -40,12 +42,12 @@ def _phase(text: str) -> Any:
 
 
 WarmupSteps = Annotated[str | None, _phase("W, the steps of a linear warm-up.")]
-WarmupLearningRate = Annotated[str | None, _phase("w, the rate at step 0 of it.")]
-StableSteps = Annotated[str | None, _phase("H, the steps at L after it.")]
+WarmupLearningRate = Annotated[str | None, _phase("w, the rate at step 0; 0 if left out.")]
+StableSteps = Annotated[str | None, _phase("H, the steps at L before the decay.")]
 MinimumLearningRate = Annotated[str | None, _phase("m, the floor of the decay.")]
-CooldownStart = Annotated[str | None, _phase("X, the first step of a linear cool-down.")]
-CooldownSteps = Annotated[str | None, _phase("K, its steps.")]
-FinalLearningRate = Annotated[str | None, _phase("f, the rate at its end.")]
+CooldownStart = Annotated[str | None, _phase("X, where a linear cool-down begins.")]
+CooldownSteps = Annotated[str | None, _phase("K, the steps of the cool-down.")]
+FinalLearningRate = Annotated[str | None, _phase("f, the rate after it; 0 if left out.")]
 Config = Annotated[
     str | None,
     typer.Option(

@@ -15,8 +15,10 @@ from invtime.cli.output import emit
 from invtime.dtypes import dtype_name
 from invtime.errors import StepTypeError
 from invtime.spec import InverseTimeDecay
+from invtime.table import Table
 
-Row = tuple[int | float, float]
+Row = tuple[int | float, float, str]
+RATE = 23  # the longest rate, such as 2.2250738585072014e-308
 
 
 @options.takes()
@@ -40,7 +42,7 @@ def table(
     """Print the exact learning rate at a range or a list of steps.
 
     A rate of any dtype is printed with the digits of binary64, and so exactly; in JSON, one
-    that overflows its dtype is null.
+    that overflows its dtype is null. A schedule with phases has a column for them.
 
     Example: `invtime table --initial-learning-rate 0.1 --decay-steps 1000 --decay-rate 0.5
     --stop 5000 --step 1000`
@@ -49,8 +51,9 @@ def table(
     """
     steps = _range(start, stop, step, at) if at is None or stop is not None else _listed(at)
     rounded = _rounding(dtype_name(dtype))
-    rows = ((n, rounded(found(n))) for n in steps)
-    emit(_lines(steps, rows, layout))
+    phase = _phases(found)
+    rows = ((n, rounded(found(n)), phase(n)) for n in steps)
+    emit(_lines(steps, rows, layout, phased=bool(phase(0))))
 
 
 def _listed(at: str) -> list[int | float]:
@@ -82,15 +85,28 @@ def _rounding(dtype: str) -> Callable[[float], float]:
     return lambda rate: float_of_bits(chained(Fraction(rate), dtype), dtype)
 
 
-def _lines(steps: Sequence[int | float], rows: Iterable[Row], layout: str) -> Iterator[str]:
+def _phases(schedule: InverseTimeDecay) -> Callable[[int | float], str]:
+    """From a step to the name of its phase, which is empty where the schedule has none."""
+    form = schedule.form
+    if not isinstance(form, Table):
+        return lambda step: ""
+    knots = [(Fraction(*row.knot), row.name) for row in reversed(form.rows)]
+    return lambda step: next(name for knot, name in knots if knot <= max(step, 0))
+
+
+def _lines(
+    steps: Sequence[int | float], rows: Iterable[Row], layout: str, phased: bool
+) -> Iterator[str]:
+    columns = ("step", "learning_rate", "phase") if phased else ("step", "learning_rate")
     if layout == "json":
-        rates = ((n, rate if isfinite(rate) else None) for n, rate in rows)
-        yield json.dumps([{"step": n, "learning_rate": rate} for n, rate in rates], indent=2)
+        finite = ((n, rate if isfinite(rate) else None, phase) for n, rate, phase in rows)
+        yield json.dumps([dict(zip(columns, row, strict=False)) for row in finite], indent=2)
     elif layout == "csv":
-        yield "step,learning_rate"
-        yield from (f"{n},{rate!r}" for n, rate in rows)
+        yield ",".join(columns)
+        yield from (f"{n},{rate!r},{phase}".rstrip(",") for n, rate, phase in rows)
     else:
         widest = (steps[0], steps[-1]) if isinstance(steps, range) and steps else steps
         width = max(len(str(n)) for n in ("step", *widest))
-        yield f"{'step':>{width}}  learning rate"
-        yield from (f"{n:>{width}}  {rate!r}" for n, rate in rows)
+        lines = (f"{n:>{width}}  {rate!r:<{RATE}}  {phase}" for n, rate, phase in rows)
+        yield f"{'step':>{width}}  {'learning rate':<{RATE}}  {'phase' if phased else ''}".rstrip()
+        yield from map(str.rstrip, lines)
