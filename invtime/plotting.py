@@ -58,22 +58,9 @@ def draw(
             "initial_learning_rate is 0, and so is every rate; a log axis has no 0; "
             "pass yscale='linear'"
         )
-    style: dict[str, Any] = {}
-    starts = None
-    if isinstance(form, Form):
-        starts = _plateaus(form, first, stop)
-    elif not ax.lines:
+    if isinstance(form, Table) and not ax.lines:
         _shade(form, ax, first, stop)
-    if isinstance(form, Table):
-        steps = sorted({*_spread(first, stop, logarithmic), *_corners(form, first, stop)})
-    elif starts is None:
-        steps = _spread(first, stop, logarithmic)
-    else:
-        steps = sorted({first, *starts, stop})
-        style = {"drawstyle": "steps-post"}
-        if len(starts) <= MOST_MARKERS:
-            marked = [i for i, step in enumerate(steps) if step in starts]
-            style |= {"marker": "o", "markersize": 4, "markevery": marked}
+    steps, style = _sampled(form, first, stop, logarithmic)
     rates = [form.at(step) for step in steps]
     ax.plot(list(map(float, steps)), rates, label=plain(label), **style)
     if xscale is not None:
@@ -83,6 +70,24 @@ def draw(
     ax.set_xlabel(STEPS_LABEL)
     ax.set_ylabel("learning rate")
     return ax
+
+
+def _sampled(
+    form: Form | Table, first: int, stop: int, logarithmic: bool
+) -> tuple[list[int], dict[str, Any]]:
+    """The steps that are drawn, and the style of a staircase."""
+    spread = _spread(first, stop, logarithmic)
+    if isinstance(form, Table):
+        return sorted({*spread, *_corners(form, first, stop)}), {}
+    starts = _plateaus(form, first, stop)
+    if starts is None:
+        return spread, {}
+    steps = sorted({first, *starts, stop})
+    style: dict[str, Any] = {"drawstyle": "steps-post"}
+    if len(starts) <= MOST_MARKERS:
+        marked = [i for i, step in enumerate(steps) if step in starts]
+        style |= {"marker": "o", "markersize": 4, "markevery": marked}
+    return steps, style
 
 
 def default_stop(form: Form | Table) -> int:

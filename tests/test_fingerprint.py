@@ -13,7 +13,7 @@ import re
 import tracemalloc
 from fractions import Fraction
 from importlib import resources
-from itertools import pairwise, product
+from itertools import pairwise
 from math import gcd, inf
 
 import numpy as np
@@ -22,10 +22,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invtime import ConfigError, InverseTimeDecay, PlacementError, fingerprint
-from invtime.decimals import shortest_decimal
 from invtime.fingerprint import canonical
 from invtime.reference import FORMATS, Reference, exact_number
-from invtime.testing.strategies import counts, decimals, schedules
+from invtime.testing.strategies import decimals, schedules
 
 VECTORS = json.loads(
     (resources.files("invtime.testing") / "vectors" / "fingerprint.json").read_text("utf-8")
@@ -92,7 +91,6 @@ class Piece:
 
     def check(self, end: Fraction | float) -> None:
         """Its integers are in lowest terms, and of the signs of the page."""
-        *ratio, first, last = self.integers
         match self.kind, self.integers:
             case "constant", (a, b):
                 assert a >= 0 < b
