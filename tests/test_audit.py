@@ -249,9 +249,9 @@ def test_a_recipe_with_a_mistake_is_affected(kind, far, one_by_one):
 def test_one_step_at_a_time_finds_how_late_the_floor_is(cooldown):
     """A run that never comes to it, for it stays on the plateau before."""
     schedule = STEPPED.replace(cooldown_start=cooldown, cooldown_steps=500 if cooldown else 0)
-    end = cooldown or 6001
+    end = cooldown or 6011
     rates = np.vectorize(lambda n: float(schedule(min(n, 914) if n < end else n)))
-    found = find(schedule, Mode("host", lambda schedule: rates, one_by_one=True), 0, 6001)
+    found = find(schedule, Mode("host", lambda schedule: rates, one_by_one=True), 0, 6011)
     assert found["shifts"] == (Shift(915, end - 915, late=True),)
 
 
