@@ -59,11 +59,14 @@ class Case:
 
         On a line these are ULP of its larger end.
         """
-        exact, logged, scales = (
-            values.astype(np.float32) for values in (self.expected, self.rates.floats, self._scales)
-        )
-        distance = np.abs(logged.view(np.int32).astype(np.int64) - exact.view(np.int32))
-        on_line = np.ceil(np.abs(logged - exact) / np.spacing(scales)).astype(np.int64)
+        with np.errstate(over="ignore", under="ignore"):
+            exact, logged = (
+                values.astype(np.float32).view(np.int32).astype(np.int64)
+                for values in (self.expected, self.rates.floats)
+            )
+        distance = np.abs(logged - exact)
+        units = np.exp2(np.frexp(self._scales)[1] - 24.0)
+        on_line = np.ceil(np.abs(self.rates.floats - self.expected) / units).astype(np.int64)
         distance = np.where(self._scales > self.expected, on_line, distance)
         return int(np.count_nonzero(distance)), int(distance.max())
 

@@ -43,17 +43,18 @@ def late_drop(case: Case, level: str) -> Explanation | None:
         shown = np.floor(steps * (np.float32(1) / np.float32(schedule.decay_steps)))
     if not np.isfinite(shown).all():  # decay_steps is beyond float32
         return None
-    moved = [i for i, true in enumerate(own) if true is not None and true != shown[i]]
+    other = [i for i, true in enumerate(own) if true is not None and true != shown[i]]
     values = case.expected.copy()
-    values[moved] = case.plateaus(int(shown[i]) for i in moved)
+    values[other] = case.plateaus(int(shown[i]) for i in other)
+    moved = [case.steps[i] for i in np.flatnonzero(values != case.expected).tolist()]
     if not moved or not case.fits(values, level):
         return None
     text = (
         "the late drop of compiled Keras: as in jax.jit and tf.function, n / decay_steps became "
         f"a product with the reciprocal, and {len(moved)} rates are those of another plateau, "
-        f"the first at step {case.steps[moved[0]]}"
+        f"the first at step {moved[0]}"
     )
-    return Explanation("late-drop", text, {"steps": [case.steps[i] for i in moved]})
+    return Explanation("late-drop", text, {"steps": moved})
 
 
 def other_kind(case: Case, level: str) -> Explanation | None:

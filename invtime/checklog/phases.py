@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
-from fractions import Fraction
 from itertools import combinations
 from math import ceil, floor, inf, isfinite
 from typing import Any
@@ -15,7 +15,6 @@ from invtime.checklog.inverse import Between, Inverse
 from invtime.checklog.numbers import changed, other_number, simplest
 from invtime.checklog.report import Explanation
 from invtime.parameters import DEFAULTS
-from invtime.reference import Reference
 
 WARMUP = ("warmup_steps", "warmup_learning_rate")
 COOLDOWN = ("cooldown_start", "cooldown_steps", "final_learning_rate")
@@ -58,29 +57,20 @@ def _different(schedule: Any, changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def from_zero(case: Case, level: str) -> Explanation | None:
-    """The decay was counted from step 0, not from the end of the warm-up and the stable phase."""
+    """The decay was counted from step 0, not from the end of the warm-up and the stable phase.
+
+    After their end the rates are those of the schedule without the two.
+    """
     own, start = case.schedule, case.reference.start
     if not start:
         return None
-    decay = Reference(decay_alone(own, minimum_learning_rate=own.minimum_learning_rate))
-    steps = np.array(case.steps, object)
-    values = np.where(steps < start, case.expected, decay.doubles(steps))
-    if own.cooldown_start is not None:
-        for i in np.flatnonzero(steps >= max(own.cooldown_start, start)).tolist():
-            values[i] = _cooled(case.reference, decay, case.steps[i])
+    at_once = own.replace(warmup_steps=0, warmup_learning_rate=0, stable_steps=0)
+    before = np.array([n < start for n in case.steps])
+    values = np.where(before, case.expected, case.values(at_once))
     if not case.fits(values, level):
         return None
     text = f"the decay was counted from step 0, and not from step {start}, where it starts"
     return Explanation("from-zero", text)
-
-
-def _cooled(own: Reference, before: Reference, n: int) -> float:
-    """The rate in `own`'s cool-down, where it comes from another rate before it."""
-    assert own.cooldown is not None
-    begin = before.exact(own.cooldown)
-    assert begin is not None  # the step is a number
-    done = min(Fraction(n - own.cooldown, own.cooling), Fraction(1))
-    return float(begin + (own.final - begin) * done)
 
 
 def other_warmup(case: Case, level: str) -> Explanation | None:
@@ -117,10 +107,9 @@ def _length(case: Case, level: str, key: str, found: list[Between]) -> Explanati
 
 def _rising(case: Case, level: str) -> list[tuple[int, Between]]:
     """The rows that only a warm-up explains: below the peak, and before the highest rate."""
-    top = int(np.argmax(case.rates.floats))
-    rows = zip(case.steps[:top], case.bounds(level)[:top], strict=True)
     peak = float(case.reference.initial)
-    return [(n, between) for n, between in rows if n > 0 and between[1] < peak]
+    rows, top = _before_cooldown(case, level)
+    return [(n, between) for n, between in rows[:top] if n > 0 and between[1] < peak]
 
 
 def _ends_of_stable(case: Case, level: str, before: int) -> list[Between]:
@@ -128,18 +117,23 @@ def _ends_of_stable(case: Case, level: str, before: int) -> list[Between]:
 
     These are below the peak and above the floor, from the highest rate on to the cool-down.
     """
-    own, reference = case.schedule, case.reference
-    inverse = Inverse(decay_alone(own))
-    end = inf if reference.cooldown is None else reference.cooldown
-    top = int(np.argmax(case.rates.floats))
-    rows = zip(case.steps[top:], case.bounds(level)[top:], strict=True)
-    found = []
-    for n, (low, high) in rows:
-        if n < end and high < float(reference.initial) and low > float(reference.floor):
-            found += [
-                (n - last - before, n - first - before) for first, last in inverse.steps(low, high)
-            ]
-    return found
+    peak, least = float(case.reference.initial), float(case.reference.floor)
+    inverse = Inverse(decay_alone(case.schedule))
+    rows, top = _before_cooldown(case, level)
+    return [
+        (n - last - before, n - first - before)
+        for n, (low, high) in rows[top:]
+        if high < peak and low > least
+        for first, last in inverse.steps(low, high)
+    ]
+
+
+def _before_cooldown(case: Case, level: str) -> tuple[list[tuple[int, Between]], int]:
+    """The steps and the bounds of their rates, and which rate is the highest of them."""
+    end = case.reference.cooldown
+    count = len(case.steps) if end is None else bisect_left(case.steps, end)
+    rows = list(zip(case.steps, case.bounds(level), strict=True))[:count]
+    return rows, int(np.argmax(case.rates.floats[:count])) if count else 0
 
 
 def scaled(case: Case, level: str) -> Explanation | None:
