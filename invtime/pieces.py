@@ -131,8 +131,9 @@ def _on_line(
     """first * left + last * gone, the words of K - t and of t times 2**scale."""
     precision = backend.precision(t)
     words = LineWords(piece, precision)
-    value, _ = add_up(backend, None, [(words.first, left), (words.last, gone)])
-    value = times_power(value, words.exponent - scale)
+    value, rest = add_up(backend, None, [(words.first, left), (words.last, gone)])
+    # `rest` changes nothing. Unused, it would let TensorFlow's graphs take the last sum apart.
+    value = times_power(value + rest, words.exponent - scale)
     if precision == 53:
         return value
     return backend.where(t == 0, words.begin, value)  # which may be lost beside the other end
