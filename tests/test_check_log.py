@@ -428,6 +428,14 @@ def test_another_parameter_of_a_recipe_is_found(kind, changes, names, level):
         assert first.parameters.items() <= changes.items(), name
 
 
+@pytest.mark.parametrize("level", WRITTEN)
+@pytest.mark.parametrize("changes", [{"initial_learning_rate": 0.2}, {"warmup_steps": 170}])
+def test_another_parameter_is_found_while_the_run_warms_up(changes, level):
+    log = written(RECIPE.replace(**changes), level, steps=range(60))
+    found = [explanation.parameters for explanation in diagnose(log, RECIPE).explanations]
+    assert changes in found
+
+
 WITHOUT = {
     "the warm-up": {"warmup_steps": 0, "warmup_learning_rate": 0},
     "the warm-up, with the peak in its place": {
