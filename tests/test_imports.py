@@ -159,7 +159,7 @@ HOUSE = {
     "integrations": "spec registry parameters decimals errors",
     "verification": "reference spec registry backends.base form table dtypes errors",
     "audit": "reference spec parameters errors",
-    "checklog": "reference spec parameters decimals errors form table",
+    "checklog": "reference spec parameters decimals errors",
     "testing": "invtime reference registry backends.base hookspecs evaluate dtypes errors",
     "cli": (
         "invtime verification audit checklog dialects plotting fingerprint spec registry config "
