@@ -573,6 +573,14 @@ def test_the_command_reads_one_config(invoke, tmp_path):
     assert json.loads(result.stdout)["findings"][0]["drops"] == 2
 
 
+def test_the_command_takes_a_recipe(invoke):
+    line = "--config - --peer numpy --peer deepmd --steps 1000"
+    result = invoke(line, input=RECIPE.to_json())
+    assert result.exit_code == 0, result.output
+    assert call(RECIPE) in result.stdout
+    assert "skipped: it has no cool-down after the decay" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("line", "text", "message"),
     [

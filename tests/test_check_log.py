@@ -755,6 +755,15 @@ def test_the_command_names_the_late_drop_and_exits_with_1(invoke):
     assert "2 rates differ, the first at step 41: logged 0.1" in result.stdout
 
 
+def test_the_command_takes_a_recipe(invoke, tmp_path):
+    file = tmp_path / "log.csv"
+    for schedule, status in ((RECIPE, 0), (RECIPE.replace(minimum_learning_rate=0), 1)):
+        file.write_text("step,lr\n" + "".join(f"{n},{schedule(n)!r}\n" for n in RUN))
+        result = invoke(file, "--config", "-", input=RECIPE.to_json())
+        assert result.exit_code == status, result.output
+    assert "no match: the schedule without the floor" in result.stdout
+
+
 def test_the_command_writes_json(invoke):
     result = invoke(LOGS / "keras-jax.csv", *OPTIONS, "--format", "json")
     found = json.loads(result.stdout)
