@@ -1,6 +1,6 @@
 """The page of what others compute: the audit of examples/audit.json as Markdown.
 
-python docs/audit.py    calls the peers, which takes a minute, and writes docs/audit.md
+python docs/audit.py    calls the peers, which takes some minutes, and writes docs/audit.md
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from invtime import InverseTimeDecay
 from invtime.audit import Audit, Finding, audit
-from invtime.audit.peers import PEERS
+from invtime.audit.peers import ADDED_UP, PEERS
 from invtime.audit.words import COLUMNS, NUMBERS, call, cells, verdicts
 from invtime.audit.worker import DROPS, FIRST, SPREAD
 
@@ -32,9 +32,16 @@ the same dtype, among the points, and the furthest of them in units in the last 
 rounding explains. Other bits alone are rounding.
 
 Compiled modes take every step; the eager ones, which are slow, the first {first} steps, the two \
-sides of the first {drops} drops, and {spread} more, one step at a time as an optimizer does. \
+sides of the first {drops} drops, {spread} more, and with phases the steps around the knots and \
+some in each phase, one step at a time as an optimizer does. \
 Optax has no inverse time decay: `optax` is the expression with `jnp.floor`, which is how its \
 `exponential_decay(staircase=True)` computes the plateau, and drops late as that does. \
+A recipe with phases is written as people write it: with a choice (`where`) between the \
+expressions of the phases, by `optax.join_schedules`, or by torch's `SequentialLR`. On the line \
+of a warm-up or a cool-down, and after it, rounding is measured by the larger end of the line: \
+near an end at 0 a harmless error is many ULP of the rate. `SequentialLR` makes each rate of a \
+line from the one before, so that the errors add up; up to {added:.0e} of the rate are taken for \
+rounding there. Levanter's `inv` has the second rate of the decay at its first step too. \
 Keras takes an integer `initial_learning_rate` for a computation in integers, where a decay_rate \
 of 0.5 is 0: write `1.0`. \
 Whoever computes in float32 also loses steps past 2**24 = 16,777,216: \
@@ -45,7 +52,12 @@ Whoever computes in float32 also loses steps past 2**24 = 16,777,216: \
 def markdown(audit: Audit) -> Iterator[str]:
     """The lines of the page."""
     yield INTRO.format(
-        start=audit.start, last=audit.stop - 1, first=FIRST, drops=DROPS, spread=SPREAD
+        start=audit.start,
+        last=audit.stop - 1,
+        first=FIRST,
+        drops=DROPS,
+        spread=SPREAD,
+        added=ADDED_UP * 2.0**-52,
     )
     yield "## Who is affected"
     yield ""

@@ -368,6 +368,21 @@ class Reference:
         (t,) = self._turns([t])
         return max(floor, self._a / (self._b + self._c * t))  # rounding keeps the order
 
+    def scales(self, steps: Steps) -> Floats:
+        """What the rounding errors of another expression are relative to, at whole steps.
+
+        That is the value, but on a line and after it the larger end of the line: where the line
+        goes down to a small rate, its two terms nearly cancel, and their rounding stays.
+        """
+        found = self.doubles(steps)
+        whole = np.maximum(steps, 0)
+        if self.warmup:
+            found[whole < self.warmup] = float(max(self.first, self.initial))
+        if self.cooldown is not None:
+            begin = self._uncooled(Fraction(self.cooldown))
+            found[whole >= self.cooldown] = float(max(begin, self.final))
+        return found
+
     def near_ties(self, steps: Steps) -> list[bool]:
         """Whether the value at each of these whole steps lies within 2**-98 of a tie."""
         whole = _whole(_widened(steps))

@@ -19,7 +19,7 @@ from invtime.audit.compare import Comparison
 from invtime.audit.peers import PEERS, Mode, Peer
 from invtime.audit.words import call
 from invtime.audit.worker import CHUNK, find
-from invtime.reference import values
+from invtime.reference import Reference, values
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "audit.md"
@@ -27,6 +27,18 @@ MARKDOWN = runpy.run_path(str(PAGE.with_suffix(".py")))["markdown"]
 CONFIGS = ROOT / "examples" / "audit.json"
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 CONTINUOUS = InverseTimeDecay(0.1, 1000, 0.5)
+RECIPE = CONTINUOUS.replace(
+    warmup_steps=100,
+    warmup_learning_rate=0.01,
+    stable_steps=200,
+    minimum_learning_rate=0.04,
+    cooldown_start=4000,
+    cooldown_steps=500,
+)
+STEPPED = RECIPE.replace(decay_steps=41, staircase=True, minimum_learning_rate=0.0122)
+# What Levanter and DeePMD-kit have: the decay meets its floor after 9000 steps.
+WSD = InverseTimeDecay(0.1, 1000, 1, warmup_steps=100, stable_steps=200, minimum_learning_rate=0.01)
+PHASED = ["torch-lambda", "torch-sequential", "optax", "jax", "tensorflow", "torch", "numpy"]
 
 
 def needs(peer):
@@ -136,6 +148,130 @@ def test_a_run_of_several_chunks_is_compared_at_each_step():
     )
 
 
+# -- the comparison, with phases -----------------------------------------------------------
+
+# STEPPED drops at 341, 382, ... 300 + 15 * 41 = 915, where it comes to its floor.
+DROPS = [300 + 41 * k for k in range(1, 16)]
+
+
+def test_drops_are_counted_from_the_start_of_the_decay_to_its_floor():
+    found = compared(STEPPED, lambda n: n, range(6000))
+    assert (found["points"], found["drops"]) == (6000, len(DROPS))
+    assert (found["shifts"], found["differing"], found["far"]) == ((), 0, None)
+    assert values(STEPPED, [914, 915])[0] > values(STEPPED, [915])[0] == 0.0122
+
+
+@pytest.mark.parametrize("by", [1, 3])
+def test_late_and_early_drops_of_the_decay_are_found(by):
+    """The last of them is that to the floor; the cool-down and the warm-up have none."""
+
+    def shifted(n):
+        return n + by if 250 < n < 3900 else n
+
+    early = compared(STEPPED, shifted, range(6000))
+    assert early["shifts"] == tuple(Shift(at, by, late=False) for at in DROPS)
+    late = compared(STEPPED, lambda n: n - by if 350 < n < 3900 else n, range(6000))
+    assert late["shifts"] == tuple(Shift(at, by, late=True) for at in DROPS[1:])
+    for found in (early, late):
+        assert (found["differing"], found["far"]) == (0, None)
+
+
+def test_a_cooldown_that_starts_late_is_no_late_drop():
+    schedule = STEPPED.replace(cooldown_start=800)
+    found = compared(schedule, lambda n: n - 30 if n >= 800 else n, range(2000))
+    assert (found["shifts"], found["far"]) == ((), 800)
+    assert found["drops"] == sum(at < 800 for at in DROPS)
+
+
+def test_a_rate_of_the_warmup_is_of_no_plateau():
+    found = compared(STEPPED, lambda n: 341 if n == 50 else n, range(2000))
+    assert (found["shifts"], found["far"]) == ((), 50)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("ulps", "far"), [(6, None), (20, 4499)])
+def test_rounding_on_a_line_is_of_its_larger_end(ulps, far, dtype):
+    """Near its end at 0, the rounding error of the line's start is many ULP of the rate."""
+    steps = np.arange(4400, 4600)
+    rates = true(RECIPE, steps, dtype)
+    unit = np.spacing(np.array(Reference(RECIPE).value(4000), dtype))
+    rates[99] += ulps * unit
+    rates[120] = 2 * unit  # in place of 0, after the end
+    comparison = Comparison(RECIPE, dtype)
+    comparison.add(steps, rates)
+    found = comparison.result()
+    assert (found["differing"], found["far"]) == (2, far)
+    assert found["worst_ulp"] > 1000
+
+
+def test_rounding_in_the_decay_is_of_the_rate_itself():
+    steps = np.arange(300, 2000)
+    rates = true(RECIPE, steps)
+    assert rates[1333] * 2**5 > 1.9  # 10 ULP are less than 8 units of the largest such rate
+    rates[1333] += 10 * np.spacing(rates[1333])
+    comparison = Comparison(RECIPE, "float32")
+    comparison.add(steps, rates)
+    assert comparison.result()["far"] == 1633
+
+
+def wrong(kind):
+    """A recipe written by hand with a mistake in it, as the schedule of its steps' rates."""
+    bare = InverseTimeDecay(0.1, 1000, 0.5)
+    return {
+        "the decay is counted from 0": lambda n: bare(n) if 300 <= n < 1000 else RECIPE(n),
+        "no floor": RECIPE.replace(minimum_learning_rate=0),
+        "the floor after the cool-down": lambda n: max(RECIPE(n), 0.04) if n > 300 else RECIPE(n),
+        "no warm-up": lambda n: max(RECIPE(n), 0.1) if n < 100 else RECIPE(n),
+        "a cool-down one step late": lambda n: RECIPE(n - 1) if n > 4000 else RECIPE(n),
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "far"),
+    [
+        ("the decay is counted from 0", 300),
+        ("no floor", 3301),
+        ("the floor after the cool-down", 4001),
+        ("no warm-up", 0),
+        ("a cool-down one step late", 4001),
+    ],
+)
+@pytest.mark.parametrize("one_by_one", [True, False])
+def test_a_recipe_with_a_mistake_is_affected(kind, far, one_by_one):
+    rates = np.vectorize(wrong(kind))
+    mode = Mode("host", lambda schedule: rates, one_by_one)
+    found = find(RECIPE, mode, 0, 6000)
+    assert (found["far"], found["shifts"]) == (far, ())
+    assert Finding(RECIPE, "a peer", "host", "1.0", **found).verdict == "affected"
+
+
+@pytest.mark.parametrize("cooldown", [None, 4321])
+def test_one_step_at_a_time_finds_how_late_the_floor_is(cooldown):
+    """A run that never comes to it, for it stays on the plateau before."""
+    schedule = STEPPED.replace(cooldown_start=cooldown, cooldown_steps=500 if cooldown else 0)
+    end = cooldown or 6011
+    rates = np.vectorize(lambda n: float(schedule(min(n, 914) if n < end else n)))
+    found = find(schedule, Mode("host", lambda schedule: rates, one_by_one=True), 0, 6011)
+    assert found["shifts"] == (Shift(915, end - 915, late=True),)
+
+
+def test_one_step_at_a_time_finds_how_early_the_stable_phase_ends():
+    schedule = STEPPED.replace(stable_steps=5000, cooldown_start=None, cooldown_steps=0)
+    drop = 100 + 5000 + 41
+    rates = np.vectorize(lambda n: float(schedule(drop if 3333 <= n < drop else n)))
+    found = find(schedule, Mode("host", lambda schedule: rates, one_by_one=True), 0, 6000)
+    assert found["shifts"] == (Shift(drop, drop - 3333, late=False),)
+
+
+def test_one_step_at_a_time_looks_into_each_phase():
+    schedule = RECIPE.replace(cooldown_start=50_000)
+    steps = set(worker.sample(schedule, 0, 100_000).tolist())
+    assert len(steps) < 2000
+    for phase in schedule.phases:
+        assert {phase.start - 1, phase.start, phase.start + 1} - {-1} <= steps
+        assert len([n for n in steps if phase.start <= n < (phase.stop or 10**9)]) >= 50
+
+
 # -- the peers -----------------------------------------------------------------------------
 
 
@@ -177,6 +313,102 @@ def test_compiled_keras_and_its_like_drop_late_at_41(peer, modes):
     for finding in affected.values():
         assert finding.shifts == tuple(Shift(at, 1, late=True) for at in (41, 82, 164))
     assert {finding.verdict for finding in report.findings} <= {"affected", "rounding", "exact"}
+
+
+@pytest.mark.parametrize("peer", PHASED)
+def test_a_recipe_with_phases_is_rounded_by_its_peers(peer):
+    needs(peer)
+    report = audit([RECIPE], peers=[peer], steps=6000)
+    assert report.skipped == ()
+    assert report.findings
+    for finding in report.findings:
+        assert (finding.verdict, finding.shifts, finding.far) == ("rounding", (), None)
+        assert finding.points in (6000, len(set(worker.sample(RECIPE, 0, 6000).tolist())))
+
+
+@pytest.mark.parametrize(
+    ("peer", "modes"),
+    [("numpy", set()), ("torch-sequential", set()), ("optax", {"jit"}), ("jax", {"jit"})],
+)
+def test_drops_of_a_recipe_come_late_where_those_of_a_decay_do(peer, modes):
+    needs(peer)
+    report = audit([STEPPED], peers=[peer], steps=6000)
+    reciprocal = np.float32(1) / np.float32(41)
+    late = [at for k, at in enumerate(DROPS, 1) if np.float32(41 * k) * reciprocal < k]
+    assert 0 < len(late) < len(DROPS)
+    affected = {finding.mode: finding for finding in report.findings if finding.affected}
+    assert affected.keys() == modes
+    for finding in affected.values():
+        assert finding.shifts == tuple(Shift(at, 1, late=True) for at in late)
+
+
+def test_levanter_holds_the_second_rate_of_the_decay_at_its_first_step():
+    needs("levanter")
+    reports = [
+        audit([WSD], peers=["levanter"], start=at, steps=n) for at, n in [(0, 300), (301, 9999)]
+    ]
+    assert [{finding.verdict for finding in report.findings} for report in reports] == [
+        {"rounding"},
+        {"rounding"},
+    ]
+    for finding in audit([WSD], peers=["levanter"], steps=400).findings:
+        assert finding.far == 300
+    from invtime.audit.expressions import levanter
+
+    assert float(levanter(WSD)(300)) == float(levanter(WSD)(301))
+
+
+def test_deepmd_has_the_schedule():
+    (finding,) = audit([WSD], peers=["deepmd"], steps=20_000).findings
+    assert (finding.verdict, finding.dtype, finding.points) == ("rounding", "float64", 20_000)
+
+
+UNSUPPORTED = {
+    "keras-jax": [(RECIPE, "it has no phases")],
+    "tf-compat-v1": [(WSD, "it has no phases")],
+    "torch-sequential": [
+        (CONTINUOUS, "a decay alone is LambdaLR's"),
+        (WSD, "LinearLR starts above 0"),
+        (RECIPE.replace(final_learning_rate=0.2), "within the peak"),
+    ],
+    "levanter": [
+        (RECIPE, "its warm-up starts at 0"),
+        (WSD.replace(staircase=True), "no staircase"),
+    ],
+    "deepmd": [
+        (RECIPE, "no cool-down"),
+        (WSD.replace(decay_steps=1000.1), "a whole number of steps"),
+        (WSD.replace(minimum_learning_rate=0), "ends at a floor"),
+        (WSD.replace(minimum_learning_rate=0.1), "ends at a floor"),
+        (CONTINUOUS, "ends at a floor"),
+    ],
+}
+
+
+@pytest.mark.parametrize("peer", UNSUPPORTED)
+def test_a_peer_says_what_it_cannot_express(peer):
+    needs(peer)
+    report = audit([schedule for schedule, _ in UNSUPPORTED[peer]], peers=[peer], steps=10)
+    for schedule, reason in UNSUPPORTED[peer]:
+        findings = list(report.of(schedule))
+        assert findings
+        for finding in findings:
+            assert finding.verdict == "skipped"
+            assert reason in finding.skipped
+
+
+def test_a_scheduler_is_not_stepped_for_hours():
+    needs("torch-sequential")
+    (finding,) = audit([RECIPE], peers=["torch-sequential"], start=10**8, steps=10).findings
+    assert finding.skipped.startswith("it must be stepped to each step")
+
+
+def test_a_call_shows_the_phases():
+    assert call(WSD) == (
+        "InverseTimeDecay(0.1, 1000, 1, warmup_steps=100, stable_steps=200, "
+        "minimum_learning_rate=0.01)"
+    )
+    assert eval(call(STEPPED)) == STEPPED
 
 
 def test_keras_takes_an_integer_rate_for_integers_only():
@@ -339,6 +571,14 @@ def test_the_command_reads_one_config(invoke, tmp_path):
     result = invoke(f"--config {file} --peer numpy --steps 100 --format json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["findings"][0]["drops"] == 2
+
+
+def test_the_command_takes_a_recipe(invoke):
+    line = "--config - --peer numpy --peer deepmd --steps 1000"
+    result = invoke(line, input=RECIPE.to_json())
+    assert result.exit_code == 0, result.output
+    assert call(RECIPE) in result.stdout
+    assert "skipped: it has no cool-down after the decay" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from hypothesis import strategies as st
 from invtime import BackendUnavailableError, InverseTimeDecay
 from invtime.checklog import Log, LogError, diagnose, read
 from invtime.checklog.case import Case
+from invtime.checklog.inverse import Inverse
+from invtime.reference import Reference
+from invtime.testing import strategies
 
 LOGS = Path(__file__).parent / "logs"
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
@@ -311,6 +315,264 @@ def test_a_log_of_another_decay_rate_is_called_so(schedule, decay):
     assert found.parameters == {"decay_rate": decay}
 
 
+# -- phases --------------------------------------------------------------------------------
+
+RECIPE = CONTINUOUS.replace(
+    warmup_steps=100,
+    warmup_learning_rate=0.01,
+    stable_steps=200,
+    minimum_learning_rate=0.04,
+    cooldown_start=4000,
+    cooldown_steps=500,
+    final_learning_rate=0.001,
+)
+STEPPED = RECIPE.replace(decay_steps=41, staircase=True, minimum_learning_rate=0.0122)
+PHASED = {
+    "recipe": RECIPE,
+    "staircase": STEPPED,
+    "to 0": RECIPE.replace(warmup_learning_rate=0, final_learning_rate=0),
+    "up": STEPPED.replace(final_learning_rate=0.3),
+    "no decay": RECIPE.replace(decay_rate=0, minimum_learning_rate=0),
+}
+WRITTEN = {
+    "float64": repr,
+    "float32": lambda rate: str(np.float32(rate)),
+    "digits": "{:.6f}".format,
+}
+RUN = range(6000)
+
+
+def written(schedule, level, count=lambda n: n, steps=RUN):
+    """A log like `logged`, with the digits of a level."""
+    return Log.of({n: WRITTEN[level](schedule(count(n))) for n in steps})
+
+
+@pytest.mark.parametrize("level", WRITTEN)
+@pytest.mark.parametrize("name", ["recipe", "staircase", "to 0", "up"])
+def test_a_recipe_matches_at_each_level(name, level):
+    diagnosis = diagnose(written(PHASED[name], level), PHASED[name])
+    assert (diagnosis.match, diagnosis.level, diagnosis.explanations) == (True, level, ())
+
+
+@pytest.mark.parametrize("name", ["recipe", "to 0", "up"])
+def test_another_expression_of_a_recipe_is_rounding(name):
+    """In float32 the line to 0 leaves errors that are large beside its last rates."""
+    schedule, steps = PHASED[name], np.arange(6000)
+    rates = np.array([schedule(n) for n in RUN], np.float32)
+    begin = np.float32(schedule(4000))
+    line = (1 - (steps - np.float32(4000)) * np.float32(1 / 500)) * (
+        begin - np.float32(schedule.final_learning_rate)
+    ) + np.float32(schedule.final_learning_rate)
+    rates = np.where((steps >= 4000) & (steps < 4500), np.abs(line), rates)
+    diagnosis = diagnose(text_of(map(str, rates)), schedule)
+    assert (kinds(diagnosis), diagnosis.match) == (["rounding"], False)
+    assert 1 <= diagnosis.explanations[0].parameters["worst_ulp"] <= 8
+
+
+def test_rounding_beyond_float32_is_told_too():
+    schedule = InverseTimeDecay(1e60, 1, 0, cooldown_start=1, cooldown_steps=10)
+    diagnosis = diagnose(Log.of({0: 1e60, 5: 6e59 * (1 + 2**-22), 20: 1e50}), schedule)
+    assert (kinds(diagnosis), diagnosis.match) == (["rounding"], False)
+
+
+def test_a_line_that_is_off_by_more_than_rounding_is_none():
+    rates = [RECIPE(n) for n in RUN]
+    rates[4400] += 1e-6
+    assert not diagnose(text_of(WRITTEN["float32"](rate) for rate in rates), RECIPE).explanations
+
+
+MISTAKEN = [
+    ("shifted", {"steps": 3}, lambda own, n: own(n + 3)),
+    ("shifted", {"steps": -5}, lambda own, n: own(n - 5)),
+    ("shifted", {"steps": 150}, lambda own, n: own(n + 150)),
+    ("epochs", {"updates": 7}, lambda own, n: own(n // 7)),
+    ("log-in-epochs", {"updates": 7}, lambda own, n: own(n * 7)),
+]
+
+
+@pytest.mark.parametrize("level", WRITTEN)
+@pytest.mark.parametrize(("kind", "parameters", "rate"), MISTAKEN)
+@pytest.mark.parametrize("name", ["recipe", "staircase", "to 0", "up"])
+def test_other_steps_of_a_recipe_are_found(name, kind, parameters, rate, level):
+    schedule = PHASED[name]
+    log = Log.of({n: WRITTEN[level](rate(schedule, n)) for n in RUN})
+    found = next(each for each in diagnose(log, schedule).explanations if each.kind == kind)
+    if level != "digits":
+        assert found.parameters.items() >= parameters.items()
+    low, high = found.parameters["between"]
+    assert low <= next(iter(parameters.values())) <= high
+
+
+CHANGED = [
+    ("staircase", {"staircase": True}, ["recipe"]),
+    ("continuous", {"staircase": False}, ["staircase", "up"]),
+    ("decay_rate", {"decay_rate": 0.3}, ["recipe", "staircase", "to 0", "up"]),
+    ("decay_steps", {"decay_steps": 70}, ["recipe", "staircase", "to 0", "up"]),
+    ("initial_learning_rate", {"initial_learning_rate": 0.2}, [*PHASED]),
+    ("warmup_steps", {"warmup_steps": 170}, [*PHASED]),
+    ("warmup_steps", {"warmup_steps": 30}, [*PHASED]),
+    ("stable_steps", {"stable_steps": 250}, ["recipe", "staircase", "to 0", "up"]),
+    ("two-parameters", {"initial_learning_rate": 0.3, "decay_rate": 0.7}, ["recipe", "staircase"]),
+]
+
+
+@pytest.mark.parametrize("level", WRITTEN)
+@pytest.mark.parametrize(("kind", "changes", "names"), CHANGED)
+def test_another_parameter_of_a_recipe_is_found(kind, changes, names, level):
+    for name in names:
+        schedule = PHASED[name]
+        diagnosis = diagnose(written(schedule.replace(**changes), level), schedule)
+        assert not diagnosis.match
+        first = diagnosis.explanations[0]
+        assert first.kind == kind, name
+        assert first.parameters.items() <= changes.items(), name
+
+
+@pytest.mark.parametrize("level", WRITTEN)
+@pytest.mark.parametrize("changes", [{"initial_learning_rate": 0.2}, {"warmup_steps": 170}])
+def test_another_parameter_is_found_while_the_run_warms_up(changes, level):
+    log = written(RECIPE.replace(**changes), level, steps=range(60))
+    found = [explanation.parameters for explanation in diagnose(log, RECIPE).explanations]
+    assert changes in found
+
+
+WITHOUT = {
+    "the warm-up": {"warmup_steps": 0, "warmup_learning_rate": 0},
+    "the warm-up, with the peak in its place": {
+        "warmup_steps": 0,
+        "warmup_learning_rate": 0,
+        "stable_steps": 300,
+    },
+    "the stable phase": {"stable_steps": 0},
+    "the floor": {"minimum_learning_rate": 0},
+    "the cool-down": {"cooldown_start": None, "cooldown_steps": 0, "final_learning_rate": 0},
+}
+
+
+@pytest.mark.parametrize("level", WRITTEN)
+@pytest.mark.parametrize("without", WITHOUT)
+@pytest.mark.parametrize("name", ["recipe", "staircase"])
+def test_a_phase_that_the_run_left_out_is_named(name, without, level):
+    schedule = PHASED[name]
+    diagnosis = diagnose(written(schedule.replace(**WITHOUT[without]), level), schedule)
+    found = diagnosis.explanations[0]
+    assert (found.kind, found.text) == ("left-out", f"the schedule without {without}")
+    assert found.parameters == WITHOUT[without]
+
+
+def test_several_phases_that_the_run_left_out_are_named():
+    log = written(RECIPE.replace(**WITHOUT["the floor"], **WITHOUT["the cool-down"]), "digits")
+    assert diagnose(log, RECIPE).explanations[0].text.endswith("the floor and the cool-down")
+    bare = written(InverseTimeDecay(0.1, 1000, 0.5), "float32")
+    found = diagnose(bare, RECIPE).explanations[0]
+    assert found.parameters == {
+        key: value for each in WITHOUT.values() for key, value in each.items()
+    } | {"stable_steps": 0}
+
+
+def jumping(n):
+    """RECIPE with a decay that counts from step 0; worked out by hand."""
+    if n < 300:
+        return RECIPE(n)
+    value = max(0.1 / (1 + 0.5 * min(n, 4000) / 1000), 0.04)
+    return value if n < 4000 else value + (0.001 - value) * min(n - 4000, 500) / 500
+
+
+@pytest.mark.parametrize("level", ["float32", "digits"])
+def test_a_decay_that_was_counted_from_step_0_is_named(level):
+    diagnosis = diagnose(Log.of({n: WRITTEN[level](jumping(n)) for n in RUN}), RECIPE)
+    assert (kinds(diagnosis), diagnosis.level) == (["from-zero"], level)
+    assert "from step 300, where it starts" in diagnosis.explanations[0].text
+
+
+@pytest.mark.parametrize("level", WRITTEN)
+@pytest.mark.parametrize(("factor", "why"), [(0.1, "LambdaLR"), (4, "times 4")])
+def test_a_recipe_that_was_scaled_is_named(factor, why, level):
+    log = Log.of({n: WRITTEN[level](factor * RECIPE(n)) for n in RUN})
+    (found,) = diagnose(log, RECIPE).explanations
+    assert (found.kind, found.parameters) == ("scaled", {"factor": factor})
+    assert why in found.text
+
+
+def test_lambda_lr_around_a_recipe_of_no_other_rate_is_named():
+    schedule = InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=100)
+    log = Log.of({n: 0.1 * schedule(n) for n in RUN})
+    (found,) = diagnose(log, schedule).explanations
+    assert found.kind == "initial_learning_rate"
+    assert "LambdaLR" in found.text
+    floor = schedule.replace(minimum_learning_rate=0.004)
+    log = written(floor.replace(initial_learning_rate=0.01), "float32")
+    (found,) = diagnose(log, floor).explanations
+    assert (found.parameters, "LambdaLR" in found.text) == ({"initial_learning_rate": 0.01}, False)
+
+
+@pytest.mark.parametrize("cooldown", [None, 700])
+def test_late_drops_are_those_of_the_decay_of_a_recipe(cooldown):
+    """As jax.jit computes floor((n - 300) / 41); the rates of a plateau are the recipe's."""
+    schedule = STEPPED.replace(
+        cooldown_start=cooldown,
+        cooldown_steps=500 if cooldown else 0,
+        final_learning_rate=0.001 if cooldown else 0,
+    )
+    reciprocal = np.float32(1) / np.float32(41)
+    drops = [300 + 41 * k for k in range(1, 16) if np.float32(41 * k) * reciprocal < k]
+    late = [n for n in drops if n < (cooldown or 6000)]
+    rates = {n: str(np.float32(schedule(n - (n in late)))) for n in range(2000)}
+    diagnosis = diagnose(Log.of(rates), schedule)
+    assert (kinds(diagnosis), diagnosis.level) == (["late-drop"], "float32")
+    assert diagnosis.explanations[0].parameters == {"steps": late}
+    assert 0 < len(late) <= len(drops) < 15
+
+
+def test_the_first_step_of_a_recipe_can_be_named():
+    log = logged(RECIPE, range(1, 6000), lambda n: n - 1)
+    assert kinds(diagnose(log, RECIPE))[0] == "shifted"
+    assert diagnose(log, RECIPE, first_step=1).match
+
+
+@given(strategies.schedules(), st.data())
+def test_the_steps_of_a_rate_are_all_of_them(schedule, data):
+    """Turned round, in exact fractions, on both sides of each end."""
+    reference, inverse = Reference(schedule), Inverse(schedule)
+    step = data.draw(strategies.steps(schedule))
+    exact = reference.exact(step)
+    value = float(exact)
+    low, high = value - value * 2.0**-40, value + value * 2.0**-40
+    spans = inverse.steps(low, high)
+    assert any(first <= step <= last for first, last in spans)
+    for first, last in spans:
+        for inside in (first, last):
+            if abs(inside) < 2**64:
+                assert low <= reference.exact(inside) <= high
+        for outside in (first - 1, last + 1):
+            if 0 <= outside < 2**64:
+                assert not low <= reference.exact(outside) <= high
+    assert all(a[1] + 1 < b[0] for a, b in pairwise(spans))
+
+
+@given(strategies.schedules(), strategies.schedules(), st.data())
+def test_what_explains_a_log_does_explain_it(meant, had, data):
+    """A log of any other schedule, and of rates that are none: each explanation holds."""
+    steps = data.draw(st.lists(strategies.steps(meant), min_size=1, max_size=30, unique=True))
+    steps = [n for n in steps if abs(n) < 2**63]
+    assume(steps)
+    log = Log.of({n: f"{had(n):.17e}" for n in steps})  # so that few digits excuse nothing
+    diagnosis = diagnose(log, meant)
+    exact = [float(rate) for rate in log.rates]
+    own = Reference(meant)
+    if diagnosis.match:
+        assert exact == pytest.approx([own.value(n) for n in log.steps], rel=2.0**-20)
+    json.loads(diagnosis.to_json())
+    assert list(diagnosis.lines())
+    for found in diagnosis.explanations:
+        if set(found.parameters) <= set(meant.get_config()) and found.parameters:
+            other = Reference(meant.replace(dtype=None, **found.parameters))
+            assert exact == pytest.approx([other.value(n) for n in log.steps], rel=2.0**-20)
+        if found.kind == "shifted":
+            by = found.parameters["steps"]
+            assert exact == pytest.approx([own.value(n + by) for n in log.steps], rel=2.0**-20)
+
+
 # -- reading -------------------------------------------------------------------------------
 
 
@@ -491,6 +753,15 @@ def test_the_command_names_the_late_drop_and_exits_with_1(invoke):
     assert result.exit_code == 1, result.output
     assert "no match: the late drop of compiled Keras" in result.stdout
     assert "2 rates differ, the first at step 41: logged 0.1" in result.stdout
+
+
+def test_the_command_takes_a_recipe(invoke, tmp_path):
+    file = tmp_path / "log.csv"
+    for schedule, status in ((RECIPE, 0), (RECIPE.replace(minimum_learning_rate=0), 1)):
+        file.write_text("step,lr\n" + "".join(f"{n},{schedule(n)!r}\n" for n in RUN))
+        result = invoke(file, "--config", "-", input=RECIPE.to_json())
+        assert result.exit_code == status, result.output
+    assert "no match: the schedule without the floor" in result.stdout
 
 
 def test_the_command_writes_json(invoke):

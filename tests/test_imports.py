@@ -160,8 +160,8 @@ HOUSE = {
     "dialects": "spec planning parameters decimals errors form table",
     "integrations": "spec registry parameters decimals errors",
     "verification": "reference spec registry backends.base form table dtypes errors",
-    "audit": "reference spec errors form table",
-    "checklog": "reference spec parameters decimals errors form table",
+    "audit": "reference spec parameters errors",
+    "checklog": "reference spec parameters decimals errors",
     "testing": "invtime reference registry backends.base hookspecs evaluate dtypes errors",
     "cli": (
         "invtime verification audit checklog dialects plotting fingerprint spec registry config "

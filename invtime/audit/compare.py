@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from invtime.audit.plateaus import Plateaus
 from invtime.audit.report import FAR, Shift
-from invtime.form import Form
 from invtime.reference import Reference, bits_of_array, rounded, ulp_distances
 from invtime.spec import InverseTimeDecay
 
@@ -20,21 +20,21 @@ class Comparison:
 
     A rate that is more than `FAR` ULP from its own plateau's belongs to the plateau whose rate
     is nearest: to an earlier one where the drop comes late, to a later one where it is early.
-    Plateaus that lie closer than that are not told apart.
+    Plateaus that lie closer than that are not told apart. On the line of a warm-up or a
+    cool-down, and after it, `FAR` counts units in the last place of the line's larger end.
 
     Args:
         schedule: the schedule that the peer means.
         dtype: the peer's, float64 or float32.
+        far: what to take for `FAR`, where a peer's rounding errors add up.
     """
 
-    def __init__(self, schedule: InverseTimeDecay, dtype: str) -> None:
+    def __init__(self, schedule: InverseTimeDecay, dtype: str, far: int = FAR) -> None:
         self.dtype = dtype
-        assert isinstance(schedule.form, Form)  # `audit` refuses phases
-        self._form = schedule.form
         self._reference = Reference(schedule)
-        self._rate, self._decay = schedule(0), float(schedule.decay_rate)
+        self.plateaus = Plateaus(schedule)
+        self._far = far
         self._unit = 2.0**-23 if dtype == "float32" else 2.0**-52
-        self._staircase = schedule.staircase and schedule.decay_rate > 0
         self._extremes: dict[tuple[int, bool], int] = {}
         self.points = self.drops = self.differing = self.worst_ulp = 0
         self.far: int | None = None
@@ -48,22 +48,22 @@ class Comparison:
         self.points += steps.size
         self.differing += int(off.sum())
         self.worst_ulp = max(self.worst_ulp, int(distance[off].max(initial=0)))
-        far = steps[off & (distance > FAR)]
-        if far.size and (self.far is None or far[0] < self.far):
-            self.far = int(far[0])
+        off &= distance > self._far
+        off[off] = self._off_the_line(steps[off], found[off])
+        if off.any():
+            first = int(steps[off].min())
+            self.far = first if self.far is None else min(self.far, first)
 
     def _elsewhere(
         self, steps: npt.NDArray[np.int64], found: npt.NDArray[Any], distance: Any
     ) -> npt.NDArray[np.bool_]:
         """Which of the rates are those of another plateau; their shifts are entered."""
         wrong = np.zeros(steps.shape, np.bool_)
-        if not self._staircase:
-            return wrong
-        self.drops += sum(self.stage(n) > self.stage(n - 1) for n in steps.tolist())
-        for i in np.flatnonzero((distance > FAR) & (found > 0)).tolist():
-            step, stage = int(steps[i]), self.stage(int(steps[i]))
-            shown = self._shown(float(found[i]))
-            if shown is None or shown == stage:
+        self.drops += sum(self.plateaus.drops_at(n) for n in steps.tolist())
+        for i in np.flatnonzero((distance > self._far) & (found > 0)).tolist():
+            step, stage = int(steps[i]), self.plateaus.of(int(steps[i]))
+            shown = None if stage is None else self.plateaus.with_rate(float(found[i]), self._near)
+            if stage is None or shown is None or shown == stage:
                 continue
             wrong[i] = True
             late = shown < stage
@@ -72,31 +72,29 @@ class Comparison:
             self._extremes[key] = (max if late else min)(known, step)
         return wrong
 
-    def _shown(self, rate: float) -> int | None:
-        """The plateau that has this rate, None where it is the rate of none."""
-        stage = round((self._rate / rate - 1) / self._decay)
-        if stage < 0:
-            return None
-        own = self._form.A / (self._form.B + self._form.C * stage)
-        return stage if abs(rate - own) <= FAR * self._unit * own else None
+    @property
+    def _near(self) -> float:
+        """How far off a rate may be by rounding, relatively."""
+        return self._far * self._unit
 
-    def stage(self, step: int) -> int:
-        """The plateau of a step, from 0."""
-        return self._form.stage(step)
-
-    def drop(self, stage: int) -> int:
-        """The step at which a plateau begins."""
-        return self._form.first_step(stage)
+    def _off_the_line(
+        self, steps: npt.NDArray[np.int64], found: npt.NDArray[Any]
+    ) -> npt.NDArray[np.bool_]:
+        """Which rates are not on a line within rounding, which is relative to its larger end."""
+        exact, scales = self._reference.doubles(steps), self._reference.scales(steps)
+        off = np.abs(found.astype(np.float64) - exact)
+        return np.asarray((scales <= exact) | ~(off <= self._near * scales))
 
     def extremes(self) -> list[tuple[int, bool, int]]:
-        """Each shifted drop: its stage, whether it is late, and the step furthest from it."""
+        """Each shifted drop: its plateau, whether it is late, and the step furthest from it."""
         return [(stage, late, step) for (stage, late), step in sorted(self._extremes.items())]
 
     def result(self) -> dict[str, Any]:
         """The fields of a `Finding`."""
         shifts = [
-            Shift(begin := self.drop(stage), step - begin + 1 if late else begin - step, late)
+            Shift(begin, step - begin + 1 if late else begin - step, late)
             for stage, late, step in self.extremes()
+            for begin in (self.plateaus.begin(stage),)
         ]
         return {
             "dtype": self.dtype,

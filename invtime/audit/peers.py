@@ -17,16 +17,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from invtime.audit.expressions import (
+    NUMPY,
+    PYTHON,
+    Library,
+    Rates,
+    UnsupportedError,
+    before_cooldown,
+    decay,
+    deepmd,
+    has_phases,
+    levanter,
+    numbers,
+    plain,
+    stretches,
+)
+from invtime.audit.report import FAR
 from invtime.spec import InverseTimeDecay
 
-Rates = Callable[[Any], Any]
-"""From a NumPy array of int64 steps, or one of them, to the rates, float32 or float64."""
 Prepare = Callable[[InverseTimeDecay], Rates]
-"""From a schedule to its rates."""
+"""From a schedule to its rates: of a NumPy array of int64 steps, or of one of them, in float32
+or float64."""
 
-
-class UnsupportedError(Exception):
-    """The peer cannot express the schedule; the message says why."""
+# LinearLR makes each rate from the one before, so that the rounding errors of a line add up.
+ADDED_UP = 2**20
+LONGEST = 10**7  # steps to which a scheduler is stepped that has no way to set its count
 
 
 class Mode(NamedTuple):
@@ -35,6 +50,8 @@ class Mode(NamedTuple):
     name: str
     prepare: Prepare
     one_by_one: bool = False
+    far: int = FAR
+    """The ULP that its rounding explains."""
 
 
 class Peer(NamedTuple):
@@ -49,23 +66,10 @@ class Peer(NamedTuple):
     environment: Mapping[str, str] = MappingProxyType({})
 
 
-def _parameters(schedule: InverseTimeDecay) -> tuple[Any, Any, Any, bool]:
-    numbers = schedule.initial_learning_rate, schedule.decay_steps, schedule.decay_rate
-    return *numbers, schedule.staircase
-
-
-def _plain(schedule: InverseTimeDecay, floor: Callable[[Any], Any]) -> Rates:
-    """The textbook expression, as one would write it by hand."""
-    rate, steps, decay, staircase = _parameters(schedule)
-    if staircase:
-        return lambda n: rate / (1 + decay * floor(n / steps))
-    return lambda n: rate / (1 + decay * n / steps)
-
-
 def _numpy() -> tuple[Mode, ...]:
     def prepare(schedule: InverseTimeDecay) -> Rates:
-        plain = _plain(schedule, np.floor)
-        return lambda n: plain(n.astype(np.float32))
+        rates = plain(schedule, NUMPY)
+        return lambda n: rates(n.astype(np.float32))
 
     return (Mode("eager", prepare),)
 
@@ -120,15 +124,15 @@ def _modes_of_torch(function: Prepare) -> tuple[Mode, ...]:
 def _jax() -> tuple[Mode, ...]:
     import jax.numpy as jnp
 
-    return _modes_of_jax(lambda schedule: _plain(schedule, jnp.floor))
+    return _modes_of_jax(lambda schedule: plain(schedule, _library(jnp)))
 
 
 def _tensorflow() -> tuple[Mode, ...]:
     import tensorflow as tf
 
     def function(schedule: InverseTimeDecay) -> Rates:
-        plain = _plain(schedule, tf.floor)
-        return lambda n: plain(tf.cast(n, tf.float32))
+        rates = plain(schedule, _library(tf))
+        return lambda n: rates(tf.cast(n, tf.float32))
 
     return _modes_of_tensorflow(function)
 
@@ -136,29 +140,85 @@ def _tensorflow() -> tuple[Mode, ...]:
 def _torch() -> tuple[Mode, ...]:
     import torch
 
-    return _modes_of_torch(lambda schedule: _plain(schedule, torch.floor))
+    library = Library(torch.floor, torch.where, lambda x, least: torch.clamp(x, min=least))
+    return _modes_of_torch(lambda schedule: plain(schedule, library))
+
+
+def _library(namespace: Any) -> Library:
+    return Library(namespace.floor, namespace.where, namespace.maximum)
 
 
 def _lambda_lr() -> tuple[Mode, ...]:
-    import torch
+    from torch.optim.lr_scheduler import LambdaLR
 
     def prepare(schedule: InverseTimeDecay) -> Rates:
-        rate, steps, decay, staircase = _parameters(schedule)
-        factor = (
-            (lambda n: 1 / (1 + decay * (n // steps)))
-            if staircase
-            else (lambda n: 1 / (1 + decay * n / steps))
-        )
-        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=float(rate))
-        return _host(torch.optim.lr_scheduler.LambdaLR(optimizer, factor), lambda lr: lr[0])
+        rate, steps, decay = numbers(schedule)
+        if has_phases(schedule):
+            rate, factor = 1, plain(schedule, PYTHON)
+        elif schedule.staircase:
+            factor = lambda n: 1 / (1 + decay * (n // steps))  # noqa: E731  # as one writes it
+        else:
+            factor = lambda n: 1 / (1 + decay * n / steps)  # noqa: E731
+        return _host(LambdaLR(_sgd(rate), factor), lambda lr: lr[0])
 
     return (Mode("host", prepare),)
+
+
+def _sgd(rate: float) -> Any:
+    import torch
+
+    return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=float(rate))
+
+
+def _sequential_lr() -> tuple[Mode, ...]:
+    from torch.optim.lr_scheduler import LambdaLR, LinearLR, SequentialLR
+
+    def prepare(schedule: InverseTimeDecay) -> Rates:
+        if not has_phases(schedule):
+            raise UnsupportedError("a decay alone is LambdaLR's")
+        peak, first = schedule.initial_learning_rate, schedule.warmup_learning_rate
+        optimizer, rates = _sgd(peak), decay(schedule, PYTHON)
+
+        def line(begin: float, end: float, steps: int) -> Any:
+            if not 0 < begin <= peak or end > peak:
+                raise UnsupportedError("LinearLR starts above 0, and stays within the peak")
+            return LinearLR(optimizer, begin / peak, end / peak, steps)
+
+        of: dict[str, Callable[[], Any]] = {
+            "warm-up": lambda: line(first, peak, schedule.warmup_steps),
+            "stable": lambda: LambdaLR(optimizer, lambda n: 1.0),
+            "decay": lambda: LambdaLR(optimizer, lambda n: rates(n) / peak),
+            "cool-down": lambda: line(
+                before_cooldown(schedule), schedule.final_learning_rate, schedule.cooldown_steps
+            ),
+        }
+        names, starts = zip(*stretches(schedule), strict=True)
+        made = [of[name]() for name in names]
+        return _stepped(SequentialLR(optimizer, made, list(starts[1:])))
+
+    return (Mode("host", prepare, far=ADDED_UP),)
+
+
+def _stepped(scheduler: Any) -> Rates:
+    """The rates of a scheduler that is stepped to each step, which come in ascending order."""
+    seen = [scheduler.get_last_lr()[0]]
+
+    def at(n: int) -> float:
+        if n > LONGEST:
+            raise UnsupportedError(f"it must be stepped to each step, here up to {LONGEST}")
+        while len(seen) <= n:
+            scheduler.step()
+            seen.append(scheduler.get_last_lr()[0])
+        return float(seen[n])
+
+    return lambda steps: np.array([at(n) for n in steps.tolist()], np.float64)
 
 
 def _paddle() -> tuple[Mode, ...]:
     import paddle
 
     def prepare(schedule: InverseTimeDecay) -> Rates:
+        _refuse_phases(schedule)
         if schedule.staircase:
             raise UnsupportedError("it has no staircase")
         gamma = schedule.decay_rate / schedule.decay_steps
@@ -178,13 +238,36 @@ def _host(scheduler: Any, read: Callable[[Any], float]) -> Rates:
     return lambda steps: np.array([at(n) for n in steps.tolist()], np.float64)
 
 
+def _refuse_phases(schedule: InverseTimeDecay) -> None:
+    if has_phases(schedule):
+        raise UnsupportedError("it has no phases")
+
+
 def _optax() -> tuple[Mode, ...]:
     import jax
     import jax.numpy as jnp
     import optax
 
+    def joined(schedule: InverseTimeDecay) -> Rates:
+        peak, rates = schedule.initial_learning_rate, decay(schedule, _library(jnp))
+        if not has_phases(schedule):
+            return rates
+        of: dict[str, Callable[[], Any]] = {
+            "warm-up": lambda: optax.linear_schedule(
+                schedule.warmup_learning_rate, peak, schedule.warmup_steps
+            ),
+            "stable": lambda: optax.constant_schedule(peak),
+            "decay": lambda: rates,
+            "cool-down": lambda: optax.linear_schedule(
+                before_cooldown(schedule), schedule.final_learning_rate, schedule.cooldown_steps
+            ),
+        }
+        names, starts = zip(*stretches(schedule), strict=True)
+        found: Rates = optax.join_schedules([of[name]() for name in names], starts[1:])
+        return found
+
     def jit(schedule: InverseTimeDecay) -> Rates:
-        transform = optax.scale_by_schedule(_plain(schedule, jnp.floor))
+        transform = optax.scale_by_schedule(joined(schedule))
 
         def update(count: Any) -> Any:
             return transform.update(jnp.float32(1), optax.ScaleByScheduleState(count))[0]
@@ -195,19 +278,33 @@ def _optax() -> tuple[Mode, ...]:
     return (Mode("jit", jit),)
 
 
+def _levanter() -> tuple[Mode, ...]:
+    return _modes_of_jax(levanter)
+
+
+def _deepmd() -> tuple[Mode, ...]:
+    def prepare(schedule: InverseTimeDecay) -> Rates:
+        rates = deepmd(schedule)
+        return lambda n: rates(n.astype(np.float64))
+
+    return (Mode("host", prepare),)
+
+
 def _tf_v1() -> tuple[Mode, ...]:
     import tensorflow as tf
 
     v1 = tf.compat.v1
 
     def decay(schedule: InverseTimeDecay, step: Any) -> Any:
-        rate, steps, decay, staircase = _parameters(schedule)
-        return v1.train.inverse_time_decay(rate, step, steps, decay, staircase)
+        rate, steps, decay = numbers(schedule)
+        return v1.train.inverse_time_decay(rate, step, steps, decay, schedule.staircase)
 
     def eager(schedule: InverseTimeDecay) -> Rates:
+        _refuse_phases(schedule)
         return lambda n: decay(schedule, tf.constant(n))()
 
     def graph(schedule: InverseTimeDecay) -> Rates:
+        _refuse_phases(schedule)
         with tf.Graph().as_default() as own:
             step = v1.placeholder(tf.int64, [None])
             value = decay(schedule, step)
@@ -221,7 +318,9 @@ def _keras() -> tuple[Mode, ...]:
     import keras
 
     def function(schedule: InverseTimeDecay) -> Rates:
-        theirs: Rates = keras.optimizers.schedules.InverseTimeDecay(*_parameters(schedule)).__call__
+        _refuse_phases(schedule)
+        own = keras.optimizers.schedules.InverseTimeDecay
+        theirs: Rates = own(*numbers(schedule), schedule.staircase).__call__
         return theirs
 
     modes = {
@@ -239,7 +338,7 @@ def _keras_on(backend: str, name: str) -> Peer:
 
 
 _EXPRESSION = "the plain float32 expression in"
-_UNDER_OPTAX = "the plain expression under `optax.scale_by_schedule`"
+_UNDER_OPTAX = "the plain expression under `optax.scale_by_schedule`, phases by `join_schedules`"
 PEERS = {
     peer.name: peer
     for peer in (
@@ -249,7 +348,17 @@ PEERS = {
         Peer("tf-compat-v1", "`tf.compat.v1.train.inverse_time_decay`", ("tensorflow",), _tf_v1),
         Peer("paddle", "Paddle's `InverseTimeDecay`, gamma = R / S", ("paddle",), _paddle),
         Peer("torch-lambda", "`LambdaLR` with the plain lambda", ("torch",), _lambda_lr),
+        Peer(
+            "torch-sequential",
+            "`SequentialLR` of `LinearLR` and `LambdaLR`",
+            ("torch",),
+            _sequential_lr,
+        ),
         Peer("optax", _UNDER_OPTAX, ("optax", "jax"), _optax),
+        Peer("levanter", "Levanter's `inv`, after its source", ("optax", "jax"), _levanter),
+        Peer(
+            "deepmd", "DeePMD-kit's `wsd`, `inverse_linear`, after its source", ("numpy",), _deepmd
+        ),
         Peer("jax", f"{_EXPRESSION} JAX", ("jax",), _jax),
         Peer("tensorflow", f"{_EXPRESSION} TensorFlow", ("tensorflow",), _tensorflow),
         Peer("torch", f"{_EXPRESSION} PyTorch", ("torch",), _torch),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from invtime.audit.report import Audit, Finding
+from invtime.parameters import PHASES
 from invtime.spec import InverseTimeDecay
 
 COLUMNS = ("peer", "mode", "dtype", "points", "late", "early", "other bits", "ULP", "verdict")
@@ -14,10 +15,11 @@ SHOWN = 5  # steps of shifted drops in a line; the JSON has more
 
 
 def call(schedule: InverseTimeDecay) -> str:
-    """The schedule as it is written in Python, without the names of its parameters."""
+    """The schedule as it is written in Python, the first parameters without their names."""
     numbers = schedule.initial_learning_rate, schedule.decay_steps, schedule.decay_rate
     staircase = ["staircase=True"] if schedule.staircase else []
-    return f"InverseTimeDecay({', '.join([*map(repr, numbers), *staircase])})"
+    phases = (f"{key}={value!r}" for key, value in schedule.get_config().items() if key in PHASES)
+    return f"InverseTimeDecay({', '.join([*map(repr, numbers), *staircase, *phases])})"
 
 
 def cells(finding: Finding) -> list[str]:
@@ -38,7 +40,7 @@ def cells(finding: Finding) -> list[str]:
 def effect(finding: Finding) -> str:
     """What an affected run had, in a phrase."""
     if not finding.shifts:
-        return f"other rates from step {finding.far} on"
+        return f"other rates, the first at step {finding.far}"
     kinds = []
     for late in (True, False):
         shifts = [shift for shift in finding.shifts if shift.late is late]

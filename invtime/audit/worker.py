@@ -9,20 +9,25 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import import_module
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from invtime.audit.compare import Comparison
-from invtime.audit.peers import PEERS, Mode, Rates, UnsupportedError
+from invtime.audit.expressions import UnsupportedError
+from invtime.audit.peers import PEERS, Mode
+from invtime.audit.plateaus import Plateaus
 from invtime.spec import InverseTimeDecay
 
 CHUNK = 2**17  # steps at once: every chunk has this length, so that a mode compiles once
 
 # Of the steps that are taken one by one: the first ones, the two sides of so many drops, and
-# so many more at equal distances.
+# so many more at equal distances. With phases also so many on each side of a knot, and so many
+# in each phase but the last.
 FIRST, DROPS, SPREAD = 500, 250, 250
+BESIDE, INSIDE = 10, 50
 
 
 def main() -> None:
@@ -58,33 +63,35 @@ def findings(
 
 def find(schedule: InverseTimeDecay, mode: Mode, start: int, stop: int) -> dict[str, Any]:
     """What a mode makes of a schedule at the steps start <= n < stop."""
-    rates = mode.prepare(schedule)
     compare = _one_by_one if mode.one_by_one else _at_once
-    return compare(schedule, rates, start, stop).result()
+    return compare(schedule, mode, start, stop).result()
 
 
-def _at_once(schedule: InverseTimeDecay, rates: Rates, start: int, stop: int) -> Comparison:
-    comparison = None
+def _at_once(schedule: InverseTimeDecay, mode: Mode, start: int, stop: int) -> Comparison:
+    rates, comparison = mode.prepare(schedule), None
     for first in range(start, stop, CHUNK):
         steps = np.arange(first, min(first + CHUNK, stop))
         found = np.asarray(rates(np.pad(steps, (0, CHUNK - steps.size), mode="edge")))
-        comparison = comparison or Comparison(schedule, found.dtype.name)
+        comparison = comparison or Comparison(schedule, found.dtype.name, mode.far)
         comparison.add(steps, found[: steps.size])
     assert comparison is not None  # a run has a step
     return comparison
 
 
-def _one_by_one(schedule: InverseTimeDecay, rates: Rates, start: int, stop: int) -> Comparison:
+def _one_by_one(schedule: InverseTimeDecay, mode: Mode, start: int, stop: int) -> Comparison:
+    rates = mode.prepare(schedule)
+
     def add(steps: npt.NDArray[np.int64]) -> None:
         comparison.add(steps, np.array([np.asarray(rates(n)) for n in steps]))
 
-    comparison = Comparison(schedule, np.asarray(rates(np.int64(start))).dtype.name)
-    add(_sample(comparison, start, stop))
+    comparison = Comparison(schedule, np.asarray(rates(np.int64(start))).dtype.name, mode.far)
+    add(sample(schedule, start, stop))
     for stage, late, seen in comparison.extremes():
         # Where a shift ends is not among the steps taken so far: halve the plateau it is in.
         inside = seen
-        outside = comparison.drop(stage + 1) if late else comparison.drop(stage - 1) - 1
-        outside = min(outside, stop) if late else max(outside, start - 1)
+        plateaus = comparison.plateaus
+        outside = plateaus.end(stage, stop) if late else plateaus.begin(stage - 1) - 1
+        outside = max(outside, start - 1)
         while abs(outside - inside) > 1:
             middle = (inside + outside) // 2
             add(np.array([middle]))
@@ -95,11 +102,16 @@ def _one_by_one(schedule: InverseTimeDecay, rates: Rates, start: int, stop: int)
     return comparison
 
 
-def _sample(comparison: Comparison, start: int, stop: int) -> npt.NDArray[np.int64]:
+def sample(schedule: InverseTimeDecay, start: int, stop: int) -> npt.NDArray[np.int64]:
+    """The steps that are taken one by one."""
     steps = {*range(start, start + FIRST), *range(start, stop, max(1, (stop - start) // SPREAD))}
-    after = comparison.stage(start) + 1
-    for drop in map(comparison.drop, range(after, after + DROPS)):
-        steps |= {drop - 1, drop}
+    for boundary in islice(Plateaus(schedule).boundaries(start), DROPS):
+        steps |= {boundary - 1, boundary}
+    for phase in schedule.phases[1:]:
+        steps.update(range(phase.start - BESIDE, phase.start + BESIDE))
+    for phase in schedule.phases[:-1]:
+        end = min(phase.stop or stop, stop)
+        steps.update(range(phase.start, end, max(1, (end - phase.start) // INSIDE)))
     return np.array(sorted(n for n in steps if start <= n < stop), np.int64)
 
 

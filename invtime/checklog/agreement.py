@@ -41,29 +41,35 @@ class Rates:
             [max(map(float, pair)) for pair in zip(*self._halves, strict=True)]
         )
 
-    def differing(self, values: Floats, level: str) -> npt.NDArray[np.bool_]:
-        """The rows that do not agree with the exact values, at a level."""
+    def differing(
+        self, values: Floats, level: str, scales: Floats | None = None
+    ) -> npt.NDArray[np.bool_]:
+        """The rows that do not agree with the exact values, at a level.
+
+        `scales` is what rounding is relative to, where that is not the values.
+        """
         if level == "float64":
             return np.asarray(self.floats != values)
         if level == "float32":
             return np.asarray(self._singles != _single(values))
         if level == "rounding":
             return np.asarray(
-                (np.abs(self.floats - values) > ROUNDING * values) & self._closest(values)
+                (np.abs(self.floats - values) > ROUNDING * (values if scales is None else scales))
+                & self._closest(values)
             )
         return self._closest(values)
 
-    def agree(self, values: Floats, level: str) -> bool:
-        """Whether all rows agree with the exact values, at a level."""
-        low, high = self.bounds(level)  # where a row is far off, its digits need no look
+    def agree(self, values: Floats, level: str, scales: Floats | None = None) -> bool:
+        """Whether all rows agree with the exact values, at a level; `scales` as above."""
+        low, high = self.bounds(level, scales)  # where a row is far off, its digits need no look
         if ((values < low) | (values > high)).any():
             return False
-        return not self.differing(values, level).any()
+        return not self.differing(values, level, scales).any()
 
-    def bounds(self, level: str) -> tuple[Floats, Floats]:
+    def bounds(self, level: str, scales: Floats | None = None) -> tuple[Floats, Floats]:
         """Between what the exact values lie where they agree, and a little further apart."""
         relative = {"float64": 2.0**-50, "float32": 2.0**-22}.get(level, ROUNDING)
-        room = relative * self.floats
+        room = relative * (self.floats if scales is None else np.maximum(self.floats, scales))
         if level in ("digits", "rounding"):
             room = room + self._widest
         return np.maximum(self.floats - room, 0.0), self.floats + room

@@ -9,10 +9,9 @@ import numpy as np
 from invtime.checklog.agreement import EXACT, LEVELS, Rates
 from invtime.checklog.case import Case
 from invtime.checklog.log import Log
-from invtime.checklog.mistakes import MISTAKES, PHASES, STRUCTURAL, Mistake
+from invtime.checklog.mistakes import MISTAKES, STRUCTURAL, Mistake
 from invtime.checklog.report import Diagnosis, Difference, Explanation
 from invtime.spec import InverseTimeDecay
-from invtime.table import Table
 
 
 def diagnose(log: Log, schedule: InverseTimeDecay, first_step: int | None = None) -> Diagnosis:
@@ -28,17 +27,15 @@ def diagnose(log: Log, schedule: InverseTimeDecay, first_step: int | None = None
     cases = [Case([n - first for n in log.steps], rates, schedule) for first in firsts]
     for level in EXACT:
         for first, case in zip(firsts, cases, strict=True):
-            if case.fits(case.expected, level):
+            if case.agrees(level):
                 return _diagnosis(log, case, first, level, [])
     for first, case in zip(firsts, cases, strict=True):
-        if case.fits(case.expected, "rounding"):  # a parameter of many digits may fit, by chance
-            structural = PHASES if isinstance(schedule.form, Table) else STRUCTURAL
-            close, explanations = _explained(case, EXACT, structural)
+        if case.agrees("rounding"):  # a parameter of many digits may fit, by chance
+            close, explanations = _explained(case, EXACT, STRUCTURAL)
             if not explanations:
                 close, explanations = "rounding", [_rounding(case)]
             return _diagnosis(log, case, first, close, explanations)
-    known = PHASES if isinstance(schedule.form, Table) else MISTAKES
-    close, explanations = _explained(cases[0], LEVELS, known)
+    close, explanations = _explained(cases[0], LEVELS, MISTAKES)
     return _diagnosis(log, cases[0], firsts[0], close, explanations)
 
 
@@ -54,17 +51,12 @@ def _explained(
 
 
 def _rounding(case: Case) -> Explanation:
-    logged, exact = (
-        values.astype(np.float32).view(np.int32).astype(np.int64)
-        for values in (case.rates.floats, case.expected)
-    )
-    distance = np.abs(logged - exact)
+    count, furthest = case.furthest()
     text = (
         "the schedule within rounding: another expression of it, computed in float32; "
-        f"{np.count_nonzero(distance)} of {distance.size} rates have other bits, the furthest "
-        f"{distance.max()} ULP off"
+        f"{count} of {len(case.steps)} rates have other bits, the furthest {furthest} ULP off"
     )
-    return Explanation("rounding", text, {"worst_ulp": int(distance.max())})
+    return Explanation("rounding", text, {"worst_ulp": furthest})
 
 
 def _diagnosis(
@@ -72,8 +64,8 @@ def _diagnosis(
 ) -> Diagnosis:
     wrong = np.zeros(len(log.steps), np.bool_)
     if level is None or explanations:
-        wrong = case.rates.differing(case.expected, "rounding")
-        wrong = wrong if wrong.any() else case.rates.differing(case.expected, "digits")
+        wrong = case.differing("rounding")
+        wrong = wrong if wrong.any() else case.differing("digits")
     difference = None
     if wrong.any():
         i = int(wrong.argmax())

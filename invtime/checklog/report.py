@@ -22,7 +22,8 @@ class Explanation:
 
     kind: str
     """rounding, late-drop, shifted, continuous, staircase, epochs, log-in-epochs,
-    decay_rate, initial_learning_rate, decay_steps, two-parameters or left-out."""
+    left-out, from-zero, scaled, two-parameters, or the parameter that is another: decay_rate,
+    initial_learning_rate, decay_steps, warmup_steps or stable_steps."""
     text: str
     parameters: dict[str, Any] = field(default_factory=dict)
 
