@@ -12,6 +12,7 @@ from modes import usable_modes
 from invtime import InverseTimeDecay
 from invtime.reference import NEAREST, Reference, bits_of_array
 from invtime.testing import strategies
+from invtime.testing.bulk import bulk_arrays
 
 MODES = usable_modes()
 
@@ -167,7 +168,7 @@ def each_mode_with(values, in_slow):
 def test_many_integer_steps(mode, schedule):
     """The same over a few schedules and thousands of steps."""
     dtypes = ("float64",) if str(mode) in SLOW else ()  # test_bulk has the others
-    check(mode, schedule, *strategies.bulk_arrays(schedule, 8192, seed=1), dtypes=dtypes)
+    check(mode, schedule, *bulk_arrays(schedule, 8192, seed=1), dtypes=dtypes)
 
 
 STEP_DTYPES = ("int8", "uint8", "int32", "uint64", "float16", "float32")

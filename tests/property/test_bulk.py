@@ -16,7 +16,7 @@ from modes import usable_modes
 
 from invtime import InverseTimeDecay
 from invtime.reference import FORMATS, Reference
-from invtime.testing.strategies import bulk_arrays
+from invtime.testing.bulk import bulk_arrays
 
 POINTS = int(os.environ.get("INVTIME_BULK_POINTS", "20000"))
 
