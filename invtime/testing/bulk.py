@@ -16,8 +16,8 @@ def bulk_steps(
 ) -> npt.NDArray[np.int64]:
     """`count` steps up to `highest`: two thirds beside a stage's start, the rest anywhere.
 
-    Both are drawn with every bit length equally likely; a few are negative. With phases half of
-    all are in a phase, each equally likely, and most of these near one of its ends.
+    Both are drawn with every bit length equally likely; a few are before step 0, or before the
+    decay. With phases half of all are in a phase, each equally likely, most near one of its ends.
     """
     random = np.random.default_rng(seed)
     reference = Reference(schedule)

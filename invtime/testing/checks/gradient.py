@@ -22,31 +22,36 @@ POLE = InverseTimeDecay(1, 1000, 1, warmup_steps=1000)
 ULP = 8  # the derivative is a plain formula in floats, of half a dozen roundings
 
 
+def anywhere(schedule: InverseTimeDecay, kind: str) -> Steps:
+    """Steps at which any schedule may be asked."""
+    return np.array(AT, kind)
+
+
 @law
 def check_gradient(backend: Backend) -> None:
     """The derivative in a float step is the formula's: on the right at 0, and zero before.
 
     A staircase has the derivative zero everywhere.
     """
-    _check(backend, (*cases.SCHEDULES[:4], cases.LONG), 1, lambda schedule, kind: np.array(AT, kind))
+    _check(backend, (*cases.SCHEDULES[:4], cases.LONG), 1, anywhere)
 
 
 @law
 def check_second_gradient(backend: Backend) -> None:
     """The derivative has itself the derivative of the formula."""
     schedules = cases.SLOPE, cases.LONG, cases.STAIRS, cases.WHOLE
-    _check(backend, schedules, 2, lambda schedule, kind: np.array(AT, kind))
+    _check(backend, schedules, 2, anywhere)
 
 
 @law
 def check_phase_gradient(backend: Backend) -> None:
     """The derivative is that of the piece a step is in, to the right of a knot; of no other."""
 
-    def at(schedule: InverseTimeDecay, kind: str) -> Steps:
+    def at_knots(schedule: InverseTimeDecay, kind: str) -> Steps:
         near = np.unique(cases.floats_at_knots(schedule, kind)).tolist()
         return cases.padded([*AT, *near], kind)
 
-    _check(backend, (*cases.RECIPES, POLE), 1, at)
+    _check(backend, (*cases.RECIPES, POLE), 1, at_knots)
 
 
 def _check(
