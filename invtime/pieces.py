@@ -75,7 +75,7 @@ def at_floats(table: Table, backend: Primitives, n: Any) -> Any:
             if isinstance(piece, Form):
                 found = doubleword.at_floats(piece, backend, t, low)
             else:
-                both = _from(piece.K, t, low, precision), (t, low)
+                both = _from(backend, piece.K, t, low, precision), (t, low)
                 left, gone = (split(backend, *_scaled(pair, precision)) for pair in both)
                 found = _on_line(piece, backend, left, gone, t, SCALE[precision])
         value = backend.where(own, found, value)
@@ -131,8 +131,9 @@ def _on_line(
     """first * left + last * gone, the words of K - t and of t times 2**scale."""
     precision = backend.precision(t)
     words = LineWords(piece, precision)
-    value, _ = add_up(backend, None, [(words.first, left), (words.last, gone)])
-    value = times_power(value, words.exponent - scale)
+    value, rest = add_up(backend, None, [(words.first, left), (words.last, gone)])
+    # `rest` changes nothing. Unused, it would let TensorFlow's graphs take the last sum apart.
+    value = times_power(value + rest, words.exponent - scale)
     if precision == 53:
         return value
     return backend.where(t == 0, words.begin, value)  # which may be lost beside the other end
@@ -150,10 +151,16 @@ def _minus(backend: Primitives, x: Any, whole: int, precision: int) -> tuple[Any
     return high, low - (high - x)
 
 
-def _from(whole: int, high: Any, low: Any, precision: int) -> tuple[Any, Any]:
-    """whole - (high + low), likewise."""
+def _from(backend: Primitives, whole: int, high: Any, low: Any, precision: int) -> tuple[Any, Any]:
+    """whole - (high + low), likewise.
+
+    The first word is chosen by `high`, so that it is no constant: of (c - x) - c TensorFlow's
+    graphs make (c - c) - x.
+    """
     first, *rest = _words(whole, precision)
-    total, error = _two_sum(first, -high)
+    opaque = backend.where(high >= 0, first, high)
+    total = opaque - high  # high is at most the first word, or Sterbenz makes it exact
+    error = (opaque - total) - high
     for word in rest:
         error = error + word
     if low is not None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from invtime.errors import ConfigError
 from invtime.form import Form
+from invtime.parameters import PHASES
+from invtime.table import Row, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +23,7 @@ STEPS_LABEL = "step (updates made)"
 
 
 def draw(
-    form: Form,
+    form: Form | Table,
     label: str,
     ax: Axes | None = None,
     *,
@@ -33,7 +35,8 @@ def draw(
     """Draw a form under a label, on `ax` or on pyplot's current axes.
 
     A staircase of at most 2000 plateaus in the range is drawn as one, and each of at most 50
-    bears a marker at its first step.
+    bears a marker at its first step. The phases are shaded and named where a schedule that has
+    some is the first one on the axes.
     """
     stop = default_stop(form) if stop is None else stop
     for name, scale in (("xscale", xscale), ("yscale", yscale)):
@@ -50,21 +53,14 @@ def draw(
             f"start is {start} and stop is {stop}; they must be 0 <= start < stop, and stop above "
             "1 on a log axis"
         )
-    if yscale == "log" and not form.A:
+    if yscale == "log" and isinstance(form, Form) and not form.A:
         raise ConfigError(
             "initial_learning_rate is 0, and so is every rate; a log axis has no 0; "
             "pass yscale='linear'"
         )
-    starts = _plateaus(form, first, stop)
-    style: dict[str, Any] = {}
-    if starts is None:
-        steps = _spread(first, stop, logarithmic)
-    else:
-        steps = sorted({first, *starts, stop})
-        style = {"drawstyle": "steps-post"}
-        if len(starts) <= MOST_MARKERS:
-            marked = [i for i, step in enumerate(steps) if step in starts]
-            style |= {"marker": "o", "markersize": 4, "markevery": marked}
+    if isinstance(form, Table) and not ax.lines:
+        _shade(form, ax, first, stop)
+    steps, style = _sampled(form, first, stop, logarithmic)
     rates = [form.at(step) for step in steps]
     ax.plot(list(map(float, steps)), rates, label=plain(label), **style)
     if xscale is not None:
@@ -76,9 +72,42 @@ def draw(
     return ax
 
 
-def default_stop(form: Form) -> int:
-    """The last step that is drawn where nothing is said: ten times `decay_steps`."""
-    return form.first_step(10)
+def _sampled(
+    form: Form | Table, first: int, stop: int, logarithmic: bool
+) -> tuple[list[int], dict[str, Any]]:
+    """The steps that are drawn, and the style of a staircase."""
+    spread = _spread(first, stop, logarithmic)
+    if isinstance(form, Table):
+        return sorted({*spread, *_corners(form, first, stop)}), {}
+    starts = _plateaus(form, first, stop)
+    if starts is None:
+        return spread, {}
+    steps = sorted({first, *starts, stop})
+    style: dict[str, Any] = {"drawstyle": "steps-post"}
+    if len(starts) <= MOST_MARKERS:
+        marked = [i for i, step in enumerate(steps) if step in starts]
+        style |= {"marker": "o", "markersize": 4, "markevery": marked}
+    return steps, style
+
+
+def default_stop(form: Form | Table) -> int:
+    """The last step that is drawn where nothing is said.
+
+    It is ten times `decay_steps`, counted from the start of the decay; or an eighth past the
+    step from which the rate is constant, where that comes first.
+    """
+    if isinstance(form, Form):
+        return form.first_step(10)
+    last = form.rows[-1]
+    if isinstance(last.piece, Form) and last.piece.C:
+        return last.origin + last.piece.first_step(10)
+    constant = last.first + last.first // 8 + 1
+    decays = [row for row in form.rows if row.name == "decay"] if last.name == "floor" else []
+    return min([constant, *(row.origin + _ten(row) for row in decays)])
+
+
+def _ten(row: Row) -> int:
+    return row.piece.first_step(10) if isinstance(row.piece, Form) else 0
 
 
 def formula(config: Mapping[str, Any]) -> str:
@@ -91,6 +120,8 @@ def formula(config: Mapping[str, Any]) -> str:
     turns = f"n / {config['decay_steps']}"
     turns = f"floor({turns})" if config["staircase"] else turns
     text = f"{config['initial_learning_rate']} / (1 + {config['decay_rate']} * {turns})"
+    if not config.keys().isdisjoint(PHASES):
+        text += ", with phases"
     name = config["name"]
     return text if name == "InverseTimeDecay" else f"{text}, {name}"
 
@@ -164,6 +195,40 @@ def _plateaus(form: Form, start: int, stop: int) -> set[int] | None:
     if len(stages) > MOST_PLATEAUS:
         return None
     return {step for step in map(form.first_step, stages) if start <= step <= stop}
+
+
+def _corners(table: Table, start: int, stop: int) -> set[int]:
+    """The two sides of each knot, and of each drop where they are not too many."""
+    found = {row.first for row in table.rows}
+    for row, end in zip(table.rows, (*table.starts[1:], stop), strict=True):
+        piece = row.piece
+        if isinstance(piece, Form) and piece.staircase:
+            inside = max(start, row.first) - row.origin, min(stop, end) - row.origin
+            found |= {row.origin + n for n in _plateaus(piece, *inside) or ()}
+    return {n + by for n in found for by in (-1, 0) if start <= n + by <= stop}
+
+
+def _shade(table: Table, ax: Axes, start: int, stop: int) -> None:
+    """Name each phase at the top of the axes, and shade every other one."""
+    for i, (row, end) in enumerate(zip(table.rows, (*table.starts[1:], stop), strict=True)):
+        left, right = float(max(row.first, start)), float(min(end, stop))
+        if left >= right:
+            continue
+        if i % 2 == 0:
+            ax.axvspan(left, right, color="0.94", zorder=0)
+        middle = (left + right) / 2
+        ax.annotate(
+            row.name,
+            (middle, 1),
+            (0, 3),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize="x-small",
+            color="0.35",
+            rotation=0 if (right - left) > (stop - start) / 9 else 30,
+        )
 
 
 def _spread(start: int, stop: int, logarithmic: bool) -> list[int]:

@@ -344,8 +344,9 @@ class InverseTimeDecay:
         """A short digest of what the schedule means, or of the bits of its first values.
 
         Two schedules have one fingerprint if, and but for chance only if, their rates are the
-        same numbers at every step: `(0.1, 1000, 0.5)` and `(0.1, 2000, 1.0)` do. `name` and
-        `dtype` take no part. The page on fingerprints defines both digests byte for byte.
+        same numbers at every step: `(0.1, 1000, 0.5)` and `(0.1, 2000, 1.0)` do, and phases that
+        change nothing make no difference. `name` and `dtype` take no part. The page on
+        fingerprints defines both digests byte for byte.
 
         Args:
             values: None for the meaning; N for the bits of the rates at 0 <= n < N.

@@ -12,6 +12,7 @@ rounded value, as in `form.py`. `evaluate.py` selects the integers on tensors.
 from __future__ import annotations
 
 from _bisect import bisect_right  # `bisect` adds nothing but names
+from collections.abc import Callable
 from math import gcd, inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,9 +42,9 @@ class Line:
         self.hash = hash(self.numbers)
 
     @classmethod
-    def of(cls, a: int, b: int, d: int, K: int) -> Line:
+    def of(cls, a: int, b: int, d: int, steps: int) -> Line:
         """The line of these integers."""
-        return cls((a * K, d), (b * K, d), K)
+        return cls((a * steps, d), (b * steps, d), steps)
 
     def ratio(self, n: int, d: int) -> Ratio:
         """The exact value at t = n / d as a fraction that is not reduced."""
@@ -123,7 +124,7 @@ class Table:
         """The table that has this key."""
         from ast import literal_eval
 
-        kinds = {"Form": Form, "Line": Line.of}
+        kinds: dict[str, Callable[..., Form | Line]] = {"Form": Form, "Line": Line.of}
         rows = ((*place, kinds[kind](*numbers)) for *place, kind, numbers in literal_eval(key))
         return cls(tuple(Row(*row) for row in rows))
 

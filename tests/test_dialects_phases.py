@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from invtime import ConfigError, InverseTimeDecay
 from invtime.dialects import DIALECTS, from_dialect, to_code, to_dialect
 from invtime.reference import Reference, exact_number
+from invtime.testing.strategies import schedules
 
 RECIPE = InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=50, stable_steps=30)
 FLOOR = RECIPE.replace(decay_steps=20, decay_rate=1, minimum_learning_rate=0.025)
@@ -298,11 +300,18 @@ def test_the_parameters_of_a_schedule_give_its_rates_exactly(dialect, schedule):
     last = config.get("num_train_steps") or config["numb_steps"]
     if dialect == "levanter":
         assert_levanter(config, schedule, last)
-    for again in (from_dialect(dialect, config), from_dialect("invtime", schedule.get_config())):
-        for n in landmarks(schedule, last):
-            exact = Reference(schedule).exact(n)
-            assert Reference(again).exact(n) == exact
-            assert dialect == "levanter" or deepmd(config)(n) == exact
+    again = from_dialect(dialect, config)
+    assert again.fingerprint() == schedule.fingerprint()
+    for n in landmarks(schedule, last):
+        exact = Reference(schedule).exact(n)
+        assert Reference(again).exact(n) == exact
+        assert dialect == "levanter" or deepmd(config)(n) == exact
+
+
+@given(schedule=schedules(phases=True))
+def test_our_own_parameters_are_the_schedule(schedule):
+    parameters = json.loads(json.dumps(to_dialect("invtime", schedule)))
+    assert from_dialect("invtime", parameters) == schedule
 
 
 L = {"lr_schedule": "inv", "num_train_steps": 1000}
@@ -484,6 +493,17 @@ def assert_torch(schedule):
 @EACH
 def test_torch_gives_the_very_bits(name):
     assert_torch(PHASED[name])
+
+
+@given(schedule=schedules(phases=True))
+def test_each_factor_of_torch_has_the_very_bits(schedule):
+    found = to_dialect("torch", schedule)
+    factors = [*map(eval, found["lr_lambdas"] if "lr_lambdas" in found else [found["lr_lambda"]])]
+    starts = [0, *found.get("milestones", [])]
+    assert len(starts) == len(factors)
+    for n in landmarks(schedule, 1000):
+        piece = bisect_right(starts, n) - 1
+        assert factors[piece](n - starts[piece]) == Reference(schedule).value(n), n
 
 
 def test_torch_gives_the_very_bits_of_a_fractional_staircase():

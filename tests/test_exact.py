@@ -53,8 +53,7 @@ def test_the_stage_of_float_steps(period):
     others = [n + part for n in whole[:500] for part in (0.25, 0.6180339887498949)]
     others += np.nextafter(whole, 0).tolist()
     steps = np.array([*whole, *others])
-    words = doubleword.Words(form, 53)
-    floor, carry = doubleword._stage_of_floats(form, backend, words, steps)
+    floor, carry = doubleword._stage_of_floats(form, backend, 53, steps, None)
     for n, stage in zip(steps.tolist(), (floor + carry).tolist(), strict=True):
         true = Fraction(n) * form.Q / form.P
         near = abs(true - round(true)) < true / 2**50

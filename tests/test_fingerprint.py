@@ -1,12 +1,20 @@
-"""Fingerprints, against a second implementation written from docs/fingerprint.md."""
+"""Fingerprints, against a second implementation written from docs/fingerprint.md.
+
+The text of a schedule with phases is read back: it must have the exact rates at every step, and
+the one form that the page describes.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import random
+import re
 import tracemalloc
+from fractions import Fraction
 from importlib import resources
-from math import gcd
+from itertools import pairwise
+from math import gcd, inf
 
 import numpy as np
 import pytest
@@ -14,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invtime import ConfigError, InverseTimeDecay, PlacementError, fingerprint
+from invtime.fingerprint import canonical
 from invtime.reference import FORMATS, Reference, exact_number
 from invtime.testing.strategies import decimals, schedules
 
@@ -29,7 +38,7 @@ def digest(data: bytes) -> str:
 
 
 def text_of(schedule) -> str:
-    """Steps 1 to 3 of the page."""
+    """Steps 1 to 3 of the page, of a schedule without phases."""
     keys = ("initial_learning_rate", "decay_rate", "decay_steps")
     rate, decay, period = (exact_number(getattr(schedule, key)) for key in keys)
     p, q = period.numerator, period.denominator
@@ -49,6 +58,89 @@ def text_of(schedule) -> str:
     return f"{a}/({b}+{c}*{f'floor(n*{q}/{p})' if schedule.staircase else 'n'})"
 
 
+N = r"(-?\d+)"
+TEXTS = {
+    "constant": re.compile(rf"{N}/{N}"),
+    "line": re.compile(rf"\({N}([+-]\d+)\*n\)/{N}"),
+    "decay": re.compile(rf"{N}/\({N}\+{N}\*n\)"),
+    "staircase": re.compile(rf"{N}/\({N}\+{N}\*floor\((?:n|\(n-{N}\))\*{N}/{N}\)\)"),
+}
+
+
+class Piece:
+    """A piece of a text, read back: where it begins, of which kind it is, and its integers."""
+
+    def __init__(self, text: str) -> None:
+        start, _, own = text.rpartition(":")
+        self.start = Fraction(start or 0)
+        assert str(self.start) == (start or "0")
+        ((self.kind, match),) = ((k, m) for k, p in TEXTS.items() if (m := p.fullmatch(own)))
+        self.integers = [int(number or 0) for number in match.groups()]
+
+    def at(self, n: Fraction) -> Fraction:
+        match self.kind, self.integers:
+            case "constant", (a, b):
+                return Fraction(a, b)
+            case "line", (p, s, d):
+                return (p + s * n) / d
+            case "decay", (a, b, c):
+                return a / (b + c * n)
+            case "staircase", (a, b, c, origin, q, p):
+                return Fraction(a, b + c * ((n - origin) * q // p))
+        raise AssertionError(self.kind)
+
+    def check(self, end: Fraction | float) -> None:
+        """Its integers are in lowest terms, and of the signs of the page."""
+        match self.kind, self.integers:
+            case "constant", (a, b):
+                assert a >= 0 < b
+                assert gcd(a, b) == 1
+            case "line", (p, s, d):
+                assert s != 0 < d
+                assert gcd(p, s, d) == 1
+            case "decay", (a, _, c):
+                assert a > 0 < c
+                assert gcd(*self.integers) == 1
+            case "staircase", (a, b, c, origin, q, p):
+                assert min(a, b, c, q, p) > 0
+                assert gcd(a, b, c) == gcd(q, p) == 1
+                assert origin == self.start
+                if end != inf:  # at its last drop, of two or more
+                    drops = (end - origin) * q / p
+                    assert drops.denominator == 1 < drops
+
+
+def check_text(text: str, schedule) -> None:
+    """The text has the one form of the page, and the rates of the schedule."""
+    pieces = [Piece(part) for part in text.split(";")]
+    assert (":" in text) is (len(pieces) > 1)
+    starts = [piece.start for piece in pieces]
+    assert starts[0] == 0
+    assert starts == sorted(set(starts))
+    ends = [*starts[1:], inf]
+    for piece, end in zip(pieces, ends, strict=True):
+        piece.check(end)
+    for one, other in pairwise(pieces):
+        assert (one.kind, one.integers) != (other.kind, other.integers)
+        assert one.kind != "staircase" or other.kind == "constant"
+    for kinds in zip(*([p.kind for p in pieces[i:]] for i in range(3)), strict=False):
+        assert kinds != ("constant",) * 3  # two drops are a staircase
+        assert kinds != ("staircase", "constant", "constant")  # a drop more
+    reference = Reference(schedule)
+    marks = {*starts, *map(Fraction, reference.knots), *(s + reference.period for s in starts)}
+    marks |= {reference.start + k * reference.period for k in (1, 2, 3, 10)}
+    near = (0, Fraction(1, 2), Fraction(-1, 2), Fraction(1, 10**9), Fraction(-1, 10**9))
+    points = {mark + offset for mark in marks for offset in near}
+    source = random.Random(text)
+    for start, end in zip(starts, ends, strict=True):
+        length = 10 ** source.randint(0, 30) if end == inf else end - start
+        points |= {start + length * Fraction(source.random()) for _ in range(3)}
+    for n in points:
+        if n >= 0:
+            (*_, piece) = (piece for piece in pieces if piece.start <= n)
+            assert piece.at(n) == reference.exact(n), (n, piece.kind)
+
+
 def of_values(schedule, count: int, dtype: str) -> str:
     reference, width = Reference(schedule), FORMATS[dtype].width // 8
     bits = (reference.bits(n, dtype).to_bytes(width, "little") for n in range(count))
@@ -58,7 +150,10 @@ def of_values(schedule, count: int, dtype: str) -> str:
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["text"])
 def test_the_vectors(vector):
     schedule = InverseTimeDecay.from_config(vector["config"])
-    assert vector["text"] == text_of(schedule)
+    if Reference(schedule).phased:
+        check_text(vector["text"], schedule)
+    else:
+        assert vector["text"] == text_of(schedule)
     assert vector["fingerprint"] == "itd1-" + digest(vector["text"].encode("ascii"))
     assert schedule.fingerprint() == vector["fingerprint"]
     for expected in vector["values"]:
@@ -78,9 +173,16 @@ def test_the_vectors_reach_the_ends_of_the_formats():
     assert {"infinite", "zero", "subnormal"} <= reached
 
 
-@given(schedules())
+@given(schedules(phases=False))
 def test_the_meaning_is_that_of_the_page(schedule):
     assert schedule.fingerprint() == "itd1-" + digest(text_of(schedule).encode("ascii"))
+
+
+@given(schedules(phases=True))
+def test_the_meaning_of_phases_is_that_of_the_page(schedule):
+    text = canonical(schedule.form)
+    check_text(text, schedule)
+    assert schedule.fingerprint() == "itd1-" + digest(text.encode("ascii"))
 
 
 @given(schedules(), st.integers(1, 50), st.sampled_from(sorted(FORMATS)))
@@ -126,6 +228,50 @@ def test_only_the_quotient_of_a_continuous_schedule_counts(rate, steps, decay, f
         one = InverseTimeDecay(rate, steps, decay, staircase)
         other = InverseTimeDecay(rate, steps * factor, decay * factor, staircase)
         assert (one.fingerprint() == other.fingerprint()) is not staircase
+
+
+# -- phases: parameters that mean the same, and others ---------------------------------------
+
+# All knots lie at halves before step 16, so that two of these functions are equal if they are at
+# the quarters of every half step: two pieces meet in two points at most.
+SMALL = {
+    "initial_learning_rate": (1, 2),
+    "decay_steps": (0.5, 1, 1.5, 2),
+    "decay_rate": (0, 1),
+    "staircase": (False, True),
+    "warmup_steps": (0, 1, 2),
+    "warmup_learning_rate": (0, 1, 2),
+    "stable_steps": (0, 1, 2),
+    "minimum_learning_rate": (0, 0.5, 1),
+    "cooldown_start": (None, *range(6)),
+    "cooldown_steps": (1, 2),
+    "final_learning_rate": (0, 0.5, 1, 2),
+}
+GRID = [n / 8 for n in range(130)]
+
+
+def small_schedule(source: random.Random) -> InverseTimeDecay:
+    config = {key: source.choice(values) for key, values in SMALL.items()}
+    start = config["cooldown_start"]
+    if not config["warmup_steps"]:
+        del config["warmup_learning_rate"]
+    if start is None:
+        del config["cooldown_steps"], config["final_learning_rate"]
+    else:
+        config["cooldown_start"] = max(start, config["warmup_steps"])
+    return InverseTimeDecay(**config)
+
+
+def test_texts_are_equal_exactly_where_the_rates_are():
+    source, count = random.Random(11), 3000
+    texts = {}
+    for _ in range(count):
+        schedule = small_schedule(source)
+        rates = tuple(map(Reference(schedule).exact, GRID))
+        text = canonical(schedule.form)
+        assert texts.setdefault(rates, text) == text, schedule
+    assert len(set(texts.values())) == len(texts)
+    assert 500 < len(texts) < count - 500  # many of each
 
 
 def test_values_take_the_pinned_dtype_or_float64():

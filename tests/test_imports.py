@@ -146,9 +146,9 @@ HOUSE = {
         "errors form table"
     ),
     "placement": "registry backends.autograph arrays dtypes errors form table",
-    "planning": "decimals errors form",
-    "fingerprint": "registry dtypes errors form",
-    "plotting": "errors form",
+    "planning": "decimals errors form table",
+    "fingerprint": "registry dtypes errors form table",
+    "plotting": "errors form table parameters",
     "spec": (
         "placement planning fingerprint plotting registry backends.autograph "
         "arrays config parameters dtypes errors form table"
@@ -157,9 +157,9 @@ HOUSE = {
     "reference": "",
     "dialects": "spec planning parameters decimals errors form table",
     "integrations": "spec registry parameters decimals errors",
-    "verification": "reference spec registry backends.base form dtypes errors",
-    "audit": "reference spec errors",
-    "checklog": "reference spec decimals errors",
+    "verification": "reference spec registry backends.base form table dtypes errors",
+    "audit": "reference spec errors form table",
+    "checklog": "reference spec parameters decimals errors form table",
     "testing": "invtime reference registry backends.base hookspecs evaluate dtypes errors",
     "cli": (
         "invtime verification audit checklog dialects plotting fingerprint spec registry config "

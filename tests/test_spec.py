@@ -20,7 +20,7 @@ LONG = InverseTimeDecay(1 / 3, 1000, 1 / 7)
 def test_the_documented_form():
     assert repr(CONTINUOUS.form) == "Form(200 / (2000 + n))"
     assert repr(STAIRCASE.form) == "Form(1 / (10 + 5 * floor(n / 41)))"
-    assert repr(InverseTimeDecay(0.1, 1000, 0).form) == "Form(1 / (10))"
+    assert repr(InverseTimeDecay(0.1, 1000, 0).form) == "Form(1 / 10)"
 
 
 @pytest.mark.parametrize("step", [0, 1, 999, 10**6, 2**53 + 1, 2**63 - 1, 10**400])

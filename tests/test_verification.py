@@ -86,12 +86,12 @@ class Moved(NumpyBackend):
     name = "moved"
     row = by = 0
 
-    def evaluate(self, form, x, dtype):
+    def evaluate_phases(self, form, x, dtype):
         rows = list(form.rows)
         own = rows[self.row]
         n, d = own.knot
         rows[self.row] = Row(own.name, (n + self.by * d, d), own.origin, own.piece)
-        return super().evaluate(Table(tuple(rows)), x, dtype)
+        return super().evaluate_phases(Table(tuple(rows)), x, dtype)
 
 
 class FromZero(NumpyBackend):
@@ -99,12 +99,12 @@ class FromZero(NumpyBackend):
 
     name = "from-zero"
 
-    def evaluate(self, form, x, dtype):
+    def evaluate_phases(self, form, x, dtype):
         rows = (
             Row(row.name, row.knot, 0 if row.name == "decay" else row.origin, row.piece)
             for row in form.rows
         )
-        return super().evaluate(Table(tuple(rows)), x, dtype)
+        return super().evaluate_phases(Table(tuple(rows)), x, dtype)
 
 
 class Whole(NumpyBackend):
@@ -112,9 +112,9 @@ class Whole(NumpyBackend):
 
     name = "whole"
 
-    def evaluate(self, form, x, dtype):
+    def evaluate_phases(self, form, x, dtype):
         rows = (Row(row.name, (row.first, 1), row.origin, row.piece) for row in form.rows)
-        return super().evaluate(Table(tuple(rows)), x, dtype)
+        return super().evaluate_phases(Table(tuple(rows)), x, dtype)
 
 
 class Truncating(NumpyBackend):
@@ -122,8 +122,8 @@ class Truncating(NumpyBackend):
 
     name = "truncating"
 
-    def evaluate(self, form, x, dtype):
-        return super().evaluate(form, np.trunc(x), dtype)
+    def evaluate_phases(self, form, x, dtype):
+        return super().evaluate_phases(form, np.trunc(x), dtype)
 
 
 class Flushing(NumpyBackend):
@@ -306,15 +306,6 @@ def test_the_grid_goes_on_where_the_contract_leaves_a_value_open():
     assert {0.3, np.nextafter(0.3, 0), 4.5} <= set(steps_of(Grid(third, 10))["float64"])
 
 
-def meeting(schedule):
-    """Where the decay meets the floor, as a fraction."""
-    own = Reference(schedule)
-    turns = (own.initial / own.floor - 1) / own.decay
-    if schedule.staircase:
-        turns = Fraction(-(-turns // 1))
-    return own.start + turns * own.period
-
-
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_grid_has_each_knot_and_both_sides_of_it(recipe):
     schedule = RECIPES[recipe]
@@ -324,7 +315,8 @@ def test_the_grid_has_each_knot_and_both_sides_of_it(recipe):
     for knot in knots:
         assert {knot - 1, knot, knot + 1} <= set(found["int64"])
         for dtype in ("float64", "float32", "float16"):
-            here = np.array(knot).astype(dtype)
+            with np.errstate(over="ignore"):
+                here = np.array(knot).astype(dtype)
             sides = [np.nextafter(here, np.array(end, dtype)) for end in (-inf, inf)]
             assert {float(step) for step in (here, *sides)} <= set(found[dtype])
         for away in (2**5, 2**20):  # and steps inside of a piece, from both of its ends
@@ -334,7 +326,7 @@ def test_the_grid_has_each_knot_and_both_sides_of_it(recipe):
 @pytest.mark.parametrize("recipe", ["continuous", "staircase", "far", "far staircase"])
 def test_the_grid_has_both_sides_of_a_floor_between_two_steps(recipe):
     schedule = RECIPES[recipe]
-    found, exact = set(steps_of(Grid(schedule.form, 10))["float64"]), meeting(schedule)
+    found, exact = set(steps_of(Grid(schedule.form, 10))["float64"]), Reference(schedule).floor_met
     nearest = exact.numerator / exact.denominator
     assert {np.nextafter(nearest, 0), nearest, np.nextafter(nearest, inf)} <= found
     assert exact.denominator > 1
@@ -355,10 +347,10 @@ def test_the_grid_has_fractions_inside_of_each_line():
 @pytest.mark.parametrize("decay_steps", [41, 0.3])
 def test_the_grid_counts_boundaries_from_the_start_of_the_decay(decay_steps):
     schedule = FAR.replace(
-        decay_steps=decay_steps, staircase=True, minimum_learning_rate=0, cooldown_start=2**55
+        decay_steps=decay_steps, staircase=True, minimum_learning_rate=0, cooldown_start=2**53
     )
     found, own = set(steps_of(Grid(schedule.form, 10))["int64"]), Reference(schedule)
-    for stage in (2**k for k in range(50)):
+    for stage in (2**k for k in range(48)):
         first = own.first_step(stage)
         assert own.stage(first) >= stage > own.stage(first - 1)
         assert {first - 1, first, first + 1} <= found

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from invtime.audit.report import FAR, Shift
+from invtime.form import Form
 from invtime.reference import Reference, bits_of_array, rounded, ulp_distances
 from invtime.spec import InverseTimeDecay
 
@@ -28,6 +29,7 @@ class Comparison:
 
     def __init__(self, schedule: InverseTimeDecay, dtype: str) -> None:
         self.dtype = dtype
+        assert isinstance(schedule.form, Form)  # `audit` refuses phases
         self._form = schedule.form
         self._reference = Reference(schedule)
         self._rate, self._decay = schedule(0), float(schedule.decay_rate)

@@ -13,6 +13,7 @@ from invtime.audit.peers import PEERS, Peer
 from invtime.audit.report import Audit, Finding, Shift, Skipped
 from invtime.errors import ConfigError, UnknownBackendError
 from invtime.spec import InverseTimeDecay
+from invtime.table import Table
 
 # JAX and TensorFlow would take an accelerator, and TensorFlow writes a page of log lines.
 ON_THE_CPU = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -41,11 +42,16 @@ def audit(
 
     Raises:
         UnknownBackendError: a peer has another name.
-        ConfigError: there is no schedule, or the steps are no range within int32.
+        ConfigError: there is no schedule, one has phases, or the steps are no range in int32.
     """
     schedules = tuple(schedules)
     if not schedules:
         raise ConfigError("there is no schedule to audit; pass at least one")
+    for schedule in schedules:
+        if isinstance(schedule.form, Table):
+            raise ConfigError(
+                f"{schedule!r} has phases, which no peer of the audit has; pass the decay alone"
+            )
     # The count of a JAX optimizer is an int32, and 2**31 - 1 is where optax's stands still.
     if start < 0 or steps < 1 or start + steps > 2**31 - 1:
         raise ConfigError(

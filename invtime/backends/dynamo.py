@@ -13,14 +13,14 @@ Three facts about Dynamo matter here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from invtime.errors import StepTypeError
 from invtime.form import Form
 from invtime.table import Table
 
 F = TypeVar("F", bound=Callable[..., object])
-AnyForm = TypeVar("AnyForm", Form, Table)
+AnyForm = TypeVar("AnyForm", bound="Form | Table")
 
 
 def constant(function: F) -> F:
@@ -41,7 +41,7 @@ def held(form: AnyForm) -> AnyForm:
 
 @constant
 def _of_key(kind: type[AnyForm], key: str) -> AnyForm:
-    return kind.of_key(key)
+    return cast(AnyForm, kind.of_key(key))
 
 
 # Plain text: Dynamo cannot format a symbolic int.

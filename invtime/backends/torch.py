@@ -138,7 +138,7 @@ class TorchBackend(Backend):
     def evaluate(self, form: Form | Table, x: Any, dtype: str) -> Any:
         """The shared formula, with the integers of the form constant under Dynamo."""
         if torch.compiler.is_compiling():
-            form = dynamo.held(form)  # type: ignore[type-var]  # it is one of the two
+            form = dynamo.held(form)
         return evaluate(form, self, x, dtype)
 
     evaluate_phases = evaluate

@@ -9,6 +9,7 @@ from math import ceil, floor, inf
 import numpy as np
 
 from invtime.checklog.agreement import Floats, Rates
+from invtime.form import Form
 from invtime.reference import Reference
 from invtime.spec import InverseTimeDecay
 
@@ -45,9 +46,14 @@ class Case:
         """Whether every rate agrees with these values."""
         return self.rates.agree(values, level)
 
+    @property
+    def form(self) -> Form:
+        """The integers of the schedule, which has no phases."""
+        return _form(self.schedule)
+
     def turns(self, schedule: InverseTimeDecay) -> list[float]:
         """n / S of each step, or the plateau of a staircase."""
-        form = schedule.form
+        form = _form(schedule)
         if schedule.staircase:
             return [form.stage(n) for n in self.steps]
         return [max(n, 0) * form.Q / form.P for n in self.steps]
@@ -73,7 +79,7 @@ class Case:
 
     def _steps_of_rates(self, level: str) -> list[Between]:
         """Between which steps each rate was taken; -inf from where it is the initial one."""
-        form = self.schedule.form
+        form = self.form
         steps = []
         for least, most in self.turns_of_rates(level):
             if self.schedule.staircase:
@@ -83,6 +89,11 @@ class Case:
                 first, last = _up(least * form.P / form.Q), _down(most * form.P / form.Q)
             steps.append((first if least > 0 else -inf, last))
         return steps
+
+
+def _form(schedule: InverseTimeDecay) -> Form:
+    assert isinstance(schedule.form, Form)  # what reads n / S off a rate is not asked of phases
+    return schedule.form
 
 
 def overlap(intervals: Iterable[Between]) -> Between:

@@ -9,9 +9,10 @@ import numpy as np
 from invtime.checklog.agreement import EXACT, LEVELS, Rates
 from invtime.checklog.case import Case
 from invtime.checklog.log import Log
-from invtime.checklog.mistakes import MISTAKES, STRUCTURAL, Mistake
+from invtime.checklog.mistakes import MISTAKES, PHASES, STRUCTURAL, Mistake
 from invtime.checklog.report import Diagnosis, Difference, Explanation
 from invtime.spec import InverseTimeDecay
+from invtime.table import Table
 
 
 def diagnose(log: Log, schedule: InverseTimeDecay, first_step: int | None = None) -> Diagnosis:
@@ -31,11 +32,13 @@ def diagnose(log: Log, schedule: InverseTimeDecay, first_step: int | None = None
                 return _diagnosis(log, case, first, level, [])
     for first, case in zip(firsts, cases, strict=True):
         if case.fits(case.expected, "rounding"):  # a parameter of many digits may fit, by chance
-            close, explanations = _explained(case, EXACT, STRUCTURAL)
+            structural = PHASES if isinstance(schedule.form, Table) else STRUCTURAL
+            close, explanations = _explained(case, EXACT, structural)
             if not explanations:
                 close, explanations = "rounding", [_rounding(case)]
             return _diagnosis(log, case, first, close, explanations)
-    close, explanations = _explained(cases[0], LEVELS, MISTAKES)
+    known = PHASES if isinstance(schedule.form, Table) else MISTAKES
+    close, explanations = _explained(cases[0], LEVELS, known)
     return _diagnosis(log, cases[0], firsts[0], close, explanations)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import combinations
 from math import inf, isfinite, nextafter
 
 import numpy as np
@@ -18,6 +19,7 @@ from invtime.checklog.case import Case, overlap
 from invtime.checklog.report import Explanation
 from invtime.decimals import exact_number
 from invtime.errors import ConfigError
+from invtime.parameters import DEFAULTS
 from invtime.spec import InverseTimeDecay
 
 Mistake = Callable[[Case, str], Explanation | None]
@@ -25,7 +27,7 @@ Mistake = Callable[[Case, str], Explanation | None]
 
 def late_drop(case: Case, level: str) -> Explanation | None:
     """Compiled Keras: n / S became n times the float32 reciprocal of S."""
-    schedule, form = case.schedule, case.schedule.form
+    schedule, form = case.schedule, case.form
     if not schedule.staircase or level == "float64":  # Keras computes in float32
         return None
     steps = np.array([max(n, 0) for n in case.steps], np.float32)
@@ -173,6 +175,30 @@ def two_parameters(case: Case, level: str) -> Explanation | None:
 
 # The likeliest first, where several explain a log. The structural ones have no number of many
 # digits in them that a log might fit by chance.
+def left_out(case: Case, level: str) -> Explanation | None:
+    """A run without some of the phases."""
+    own = case.schedule.get_config()
+    groups = [
+        ("the warm-up", ("warmup_steps", "warmup_learning_rate")),
+        ("the stable phase", ("stable_steps",)),
+        ("the floor", ("minimum_learning_rate",)),
+        ("the cool-down", ("cooldown_start", "cooldown_steps", "final_learning_rate")),
+    ]
+    there = [(name, keys) for name, keys in groups if own.keys() & set(keys)]
+    for count in range(1, len(there) + 1):
+        for without in combinations(there, count):
+            changes = {key: DEFAULTS[key] for _, keys in without for key in keys}
+            try:
+                schedule = case.schedule.replace(**changes)
+            except ConfigError:  # a cool-down may start in what was left out
+                continue
+            if case.fits(case.values(schedule), level):
+                names = " and ".join(name for name, _ in without)
+                return Explanation("left-out", f"the schedule without {names}", changes)
+    return None
+
+
+PHASES: Sequence[Mistake] = (left_out,)
 STRUCTURAL: Sequence[Mistake] = (late_drop, other_kind, shifted, epochs)
 MISTAKES: Sequence[Mistake] = (
     *STRUCTURAL,

@@ -22,7 +22,7 @@ class Explanation:
 
     kind: str
     """rounding, late-drop, shifted, continuous, staircase, epochs, log-in-epochs,
-    decay_rate, initial_learning_rate, decay_steps or two-parameters."""
+    decay_rate, initial_learning_rate, decay_steps, two-parameters or left-out."""
     text: str
     parameters: dict[str, Any] = field(default_factory=dict)
 

@@ -32,6 +32,20 @@ Staircase = Annotated[
     bool,
     typer.Option("--staircase", help="Drop only at multiples of S.", rich_help_panel=PANEL),
 ]
+PHASES = "Phases around the decay, all optional"
+
+
+def _phase(text: str) -> Any:
+    return typer.Option(metavar="NUMBER", help=text, rich_help_panel=PHASES)
+
+
+WarmupSteps = Annotated[str | None, _phase("W, the steps of a linear warm-up.")]
+WarmupLearningRate = Annotated[str | None, _phase("w, the rate at step 0 of it.")]
+StableSteps = Annotated[str | None, _phase("H, the steps at L after it.")]
+MinimumLearningRate = Annotated[str | None, _phase("m, the floor of the decay.")]
+CooldownStart = Annotated[str | None, _phase("X, the first step of a linear cool-down.")]
+CooldownSteps = Annotated[str | None, _phase("K, its steps.")]
+FinalLearningRate = Annotated[str | None, _phase("f, the rate at its end.")]
 Config = Annotated[
     str | None,
     typer.Option(
@@ -47,6 +61,13 @@ def build(
     decay_steps: DecaySteps = None,
     decay_rate: DecayRate = None,
     staircase: Staircase = False,
+    warmup_steps: WarmupSteps = None,
+    warmup_learning_rate: WarmupLearningRate = None,
+    stable_steps: StableSteps = None,
+    minimum_learning_rate: MinimumLearningRate = None,
+    cooldown_start: CooldownStart = None,
+    cooldown_steps: CooldownSteps = None,
+    final_learning_rate: FinalLearningRate = None,
     config: Config = None,
 ) -> InverseTimeDecay:
     """The schedule of the options.
@@ -61,7 +82,18 @@ def build(
         "--decay-steps": decay_steps,
         "--decay-rate": decay_rate,
     }
+    phases = {
+        "warmup_steps": warmup_steps,
+        "warmup_learning_rate": warmup_learning_rate,
+        "stable_steps": stable_steps,
+        "minimum_learning_rate": minimum_learning_rate,
+        "cooldown_start": cooldown_start,
+        "cooldown_steps": cooldown_steps,
+        "final_learning_rate": final_learning_rate,
+    }
+    phases = {key: text for key, text in phases.items() if text is not None}
     given = [option for option, text in numbers.items() if text is not None]
+    given += [f"--{key.replace('_', '-')}" for key in phases]
     given += ["--staircase"] if staircase else []
     if config is not None:
         if given:
@@ -71,7 +103,8 @@ def build(
     if missing:
         raise ConfigError(f"no schedule without {', '.join(missing)}; pass that, or --config FILE")
     rate, steps, decay = map(read_number, numbers.values())
-    return InverseTimeDecay(rate, steps, decay, staircase)
+    others = {key: read_number(text) for key, text in phases.items()}
+    return InverseTimeDecay(rate, steps, decay, staircase, **others)
 
 
 def read_number(text: str | None) -> Any:

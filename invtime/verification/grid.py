@@ -146,12 +146,12 @@ def _boundaries(rows: Sequence[Row]) -> Iterator[float]:
     """The knots and the first plateaus' boundaries, to be asked with their neighbours."""
     for row in rows:
         n, d = row.knot
-        yield n / d
-        if isinstance(row.piece, Form) and row.piece.C:
-            P, Q = row.piece.P, row.piece.Q
+        yield from (n / d, float(row.first))
+        decay = row.piece
+        if isinstance(decay, Form) and decay.C:
             for stage in range(1, 64):
-                yield float(row.origin + row.piece.first_step(stage))
-                yield (row.origin * Q + stage * P) / Q
+                yield float(row.origin + decay.first_step(stage))
+                yield (row.origin * decay.Q + stage * decay.P) / decay.Q
 
 
 def _fractions(rows: Sequence[Row]) -> Iterator[float]:

@@ -24,7 +24,23 @@ from invtime.reference import values as true
 
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 SHORT = InverseTimeDecay(0.1, 3, 0.5, staircase=True)
-CONTINUOUS = InverseTimeDecay(0.1, 1000, 0.5)
+RECIPE = InverseTimeDecay(  # every phase, in 100 updates
+    0.1,
+    20.5,
+    0.5,
+    warmup_steps=10,
+    stable_steps=20,
+    minimum_learning_rate=0.06,
+    cooldown_start=80,
+    cooldown_steps=15,
+    final_learning_rate=0.001,
+)
+SCHEDULES = {
+    "staircase": STAIRCASE,
+    "continuous": InverseTimeDecay(0.1, 1000, 0.5),
+    "phases": RECIPE,
+}
+RESUMED = [*((STAIRCASE, n) for n in (40, 41, 42)), *((RECIPE, n) for n in (1, 10, 81))]
 
 
 class Model(torch.nn.Module):
@@ -74,7 +90,7 @@ def _nothing_is_left_behind():
     GradientState._reset_state()
 
 
-@pytest.mark.parametrize("schedule", [STAIRCASE, CONTINUOUS], ids=["staircase", "continuous"])
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 def test_update_k_has_the_rate_of_step_k_minus_1(rates_of_updates, schedule):
     run = Run(rates_of_updates, schedule, data=torch.ones(130))
     run.epoch()
@@ -123,11 +139,11 @@ def test_the_current_rate_of_what_was_prepared(rates_of_updates):
     assert current_rates(optimizer) == scheduler.get_last_lr() == true(SHORT, [20])
 
 
-@pytest.mark.parametrize("interrupted", [40, 41, 42])
-def test_a_resumed_run_is_the_uninterrupted_one(rates_of_updates, tmp_path, interrupted):
+@pytest.mark.parametrize(("schedule", "interrupted"), RESUMED)
+def test_a_resumed_run_is_the_uninterrupted_one(rates_of_updates, tmp_path, schedule, interrupted):
     def start(updates):
         data = torch.ones(2 * updates)
-        return Run(rates_of_updates, STAIRCASE, data=data, gradient_accumulation_steps=2)
+        return Run(rates_of_updates, schedule, data=data, gradient_accumulation_steps=2)
 
     before = start(interrupted)
     before.epoch()
@@ -135,7 +151,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(rates_of_updates, tmp_path, inte
     after = start(100 - interrupted)
     after.accelerator.load_state(tmp_path)
     after.epoch()
-    assert before.rates + after.rates == true(STAIRCASE, range(100))
+    assert before.rates + after.rates == true(schedule, range(100))
 
 
 def test_the_checkpoint_of_another_schedule_is_refused(rates_of_updates, tmp_path):
@@ -145,10 +161,14 @@ def test_the_checkpoint_of_another_schedule_is_refused(rates_of_updates, tmp_pat
 
 
 TWICE = InverseTimeDecay(0.1, 82, 0.5, staircase=True)
+TWICE_THE_RECIPE = RECIPE.replace(
+    decay_steps=41, warmup_steps=20, stable_steps=40, cooldown_start=160, cooldown_steps=30
+)
 SPLIT = DataLoaderConfiguration(split_batches=True)
 IN_TWO_PROCESSES = {
     "as it is": ({"schedule": STAIRCASE}, range(0, 200, 2)),
     "twice the decay_steps": ({"schedule": TWICE}, range(0, 200, 2)),
+    "twice all steps": ({"schedule": TWICE_THE_RECIPE}, range(0, 200, 2)),
     "split batches": (
         {"schedule": STAIRCASE, "batch_size": 2, "dataloader_config": SPLIT},
         range(100),
@@ -175,6 +195,7 @@ def test_the_steps_of_the_updates_in_two_processes(ranks, case):
 def test_twice_the_decay_steps_in_two_processes_are_the_rates_of_one(ranks):
     for rates in ranks:
         assert rates["twice the decay_steps"] == true(STAIRCASE, range(100))
+        assert rates["twice all steps"] == true(RECIPE, range(100))
 
 
 def main(folder):

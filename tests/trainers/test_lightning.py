@@ -31,7 +31,23 @@ pytestmark = [
 
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 SHORT = InverseTimeDecay(0.1, 3, 0.5, staircase=True)
-CONTINUOUS = InverseTimeDecay(0.1, 1000, 0.5)
+RECIPE = InverseTimeDecay(  # every phase, in 100 updates
+    0.1,
+    20.5,
+    0.5,
+    warmup_steps=10,
+    stable_steps=20,
+    minimum_learning_rate=0.06,
+    cooldown_start=80,
+    cooldown_steps=15,
+    final_learning_rate=0.001,
+)
+SCHEDULES = {
+    "staircase": STAIRCASE,
+    "continuous": InverseTimeDecay(0.1, 1000, 0.5),
+    "phases": RECIPE,
+}
+RESUMED = [*((STAIRCASE, n) for n in (40, 41, 42)), *((RECIPE, n) for n in (1, 10, 81))]
 
 
 class Model(pl.LightningModule):
@@ -84,7 +100,7 @@ def fit(tmp_path, rates_of_updates):
     return fit
 
 
-@pytest.mark.parametrize("schedule", [STAIRCASE, CONTINUOUS], ids=["staircase", "continuous"])
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 def test_update_k_has_the_rate_of_step_k_minus_1(fit, schedule):
     assert fit(schedule, each("step"), max_steps=130) == true(schedule, range(130))
 
@@ -103,14 +119,14 @@ def test_accumulated_batches_are_one_update(fit):
     assert rates == true(SHORT, range(12))
 
 
-@pytest.mark.parametrize("interrupted", [40, 41, 42])  # 40 is the end of an epoch
-def test_a_resumed_run_is_the_uninterrupted_one(fit, interrupted):
-    run = {"schedule": STAIRCASE, "place": each("step")}
+@pytest.mark.parametrize(("schedule", "interrupted"), RESUMED)  # 40 is the end of an epoch
+def test_a_resumed_run_is_the_uninterrupted_one(fit, schedule, interrupted):
+    run = {"schedule": schedule, "place": each("step")}
     run["save"] = {"every_n_train_steps": interrupted}
     before = fit(**run, max_steps=interrupted)
     after = fit(**run, max_steps=100, resume=True)
     assert len(before) == interrupted
-    assert before + after == true(STAIRCASE, range(100))
+    assert before + after == true(schedule, range(100))
 
 
 EPOCHS = [{"every_n_epochs": epochs} for epochs in (2, 3, 4)]

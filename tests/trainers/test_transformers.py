@@ -17,7 +17,23 @@ from invtime.reference import values as true
 
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 SHORT = InverseTimeDecay(0.1, 3, 0.5, staircase=True)
-CONTINUOUS = InverseTimeDecay(0.1, 1000, 0.5)
+RECIPE = InverseTimeDecay(  # every phase, in 100 updates
+    0.1,
+    20.5,
+    0.5,
+    warmup_steps=10,
+    stable_steps=20,
+    minimum_learning_rate=0.06,
+    cooldown_start=80,
+    cooldown_steps=15,
+    final_learning_rate=0.001,
+)
+SCHEDULES = {
+    "staircase": STAIRCASE,
+    "continuous": InverseTimeDecay(0.1, 1000, 0.5),
+    "phases": RECIPE,
+}
+RESUMED = [*((STAIRCASE, n) for n in (40, 41, 42)), *((RECIPE, n) for n in (1, 10, 81))]
 
 
 class Model(torch.nn.Module):
@@ -76,7 +92,7 @@ def train(request, tmp_path, rates_of_updates):
     return train
 
 
-@pytest.mark.parametrize("schedule", [STAIRCASE, CONTINUOUS], ids=["staircase", "continuous"])
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 def test_update_k_has_and_logs_the_rate_of_step_k_minus_1(train, schedule):
     rates, logged = train(schedule, max_steps=130)
     assert rates == true(schedule, range(130))
@@ -90,19 +106,20 @@ def test_accumulated_batches_are_one_update(train):
     assert logged == rates
 
 
-def test_the_arguments_of_other_schedules_play_no_part(train):
+@pytest.mark.parametrize("schedule", [SHORT, RECIPE], ids=["staircase", "phases"])
+def test_the_arguments_of_other_schedules_play_no_part(train, schedule):
     rates, _ = train(
-        SHORT, max_steps=12, learning_rate=1.0, lr_scheduler_type="cosine", warmup_steps=5
+        schedule, max_steps=12, learning_rate=1.0, lr_scheduler_type="cosine", warmup_steps=5
     )
-    assert rates == true(SHORT, range(12))
+    assert rates == true(schedule, range(12))
 
 
-@pytest.mark.parametrize("interrupted", [40, 41, 42])  # 40 is the end of an epoch
-def test_a_resumed_run_is_the_uninterrupted_one(train, interrupted):
-    before, _ = train(STAIRCASE, max_steps=interrupted, save=interrupted)
-    after, logged = train(STAIRCASE, max_steps=100, save=interrupted, resume=True)
+@pytest.mark.parametrize(("schedule", "interrupted"), RESUMED)  # 40 is the end of an epoch
+def test_a_resumed_run_is_the_uninterrupted_one(train, schedule, interrupted):
+    before, _ = train(schedule, max_steps=interrupted, save=interrupted)
+    after, logged = train(schedule, max_steps=100, save=interrupted, resume=True)
     assert len(before) == interrupted
-    assert before + after == true(STAIRCASE, range(100))
+    assert before + after == true(schedule, range(100))
     assert logged == before + after
 
 
