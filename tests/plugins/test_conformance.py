@@ -121,8 +121,8 @@ def narrow_torch(monkeypatch):
     monkeypatch.setattr("invtime.backends.torch.NARROW_DEVICES", {"cpu"})
 
 
-# Two take seconds to compile, and nothing in them depends on the precision.
-QUICK = [name for name in CHECKS if name not in ("modes", "retracing")]
+# These take seconds to compile, and nothing in them depends on the precision.
+QUICK = [name for name in CHECKS if name not in ("modes", "phase_modes", "retracing")]
 
 
 @pytest.mark.usefixtures("narrow_torch")

@@ -157,10 +157,12 @@ def floats(schedule: InverseTimeDecay, dtype: str) -> list[Steps]:
     largest = 2 ** (np.finfo(dtype).nmant + 1)
     whole = [n for n in (*range(200), *landmarks(schedule)) if 0 <= n < largest]
     parts = [n + part for n in (0, 1, 40, 41, 999) for part in (0.25, 0.5, 0.999, 0.1)]
-    special = [x for x in SPECIAL_FLOATS if 0 <= x < float(np.finfo(dtype).max)]
+    top = float(np.finfo(dtype).max)
+    special = [x for x in SPECIAL_FLOATS if 0 <= x < top]
     beyond = [float(n) for n in landmarks(schedule) if n >= largest]
     reference = Reference(schedule)
-    starts = [float(reference.start + k * reference.period) for k in (*range(1, 10), 97, 1001)]
+    starts = [reference.start + k * reference.period for k in (*range(1, 10), 97, 1001)]
+    starts = [float(start) for start in starts if start < top]
     all_kinds = [*whole, *parts, *starts, *special, *beyond, *far_steps(schedule, dtype)]
     return [padded(whole, dtype), padded(all_kinds, dtype)]
 
