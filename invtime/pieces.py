@@ -14,7 +14,7 @@ from math import frexp, inf, nextafter
 from typing import Any
 
 from invtime import doubleword
-from invtime.doubleword import add_up, cut, exponent_of, nearest, parts, split, times_power
+from invtime.doubleword import add_up, as_float, cut, exponent_of, parts, split, times_power
 from invtime.form import Form
 from invtime.primitives import Primitives
 from invtime.table import Line, Ratio, Row, Table
@@ -95,7 +95,8 @@ def differentiable(table: Table, backend: Primitives, n: Any) -> Any:
             result = result + doubleword.differentiable(piece, backend, x - float(row.origin))
         else:
             slope = as_float(piece.b - piece.a, piece.d, backend.precision(n))
-            result = result + (x - backend.detach(x)) * slope
+            if abs(slope) < inf:  # or it is past binary32's range
+                result = result + (x - backend.detach(x)) * slope
     return result
 
 
@@ -184,14 +185,6 @@ def _words(whole: int, precision: int) -> list[float]:
         words.append(float(whole >> below << below))
         whole -= whole >> below << below
     return words
-
-
-def as_float(numerator: int, denominator: int, precision: int) -> float:
-    """A constant, rounded to a precision; infinity where binary32 has no room for it."""
-    if precision == 53:
-        return numerator / denominator
-    value = nearest(numerator, denominator, precision)
-    return value if abs(value) < 2.0**128 else inf if value > 0 else -inf
 
 
 def not_below(ratio: Ratio, precision: int) -> float:
