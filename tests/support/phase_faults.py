@@ -208,7 +208,9 @@ PHASE_FAULTS = [
     Fault("a stage counted from step 0", StagesFromStepZero, "phase_bits", "staircase=True"),
     Fault("a line's constant made a reciprocal", ReciprocalOfALine, "linear_phases", "1 ULP"),
     Fault("a knot wraps in the step's dtype", WrappedKnots, "phase_steps", "of int8"),
-    Fault("a floor from a whole step on", FloorAtAWholeStep, "phase_float_steps", "step      54.5, in"),
+    Fault(
+        "a floor from a whole step on", FloorAtAWholeStep, "phase_float_steps", "step      54.5, in"
+    ),
     Fault("a cool-down one step ahead", CooldownAStepAhead, "continuity", "recipe    "),
     Fault("a knot of the piece before it", KnotsOneStepLate, "floor", " or more"),
     Fault("the floor after the cool-down", FloorAfterTheCooldown, "floor", "cooldown_start=180"),
