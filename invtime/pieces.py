@@ -193,6 +193,8 @@ def not_below(ratio: Ratio, precision: int) -> float:
     value = as_float(n, d, precision)
     if value == inf:
         return value
+    if 0 < value < 2.0**-126 and precision == 24:  # binary32 would make it 0
+        return 2.0**-126
     m, m_den = value.as_integer_ratio()
     if m * d >= n * m_den:
         return value

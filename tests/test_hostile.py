@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hostile import Arithmetic, HostileArray, HostileBackend, Mood
+from hostile import LAWFUL, MOODS, Arithmetic, HostileArray, HostileBackend, Mood
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from midpoints import near_midpoint
@@ -20,18 +20,6 @@ from invtime.reference import FORMATS, NEAREST, Reference, bits_of_array, ulp_di
 from invtime.stage import stage_index
 from invtime.testing import strategies
 from invtime.testing.bulk import bulk_steps
-
-LAWFUL = {
-    "tame": Mood(contract=False, fold=False, flush=False),
-    "contract": Mood(fold=False, flush=False),
-    "fold": Mood(contract=False, flush=False),
-    "flush": Mood(contract=False, fold=False),
-    "all": Mood(),
-}
-MOODS = LAWFUL | {
-    "reciprocal": Mood(division="reciprocal"),
-    "sloppy": Mood(division="sloppy"),
-}
 
 seeds = st.integers(0, 2**32)
 
