@@ -168,7 +168,8 @@ def at_floats(form: Form, backend: Primitives, n: Any, low: Any = None) -> Any:
         whole = (n < float(limit)) & (backend.floor(n) == n)
         integers = backend.index(backend.where(whole, n, 0.0))
         value = backend.where(whole, at_integers(form, backend, integers, limit), value)
-    return backend.where(n == inf, 0.0 if form.C else form.A / form.B, value)
+    end = 0.0 if form.C else as_float(form.A, form.B, words.precision)
+    return backend.where(n == inf, end, value)
 
 
 def _stage_of_floats(
@@ -293,3 +294,11 @@ def nearest(numerator: int, denominator: int, precision: int) -> float:
     kept += tail > half or (tail == half and kept & 1)
     exponent = extra - shift
     return sign * float(kept) * (2.0**exponent if exponent > -1075 else 0.0)
+
+
+def as_float(numerator: int, denominator: int, precision: int) -> float:
+    """A constant, rounded to a precision; infinity where binary32 has no room for it."""
+    if precision == 53:
+        return numerator / denominator
+    value = nearest(numerator, denominator, precision)
+    return value if abs(value) < 2.0**128 else inf if value > 0 else -inf

@@ -34,7 +34,8 @@ def _divide_once(form: Form, backend: Primitives, n: Any, last: int) -> Any:
         return backend.divide(float(form.A), t * 0.0 + float(form.B))
     if form.staircase:
         t = _stage(form, backend, n, t, last)
-    product = t if form.C == 1 else t * float(form.C)
+    factor = _factor(form, backend.precision(n))
+    product = t if factor == 1 else t * float(factor)
     return backend.divide(float(form.A), product + float(form.B))
 
 
@@ -67,27 +68,36 @@ def _select_and_divide(table: Table, backend: Primitives, n: Any, last: int) -> 
                 found = backend.where(here, float(value), found)
         return found
 
-    p, s, b, c = map(select, zip(*map(_integers, rows), strict=True))
+    precision = backend.precision(n)
+    longest = [row.first - 1 for row in rows[1:]] + [last]
+    longest = [end - row.origin for end, row in zip(longest, rows, strict=True)]
+    integers = [_integers(row, t, precision) for row, t in zip(rows, longest, strict=True)]
+    p, s, b, c = map(select, zip(*integers, strict=True))
     t = x - select(_origins(rows))
     denominator = zero + b if type(c) is float else b
-    for row, end in zip(rows, [*(row.first for row in rows[1:]), last + 1], strict=True):
+    for row, end, factors in zip(rows, longest, integers, strict=True):
         piece = row.piece
-        if isinstance(piece, Form) and piece.C:  # there is one at most
+        if isinstance(piece, Form) and factors[-1]:  # there is one at most
             u = t
             if piece.staircase:
                 steps = backend.clamp(n - row.origin) if row.origin else n
-                u = _stage(piece, backend, steps, t, end - 1 - row.origin)
+                u = _stage(piece, backend, steps, t, end)
             denominator = denominator + c * u
     numerator = p if type(s) is float and not s else p + s * t
     return backend.divide(numerator, denominator)
 
 
-def _integers(row: Row) -> tuple[int, int, int, int]:
-    """(p, s, B, C) of the value (p + s * t) / (B + C * u)."""
+def _factor(form: Form, precision: int) -> int:
+    """C; where it does not fit, t is 0 at every exact step, and any C that fits will do."""
+    return min(form.C, int(2**precision))  # binary32 has no room for 1e60, and inf * 0 is NaN
+
+
+def _integers(row: Row, longest: int, precision: int) -> tuple[int, int, int, int]:
+    """(p, s, B, C) of the value (p + s * t) / (B + C * u) at 0 <= t <= longest."""
     piece = row.piece
     if isinstance(piece, Line):
         return piece.a * piece.K, piece.b - piece.a, piece.d, 0
-    return piece.A, 0, piece.B, piece.C
+    return piece.A, 0, piece.B, _factor(piece, precision) if longest > 0 else 0
 
 
 def _origins(rows: list[Row]) -> list[int]:

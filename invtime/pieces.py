@@ -14,7 +14,7 @@ from math import frexp, inf, nextafter
 from typing import Any
 
 from invtime import doubleword
-from invtime.doubleword import add_up, cut, exponent_of, nearest, parts, split, times_power
+from invtime.doubleword import add_up, as_float, cut, exponent_of, parts, split, times_power
 from invtime.form import Form
 from invtime.primitives import Primitives
 from invtime.table import Line, Ratio, Row, Table
@@ -95,7 +95,8 @@ def differentiable(table: Table, backend: Primitives, n: Any) -> Any:
             result = result + doubleword.differentiable(piece, backend, x - float(row.origin))
         else:
             slope = as_float(piece.b - piece.a, piece.d, backend.precision(n))
-            result = result + (x - backend.detach(x)) * slope
+            if abs(slope) < inf:  # or it is past binary32's range
+                result = result + (x - backend.detach(x)) * slope
     return result
 
 
@@ -186,20 +187,14 @@ def _words(whole: int, precision: int) -> list[float]:
     return words
 
 
-def as_float(numerator: int, denominator: int, precision: int) -> float:
-    """A constant, rounded to a precision; infinity where binary32 has no room for it."""
-    if precision == 53:
-        return numerator / denominator
-    value = nearest(numerator, denominator, precision)
-    return value if abs(value) < 2.0**128 else inf if value > 0 else -inf
-
-
 def not_below(ratio: Ratio, precision: int) -> float:
     """The smallest float of `precision` bits that is at least n / d."""
     n, d = ratio
     value = as_float(n, d, precision)
     if value == inf:
         return value
+    if 0 < value < 2.0**-126 and precision == 24:  # binary32 would make it 0
+        return 2.0**-126
     m, m_den = value.as_integer_ratio()
     if m * d >= n * m_den:
         return value

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hostile import Arithmetic, HostileArray, HostileBackend, Mood
+from hostile import LAWFUL, MOODS, Arithmetic, HostileArray, HostileBackend, Mood
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from midpoints import near_midpoint
@@ -19,18 +19,7 @@ from invtime import InverseTimeDecay
 from invtime.reference import FORMATS, NEAREST, Reference, bits_of_array, ulp_distance
 from invtime.stage import stage_index
 from invtime.testing import strategies
-
-LAWFUL = {
-    "tame": Mood(contract=False, fold=False, flush=False),
-    "contract": Mood(fold=False, flush=False),
-    "fold": Mood(contract=False, flush=False),
-    "flush": Mood(contract=False, fold=False),
-    "all": Mood(),
-}
-MOODS = LAWFUL | {
-    "reciprocal": Mood(division="reciprocal"),
-    "sloppy": Mood(division="sloppy"),
-}
+from invtime.testing.bulk import bulk_steps
 
 seeds = st.integers(0, 2**32)
 
@@ -149,7 +138,7 @@ def test_float32_words_are_within_one_ulp(mood, schedule, seed, data):
 def test_the_usual_formula_is_wrong_here():
     """L / (1 + R * n / S) in the same arrays: the liberties are real ones."""
     schedule = InverseTimeDecay(0.1, 1000, 0.7)
-    steps = strategies.bulk_steps(schedule, 200, seed=0)
+    steps = bulk_steps(schedule, 200, seed=0)
     steps = steps[(steps >= 0) & (steps < 2**50)]
     expected = Reference(schedule).doubles(steps)
     for mood in MOODS.values():

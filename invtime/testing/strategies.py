@@ -12,8 +12,6 @@ from itertools import pairwise
 from math import inf, nan, nextafter
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from hypothesis import strategies as st
 
 from invtime import InverseTimeDecay
@@ -193,7 +191,7 @@ def landmarks(schedule: Any) -> list[int]:
         found.update((first - 1, first, first + 1))
     last = reference.last_exact_step()
     found.update((last - 1, last, last + 1, *_near_knots(reference)))
-    found.update((a + b) // 2 for a, b in _spans(reference))
+    found.update((a + b) // 2 for a, b in spans(reference))
     return sorted(n for n in found if -(2**63) <= n < 2**63)
 
 
@@ -234,7 +232,7 @@ def boundaries(schedule: Any) -> st.SearchStrategy[int]:
     return st.builds(lambda k, o: reference.first_step(k) + o, stages, offsets)
 
 
-def _spans(reference: Reference) -> list[tuple[int, int]]:
+def spans(reference: Reference) -> list[tuple[int, int]]:
     """The integer steps of each phase, as (first, after the last), as far as int64 goes."""
     knots = [0, *(knot for knot in reference.knots if knot < 2**63), 2**63]
     return list(pairwise(knots))
@@ -242,8 +240,8 @@ def _spans(reference: Reference) -> list[tuple[int, int]]:
 
 def in_phases(schedule: Any) -> st.SearchStrategy[int]:
     """Steps of each phase alike, however short it is, often its first and its last one."""
-    spans = _spans(Reference(schedule))
-    return st.sampled_from(spans).flatmap(lambda span: st.integers(span[0], span[1] - 1))
+    found = spans(Reference(schedule))
+    return st.sampled_from(found).flatmap(lambda span: st.integers(span[0], span[1] - 1))
 
 
 def steps(schedule: Any) -> st.SearchStrategy[int]:
@@ -278,61 +276,3 @@ def float_steps(schedule: Any) -> st.SearchStrategy[float]:
     near |= float_boundaries(schedule)
     special = st.sampled_from((*SPECIAL_FLOATS, *far_steps(schedule)))
     return whole_float_steps(schedule) | near | fractional | special | st.floats()
-
-
-# -- arrays of steps for tests in bulk -----------------------------------------------------
-
-
-def bulk_steps(
-    schedule: Any, count: int, seed: int, highest: int = 2**63 - 1
-) -> npt.NDArray[np.int64]:
-    """`count` steps up to `highest`: two thirds beside a stage's start, the rest anywhere.
-
-    Both are drawn with every bit length equally likely; a few are negative. With phases half of
-    all are in a phase, each equally likely, and most of these near one of its ends.
-    """
-    random = np.random.default_rng(seed)
-    reference = Reference(schedule)
-    longest = max(reference.stage(highest).bit_length(), 1)
-    stages = _any_length(random, count, min(longest, 63))
-    firsts = (reference.first_step(int(k)) for k in stages)
-    offsets = random.integers(-1, 2, count).tolist()
-    near = [min(n + o, highest) for n, o in zip(firsts, offsets, strict=True)]
-    anywhere = np.minimum(_any_length(random, count, max(highest.bit_length(), 1)), highest)
-    found = np.where(random.integers(3, size=count) > 0, np.array(near, np.int64), anywhere)
-    if not reference.phased:
-        return found
-    inside = np.minimum(_in_phases(random, count, reference), highest)
-    return np.where(random.integers(2, size=count) > 0, found, inside)
-
-
-def _in_phases(
-    random: np.random.Generator, count: int, reference: Reference
-) -> npt.NDArray[np.int64]:
-    """Steps counted from either end of a phase, every bit length of its own equally likely."""
-    first, after = np.array(_spans(reference), np.uint64).astype(np.uint64).T
-    which = random.integers(len(first), size=count)
-    longest = [max(int(size).bit_length(), 1) for size in (after - first).tolist()]
-    ahead = _any_length(random, count, np.array(longest)[which])
-    first, last = first[which].astype(np.int64), (after[which] - np.uint64(1)).astype(np.int64)
-    ahead = np.minimum(ahead, last - first)
-    return np.asarray(np.where(random.integers(2, size=count) > 0, first + ahead, last - ahead))
-
-
-def bulk_arrays(schedule: Any, count: int, seed: int) -> list[npt.NDArray[np.int64]]:
-    """Arrays of steps of one length: some that the exact form may serve whole, then all of int64.
-
-    The exact form serves steps up to the last one that fits it, or up to the knot of a phase
-    that does not.
-    """
-    reference = Reference(schedule)
-    limits = {reference.last_exact_step(), *(knot - 1 for knot in reference.knots)}
-    limits = {min(limit, 2**63 - 1) for limit in limits if limit >= 0}
-    each = -(-count // (len(limits) + 1))
-    return [bulk_steps(schedule, each, seed, limit) for limit in (*sorted(limits), 2**63 - 1)]
-
-
-def _any_length(random: np.random.Generator, count: int, longest: Any) -> npt.NDArray[np.int64]:
-    """Integers of up to `longest` bits, every length equally likely."""
-    drawn = random.integers(2**63, size=count)
-    return drawn >> random.integers(63 - longest, 63, count)

@@ -10,9 +10,11 @@ os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 import numpy as np
 import pytest
 from hostile import HostileBackend, Mood
+from sound import Sound
 
 from invtime import PlacementError, StepTypeError, registry
 from invtime.backends.array_api import ArrayAPIBackend
+from invtime.form import Form
 from invtime.testing import CHECKS, parametrize_with_checks
 from invtime.testing.kit import BoundCheck
 
@@ -102,6 +104,19 @@ class HostileFloat32(HostileBackend):
         return super().choose(x, last, exact, otherwise) if x.data.size else exact()
 
 
+class OnePiece(Sound):
+    """An override that knows nothing of tables."""
+
+    def evaluate(self, form, x, dtype):
+        assert type(form) is Form
+        return super().evaluate(form, x, dtype)
+
+
+@parametrize_with_checks(OnePiece())
+def test_an_override_of_single_pieces(check):
+    check()
+
+
 NOT_ANNOUNCED = "it is part of the tests, and no plugin announces it"
 
 
@@ -121,8 +136,8 @@ def narrow_torch(monkeypatch):
     monkeypatch.setattr("invtime.backends.torch.NARROW_DEVICES", {"cpu"})
 
 
-# Two take seconds to compile, and nothing in them depends on the precision.
-QUICK = [name for name in CHECKS if name not in ("modes", "retracing")]
+# These take seconds to compile, and nothing in them depends on the precision.
+QUICK = [name for name in CHECKS if name not in ("modes", "phase_modes", "retracing")]
 
 
 @pytest.mark.usefixtures("narrow_torch")

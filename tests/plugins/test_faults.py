@@ -6,40 +6,22 @@ import textwrap
 import time
 from copy import copy
 from pathlib import Path
-from typing import NamedTuple
 
 # Four devices on the host, wherever JAX has not been started yet in this process.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 
 import numpy as np
 import pytest
+from phase_faults import PHASE_FAULTS
+from sound import Fault, Sound
 
 import invtime
 from invtime import InverseTimeDecay, registry
 from invtime.backends.base import Backend
-from invtime.backends.numpy import NumpyBackend
 from invtime.doubleword import Words
 from invtime.testing import CHECKS, parametrize_with_checks
 from invtime.testing.checks import cases, law_of
 from invtime.verification import verify
-
-
-class Sound(NumpyBackend):
-    """NumPy by the shared formula and primitives alone; each fault below is one in this."""
-
-    evaluate = Backend.evaluate
-
-    def scope(self, x):
-        return np.errstate(all="ignore")
-
-    def integer_range(self, x):
-        if x.dtype.kind not in "iu":
-            return None
-        limits = np.iinfo(x.dtype)
-        return int(limits.min), int(limits.max)
-
-    def choose(self, x, last, exact, otherwise):
-        return np.where(x <= last, exact(), otherwise())
 
 
 @parametrize_with_checks(Sound())
@@ -496,17 +478,6 @@ def jax_compiled_floor():
 # -- the table -------------------------------------------------------------------------
 
 
-class Fault(NamedTuple):
-    """What is wrong, how it is made, and which check says what of it."""
-
-    words: str
-    make: object
-    check: str
-    says: str
-    """What the smallest example must show."""
-    needs: str = "numpy"
-
-
 FAULTS = [
     Fault("a cast to float32 that truncates", TruncatingCast, "value_bits", "float32"),
     Fault("everything computed in float32", Float32Compute, "value_bits", "step      2,"),
@@ -543,7 +514,7 @@ FAULTS = [
     Fault("the error does not list the devices", SilentAboutDevices, "absent_device", "['cpu']"),
     Fault("one mode computes in float32", OneModeInFloat32, "modes", "mode      fast"),
     Fault("eager is not the first mode", EagerLast, "modes", "['other', 'eager']"),
-    Fault("traced again for each value", TracedByValue, "retracing", "traced 4 times"),
+    Fault("traced again for each value", TracedByValue, "retracing", "traced 9 times"),
     Fault("a product with the reciprocal", Reciprocal, "divide", "3.0, a number, by 5.0"),
     Fault("integers divided as floats", FloatQuotient, "quotient", "//"),
     Fault("a head of 33 bits", LongHead, "head", "of 33 bits"),
@@ -560,6 +531,7 @@ FAULTS = [
     Fault("binary64 lost without x64", jax_x64_leak, "value_bits", "raised", "jax"),
     Fault("the device dropped", jax_device_drop, "device", "on cpu:0", "jax"),
     Fault("a compiled floor of floats", jax_compiled_floor, "modes", "mode      jit", "jax"),
+    *PHASE_FAULTS,
 ]
 
 
@@ -588,7 +560,6 @@ PLUGIN_FAULTS = [
 # The backend of the plugin in conftest.py, by the shared formula over arrays of its own.
 BACKEND = """
 from loopback import Array
-from invtime.backends.numpy import NumpyBackend
 
 class Loop(NumpyBackend):
     name = "loop"
@@ -658,7 +629,7 @@ def test_the_kit_catches(fault):
 NOT_OF_VALUES = {
     *("numbers", "constants", "not_numbers", "kept_values", "shape", "dtype", "pure", "threads"),
     *("absent_device", "device", "announcement", "lazy_import", "retracing"),
-    *("gradient", "second_gradient", "choose", "head", "conversions"),
+    *("gradient", "second_gradient", "phase_gradient", "choose", "head", "conversions"),
 }
 VALUE_FAULTS = [
     fault for fault in FAULTS if fault.check not in NOT_OF_VALUES and fault.make is not EagerLast
@@ -670,6 +641,11 @@ ASKED = (
     cases.FRACTIONAL,
     InverseTimeDecay(0.1, 2.5, 0.5, staircase=True),
     InverseTimeDecay(0.3, 41, 0, staircase=True),
+    *cases.RECIPES[1:5],
+    cases.WHOLE,
+    cases.STAIRS_UP_TO_A_FLOOR,
+    cases.DECIMALS,
+    cases.SLOPE.replace(minimum_learning_rate=1e-60),
 )
 
 

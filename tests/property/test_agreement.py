@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from midpoints import near_midpoint
+from midpoints import near_midpoint, near_midpoint_on_line
 from modes import usable_modes
 
 from invtime import InverseTimeDecay
 from invtime.reference import NEAREST, Reference, bits_of_array
 from invtime.testing import strategies
+from invtime.testing.bulk import bulk_arrays
 
 MODES = usable_modes()
 
@@ -30,6 +31,28 @@ FIXED = (
     InverseTimeDecay(0.1, 0.3, 1 / 7, staircase=True),
     InverseTimeDecay(3e-4, 1e-9, 0.96, staircase=True),
     InverseTimeDecay(1e-7, 977.7, 1e-4, staircase=True),
+)
+
+# All phases, exact; in long decimals and fractional stages.
+RECIPE = FIXED[0].replace(
+    warmup_steps=500,
+    stable_steps=2000,
+    minimum_learning_rate=0.01,
+    cooldown_start=20_000,
+    cooldown_steps=1000,
+)
+FIXED_RECIPES = (
+    RECIPE,
+    InverseTimeDecay(
+        *(1 / 3, 195.3125, 1 / 7, True),
+        warmup_steps=777,
+        warmup_learning_rate=0.001 / 7,
+        stable_steps=10**6,
+        minimum_learning_rate=1e-4 / 3,
+        cooldown_start=10**8,
+        cooldown_steps=2**40 + 1,
+        final_learning_rate=0.5,
+    ),
 )
 
 
@@ -142,6 +165,19 @@ def test_near_ties(mode, staircase):
         assert found["float64"].tolist() == [reference.bits(case.step)], case
 
 
+@pytest.mark.parametrize("cooldown", [False, True], ids=["warm-up", "cool-down"])
+@pytest.mark.parametrize("mode", [m for m in MODES if m.name == "eager"], ids=str)
+def test_near_ties_on_lines(mode, cooldown):
+    """The same in a warm-up and a cool-down, at integer steps and at whole floats."""
+    draw = Random(0)
+    for near in (90, NEAREST) if mode.backend == "jax" else range(60, NEAREST + 1):
+        case = near_midpoint_on_line(draw, near, cooldown)
+        reference = Reference(case.schedule)
+        kernel = mode.kernel(case.schedule, ("float64",))
+        for steps in (np.array([case.step]), np.array([case.step], np.float64)):
+            assert kernel(steps)["float64"].tolist() == [reference.bits(case.step)], case
+
+
 @pytest.mark.parametrize("period", [1e-9, 4.371064209433075e-11, 0.001702107368558598])
 @pytest.mark.parametrize("mode", [m for m in MODES if str(m) not in SLOW], ids=str)
 def test_whole_float_steps_of_many_stages(mode, period):
@@ -163,11 +199,13 @@ def each_mode_with(values, in_slow):
     ]
 
 
-@pytest.mark.parametrize(("mode", "schedule"), each_mode_with(FIXED, [FIXED[3]]))
+@pytest.mark.parametrize(
+    ("mode", "schedule"), each_mode_with((*FIXED, *FIXED_RECIPES), [FIXED[3], RECIPE])
+)
 def test_many_integer_steps(mode, schedule):
     """The same over a few schedules and thousands of steps."""
     dtypes = ("float64",) if str(mode) in SLOW else ()  # test_bulk has the others
-    check(mode, schedule, *strategies.bulk_arrays(schedule, 8192, seed=1), dtypes=dtypes)
+    check(mode, schedule, *bulk_arrays(schedule, 8192, seed=1), dtypes=dtypes)
 
 
 STEP_DTYPES = ("int8", "uint8", "int32", "uint64", "float16", "float32")

@@ -14,7 +14,7 @@ from modes import usable_modes
 from invtime import InverseTimeDecay, registry
 from invtime.reference import FORMATS, Reference, bits_of_array
 from invtime.testing import strategies
-from invtime.testing.strategies import bulk_arrays, bulk_steps
+from invtime.testing.bulk import bulk_arrays, bulk_steps
 
 MODES = usable_modes()
 EAGER = [mode for mode in MODES if mode.name == "eager"]

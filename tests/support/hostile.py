@@ -10,6 +10,7 @@ flushed to zero. What is right here does not depend on a compiler's mood. With
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from math import inf, isfinite
 from typing import Any, NamedTuple
@@ -18,7 +19,6 @@ import numpy as np
 
 from invtime.backends.base import Backend
 from invtime.errors import StepTypeError
-from invtime.form import Form
 from invtime.reference import bits_of_fraction, float_of_bits
 
 
@@ -33,6 +33,19 @@ class Mood(NamedTuple):
     """Replace subnormal operands and results by zero."""
     division: str = "correct"
     """"correct"; "reciprocal", a * (1 / b); or "sloppy", off by up to 2 ULP at random."""
+
+
+LAWFUL = {
+    "tame": Mood(contract=False, fold=False, flush=False),
+    "contract": Mood(fold=False, flush=False),
+    "fold": Mood(contract=False, flush=False),
+    "flush": Mood(contract=False, fold=False),
+    "all": Mood(),
+}
+MOODS = LAWFUL | {
+    "reciprocal": Mood(division="reciprocal"),
+    "sloppy": Mood(division="sloppy"),
+}
 
 
 class Arithmetic:
@@ -262,10 +275,9 @@ class HostileBackend(Backend):
             return self._array(x.data.astype(np.float64))
         return self._array(x.data.astype(np.float32).astype(dtype))
 
-    def evaluate(self, form: Form, x: HostileArray, dtype: str) -> Any:
-        """The shared formula; overflow and division by zero are no news to a compiler."""
-        with np.errstate(all="ignore"):
-            return super().evaluate(form, x, dtype)
+    def scope(self, x: HostileArray) -> AbstractContextManager[object]:
+        """Overflow and division by zero are no news to a compiler."""
+        return np.errstate(all="ignore")
 
     def devices(self) -> list[str]:
         return ["nowhere"]

@@ -7,6 +7,9 @@ L / (1 + k * n), k = num / den, lies beside it when
 
 for a small integer residue: given M, j and k that is one congruence for n, modulo
 den * 2**j, and L follows. The relative distance is residue / (M * (den + num * n)).
+
+The value of a line from 0 is L * n / W, and lies beside M / 2**j when L * n * 2**j - M * W =
+residue: given L, W and j a congruence for n, modulo W, and M follows.
 """
 
 from __future__ import annotations
@@ -52,6 +55,26 @@ def near_midpoint(random: Random, wanted: int, staircase: bool = False) -> NearM
         case = _attempt(random, wanted, staircase)
         if case is not None and case.closeness == wanted:
             return case
+
+
+def near_midpoint_on_line(random: Random, wanted: int, cooldown: bool = False) -> NearMidpoint:
+    """A case in a warm-up, or in a cool-down, whose integers do not fit binary64."""
+    while True:
+        steps = random.randrange(2**51, 2**53) | 1
+        rate = random.randrange(2**20, 2**40) | 1
+        j = 54 - rate.bit_length()
+        if gcd(rate, steps) > 1:
+            continue
+        residue = random.choice((-1, 1)) * max(1, random.randrange(2 ** (106 - wanted)))
+        n = residue * pow(rate << j, -1, steps) % steps
+        if cooldown:
+            level = InverseTimeDecay(rate, 1, 0)
+            schedule, step = level.replace(cooldown_start=7, cooldown_steps=steps), 7 + steps - n
+        else:
+            schedule, step = InverseTimeDecay(rate, 1, 0, warmup_steps=steps), n
+        value = Reference(schedule).exact(step)
+        if value and closeness(value) == wanted:
+            return NearMidpoint(schedule, step, wanted)
 
 
 def _attempt(random: Random, wanted: int, staircase: bool) -> NearMidpoint | None:

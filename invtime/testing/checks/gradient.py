@@ -11,13 +11,20 @@ import numpy as np
 
 from invtime import InverseTimeDecay
 from invtime.backends.base import Backend
-from invtime.reference import Reference
+from invtime.reference import Reference, Steps
 from invtime.testing.checks import cases
 from invtime.testing.checks.agreement import float_dtype, in_words, widest
 from invtime.testing.checks.law import Broken, Unsuited, law
 
 AT = (-1000.5, -1.0, 0.0, 1.0, 2.5, 999.0, 1000.0, 123456.75, inf)
+# 1 / (1 + (n - 1000) / 1000), the decay where it is not yet: infinite at step 0.
+POLE = InverseTimeDecay(1, 1000, 1, warmup_steps=1000)
 ULP = 8  # the derivative is a plain formula in floats, of half a dozen roundings
+
+
+def anywhere(schedule: InverseTimeDecay, kind: str) -> Steps:
+    """Steps at which any schedule may be asked."""
+    return np.array(AT, kind)
 
 
 @law
@@ -26,22 +33,39 @@ def check_gradient(backend: Backend) -> None:
 
     A staircase has the derivative zero everywhere.
     """
-    _check(backend, (*cases.SCHEDULES[:4], cases.LONG), 1)
+    _check(backend, (*cases.SCHEDULES[:4], cases.LONG), 1, anywhere)
 
 
 @law
 def check_second_gradient(backend: Backend) -> None:
     """The derivative has itself the derivative of the formula."""
-    _check(backend, (cases.SLOPE, cases.LONG, cases.STAIRS), 2)
+    schedules = cases.SLOPE, cases.LONG, cases.STAIRS, cases.WHOLE
+    _check(backend, schedules, 2, anywhere)
 
 
-def _check(backend: Backend, schedules: tuple[InverseTimeDecay, ...], order: int) -> None:
+@law
+def check_phase_gradient(backend: Backend) -> None:
+    """The derivative is that of the piece a step is in, to the right of a knot; of no other."""
+
+    def at_knots(schedule: InverseTimeDecay, kind: str) -> Steps:
+        near = np.unique(cases.floats_at_knots(schedule, kind)).tolist()
+        return cases.padded([*AT, *near], kind)
+
+    _check(backend, (*cases.RECIPES, POLE), 1, at_knots)
+
+
+def _check(
+    backend: Backend,
+    schedules: tuple[InverseTimeDecay, ...],
+    order: int,
+    at: Callable[[InverseTimeDecay, str], Steps],
+) -> None:
     if not backend.differentiable:
         raise Unsuited("the backend says that it is not differentiable")
     kind, dtype = float_dtype(backend), widest(backend)
     narrow = "float32" if "float32" in (kind, dtype) else "float64"
-    steps = np.array(AT, kind)
     for schedule in schedules:
+        steps = at(schedule, kind)
         x = backend.coerce(steps, None)
         with backend.scope(x):
             try:
@@ -83,10 +107,22 @@ def _derivative(
 
 
 def slope(schedule: InverseTimeDecay, step: float, order: int) -> Fraction:
-    """The derivative of the exact value, of the first or the second order."""
+    """The derivative of the exact value to the right of a step, of the first or second order."""
     reference = Reference(schedule)
-    if reference.staircase or step < 0 or step == inf:
+    if step < 0 or step == inf:
+        return Fraction(0)
+    n, start, floor = Fraction(step), reference.start, reference.floor_met
+    ahead = None
+    if reference.cooldown is not None and n >= reference.cooldown:
+        ahead = reference.cooldown, reference.final, reference.cooling
+    elif n < reference.warmup:
+        ahead = 0, reference.initial, reference.warmup
+    if ahead is not None:
+        begin, last, length = ahead
+        rise = last - (reference.exact(begin) or 0)
+        return rise / length if order == 1 and n < begin + length else Fraction(0)
+    if reference.staircase or n < start or (floor is not None and n >= floor):
         return Fraction(0)
     k = reference.decay / reference.period
-    value = reference.initial / (1 + k * Fraction(step)) ** (order + 1)
+    value = reference.initial / (1 + k * (n - start)) ** (order + 1)
     return -k * value if order == 1 else 2 * k * k * value

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from invtime import InverseTimeDecay
 from invtime.backends.base import Backend
 from invtime.evaluate import evaluate
 from invtime.reference import FORMATS, Steps, bits_of_array, bits_of_fraction, chained
@@ -250,33 +251,43 @@ def _picked(mask: list[bool], first: Any, second: Any) -> list[float]:
     return [side[i] if isinstance(side, list) else side for i, side in enumerate(sides)]
 
 
+# What each override point is given: a bare decay, or a table.
+OVERRIDES = {
+    "evaluate": (cases.STAIRS, cases.LONG, cases.LONG_STAIRS),
+    "evaluate_phases": (cases.WHOLE, cases.STAIRS_UP_TO_A_FLOOR, cases.DECIMALS),
+}
+
+
 @law
 def check_override(backend: Backend) -> None:
-    """`evaluate`, where it is overridden, has the bits of the shared formula."""
-    if type(backend).evaluate is Backend.evaluate:
+    """`evaluate` and `evaluate_phases`, where overridden, have the bits of the shared formula."""
+    own = [name for name in OVERRIDES if getattr(type(backend), name) is not getattr(Backend, name)]
+    if not own:
         raise Unsuited("`evaluate` is not overridden")
-    dtype = widest(backend)
-    for schedule in (cases.STAIRS, cases.LONG, cases.LONG_STAIRS):
-        form = schedule.form
-        arrays = [cases.dense(), cases.huge(schedule)[0]]
-        arrays += [cases.floats(schedule, float_dtype(backend))[0]]
-        for steps in arrays:
-            x = backend.coerce(steps, None)
-            with _inside(backend, x):
-                call = partial(evaluate, form, backend, x, dtype)
-                shared = asked(call, schedule, steps, [dtype], "the shared formula")
-            own = backend(form, x, dtype)
-            bits = [
-                bits_of_result(backend, schedule, steps, result, dtype) for result in (own, shared)
-            ]
-            wrong = np.flatnonzero(bits[0] != bits[1])
-            if wrong.size:
-                at = min(wrong, key=lambda i: abs(steps[i].item()))
-                hold(schedule, steps, {dtype: bits[1]}, backend.precision(x), "the shared formula")
-                raise Broken(
-                    schedule=schedule,
-                    step=in_words(steps[at], steps),
-                    dtype=dtype,
-                    returned=f"{number(int(bits[0][at]), dtype)}, from `evaluate`",
-                    true=f"{number(int(bits[1][at]), dtype)}, from the shared formula",
-                )
+    kind = float_dtype(backend)
+    for name in own:
+        for schedule in OVERRIDES[name]:
+            arrays = [cases.dense(), cases.huge(schedule)[0], *cases.floats(schedule, kind)[:1]]
+            for steps in (*arrays, *cases.at_knots(schedule)):
+                _as_shared(backend, name, schedule, steps)
+
+
+def _as_shared(backend: Backend, name: str, schedule: InverseTimeDecay, steps: Steps) -> None:
+    form, dtype = schedule.form, widest(backend)
+    x = backend.coerce(steps, None)
+    with _inside(backend, x):
+        call = partial(evaluate, form, backend, x, dtype)
+        shared = asked(call, schedule, steps, [dtype], "the shared formula")
+    own = getattr(backend, name)(form, x, dtype)
+    bits = [bits_of_result(backend, schedule, steps, result, dtype) for result in (own, shared)]
+    wrong = np.flatnonzero(bits[0] != bits[1])
+    if wrong.size:
+        at = min(wrong, key=lambda i: abs(steps[i].item()))
+        hold(schedule, steps, {dtype: bits[1]}, backend.precision(x), "the shared formula")
+        raise Broken(
+            schedule=schedule,
+            step=in_words(steps[at], steps),
+            dtype=dtype,
+            returned=f"{number(int(bits[0][at]), dtype)}, from `{name}`",
+            true=f"{number(int(bits[1][at]), dtype)}, from the shared formula",
+        )
