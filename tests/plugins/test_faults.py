@@ -560,6 +560,7 @@ PLUGIN_FAULTS = [
 # The backend of the plugin in conftest.py, by the shared formula over arrays of its own.
 BACKEND = """
 from loopback import Array
+from invtime.backends.numpy import NumpyBackend
 
 class Loop(NumpyBackend):
     name = "loop"
