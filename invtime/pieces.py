@@ -131,7 +131,7 @@ def _on_line(
 ) -> Any:
     """first * left + last * gone, the words of K - t and of t times 2**scale."""
     precision = backend.precision(t)
-    words = LineWords(piece, precision)
+    words = backend.kept(LineWords, piece, precision)
     value, rest = add_up(backend, None, [(words.first, left), (words.last, gone)])
     # `rest` changes nothing. Unused, it would let TensorFlow's graphs take the last sum apart.
     value = times_power(value + rest, words.exponent - scale)

@@ -10,9 +10,8 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from invtime.form import Form
-
 T = TypeVar("T")
+PieceT = TypeVar("PieceT")
 
 
 class Primitives(Protocol):
@@ -79,6 +78,6 @@ class Primitives(Protocol):
     def round_to(self, x: Any, dtype: str) -> Any:
         """Round widest -> float32 -> `dtype`, each to nearest even; float64 stays as it is."""
 
-    def kept(self, make: Callable[[Form, int], T], form: Form, precision: int) -> T:
-        """make(form, precision), the constants of a form; a backend may keep them."""
-        return make(form, precision)
+    def kept(self, make: Callable[[PieceT, int], T], piece: PieceT, precision: int) -> T:
+        """make(piece, precision), the constants of a piece; a backend may keep them."""
+        return make(piece, precision)

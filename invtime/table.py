@@ -61,9 +61,6 @@ class Line:
     def __hash__(self) -> int:
         return self.hash
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Line.of, self.numbers
-
     def __repr__(self) -> str:
         return f"Line(({self.a} * ({self.K} - t) + {self.b} * t) / {self.d})"
 
@@ -71,7 +68,7 @@ class Line:
 class Row:
     """A piece of the table, and where it stands."""
 
-    __slots__ = ("first", "key", "knot", "name", "origin", "piece")
+    __slots__ = ("first", "knot", "name", "origin", "piece")
 
     def __init__(self, name: str, knot: Ratio, origin: int, piece: Form | Line) -> None:
         self.name = name
@@ -83,7 +80,6 @@ class Row:
         self.piece = piece
         self.first = -(-knot[0] // knot[1])
         """The first integer step in it."""
-        self.key = knot, origin, piece
 
     def ratio(self, n: int, d: int) -> Ratio:
         """The exact value at the step n / d, as a fraction that is not reduced."""
@@ -94,14 +90,11 @@ class Row:
         piece = self.piece
         return self.name, self.knot, self.origin, type(piece).__name__, piece.numbers
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Row, (self.name, *self.key)
-
 
 class Table:
     """Two rows or more, the first one from step 0 on; immutable and hashable."""
 
-    __slots__ = ("__weakref__", "_key", "_quick", "hash", "key", "rows", "starts")
+    __slots__ = ("__weakref__", "_quick", "hash", "key", "rows", "starts")
 
     rows: tuple[Row, ...]
     starts: tuple[int, ...]
@@ -113,9 +106,8 @@ class Table:
     def __init__(self, rows: tuple[Row, ...]) -> None:
         self.rows = rows
         self.starts = tuple(row.first for row in rows)
-        self._key = tuple(row.key for row in rows)  # the names mean nothing
-        self.hash = hash(self._key)
         self.key = repr([row.plain() for row in rows])
+        self.hash = hash(self.key)
         # Before step 0 the rate is that of step 0.
         self._quick = [(*rows[0].ratio(0, 1), 0, 0, None), *map(_quick, rows)]
 
@@ -160,13 +152,13 @@ class Table:
         return self if len(rows) == len(self.rows) else of_rows(rows)
 
     def __eq__(self, other: object) -> bool:
-        return self._key == other._key if isinstance(other, Table) else NotImplemented
+        return self.key == other.key if isinstance(other, Table) else NotImplemented
 
     def __hash__(self) -> int:
         return self.hash
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Table, (self.rows,)
+        return Table.of_key, (self.key,)
 
     def __repr__(self) -> str:
         rows = ", ".join(f"{row.first}: {row.piece}" for row in self.rows)

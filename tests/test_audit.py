@@ -16,6 +16,7 @@ import pytest
 from invtime import ConfigError, InverseTimeDecay, UnknownBackendError
 from invtime.audit import Audit, Finding, Shift, audit, runner, worker
 from invtime.audit.compare import Comparison
+from invtime.audit.expressions import has_phases
 from invtime.audit.peers import PEERS, Mode, Peer
 from invtime.audit.words import call
 from invtime.audit.worker import CHUNK, find
@@ -507,9 +508,12 @@ def test_rows_of_the_page_are_reproduced(peer):
         here = metadata.version(module)
         if peer != "numpy" and f"{module} {here}" not in text:
             pytest.skip(f"the page is of another {module} than {here}")
-    report = audit(fixed(), peers=[peer])
+    schedules = fixed()
+    if peer == "numpy" and np.__version__ < "2":  # whose `where` widens beside a Python float
+        schedules = [schedule for schedule in schedules if not has_phases(schedule)]
+    report = audit(schedules, peers=[peer])
     made = "\n".join(MARKDOWN(report))
-    for schedule in fixed():
+    for schedule in schedules:
         rows = rows_of(made, schedule, peer)
         assert rows
         assert rows == rows_of(text, schedule, peer)

@@ -122,7 +122,7 @@ HOUSE = {
     "form": "decimals",
     "parameters": "decimals errors form",
     "table": "decimals form parameters",
-    "primitives": "form",
+    "primitives": "",
     "stage": "form primitives",
     "doubleword": "form primitives stage",
     "pieces": "form table primitives doubleword",

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, cast
 from invtime.errors import PlacementError
 from invtime.evaluate import evaluate
 from invtime.form import Form
-from invtime.primitives import Primitives, T
+from invtime.primitives import PieceT, Primitives, T
 from invtime.table import Table
 
 Kernel = Callable[[Any], Any]
@@ -73,9 +73,9 @@ class Backend(Primitives):
         """
         return None
 
-    def kept(self, make: Callable[[Form, int], T], form: Form, precision: int) -> T:
-        """make(form, precision), computed once for each form."""
-        return cast("T", _kept(make, form, precision))
+    def kept(self, make: Callable[[PieceT, int], T], piece: PieceT, precision: int) -> T:
+        """make(piece, precision), computed once for each piece."""
+        return cast("T", _kept(make, piece, precision))
 
     def scope(self, x: Any) -> AbstractContextManager[object]:
         """What the primitives have to run in, for an `x`: a device, a precision, an error state."""
@@ -129,5 +129,5 @@ class Backend(Primitives):
 
 
 @lru_cache(maxsize=256)
-def _kept(make: Callable[[Form, int], T], form: Form, precision: int) -> T:
-    return make(form, precision)
+def _kept(make: Callable[[PieceT, int], T], piece: PieceT, precision: int) -> T:
+    return make(piece, precision)

@@ -15,7 +15,7 @@ from invtime.backends.base import Backend, Kernel
 from invtime.errors import PlacementError, StepTypeError
 from invtime.evaluate import evaluate
 from invtime.form import Form
-from invtime.primitives import T
+from invtime.primitives import PieceT, T
 from invtime.table import Table
 
 # Devices whose tensors cannot be float64.
@@ -134,11 +134,11 @@ class TorchBackend(Backend):
             return None
         return x.item() if _concrete(x) else None
 
-    def kept(self, make: Callable[[Form, int], T], form: Form, precision: int) -> T:
+    def kept(self, make: Callable[[PieceT, int], T], piece: PieceT, precision: int) -> T:
         """Made anew while Dynamo traces, which cannot look into a cache."""
         if torch.compiler.is_compiling():
-            return make(form, precision)
-        return super().kept(make, form, precision)
+            return make(piece, precision)
+        return super().kept(make, piece, precision)
 
     def evaluate(self, form: Form | Table, x: Any, dtype: str) -> Any:
         """The shared formula, with the integers of the form constant under Dynamo."""

@@ -72,4 +72,4 @@ def parameters(schedule: InverseTimeDecay, tensor: Tensor) -> None:
     schedule.decay_step = 5  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     InverseTimeDecay("0.1", 5, 0.5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     InverseTimeDecay(0.1, 5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    InverseTimeDecay(0.1, 5, 0.5, False, None, "float32")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    InverseTimeDecay(0.1, 5, 0.5, False, None, "float32")  # type: ignore[call-arg, arg-type]  # pyright: ignore[reportCallIssue]

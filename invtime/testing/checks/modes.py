@@ -57,7 +57,11 @@ def check_phase_modes(backend: Backend) -> None:
         for schedule, dtypes in COMPILED_PHASES:
             found = [dtype for dtype in dtypes if dtype in there] or ["float32"]
             ends = cases.padded([-5, 2**53 + 1, 2**63 - 1])
-            agree(backend, schedule, [cases.dense(), *cases.at_knots(schedule), ends], found, mode)
+            steps = [cases.dense(), *cases.at_knots(schedule), ends]
+            for (
+                dtype
+            ) in found:  # each alone: Paddle takes minutes to simplify two such graphs in one
+                agree(backend, schedule, steps, [dtype], mode)
         narrow = cases.padded(range(300), "int32")  # served by the exact form alone
         agree(backend, cases.WHOLE, [narrow], ["float32"], mode)
         agree(backend, FLOATS, cases.floats_at_knots(FLOATS, kind), there[:1], mode)
