@@ -27,6 +27,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "scalars": KERAS,
     "arrays": ("",),
     "vectors": KERAS,
+    "phases": ("numpy", *KERAS),
     "torch_scheduler": ("",),
     "torch_step": ("",),
     "optax_step": ("",),

@@ -43,9 +43,10 @@ def rows() -> Iterator[Row]:
 
 
 def _compare(what: str, schedule: Any, peer: Callable[[int], Any], against: str) -> Row:
-    return compare(what, _loop(schedule), _loop(peer), against=against, calls=CALLS)
+    return compare(what, loop(schedule), loop(peer), against=against, calls=CALLS)
 
 
-def _loop(function: Callable[[int], Any]) -> Callable[[], object]:
-    timer = timeit.Timer("function(123456)", globals={"function": function})
+def loop(function: Callable[[int], Any], step: int = 123456) -> Callable[[], object]:
+    """CALLS calls at a step."""
+    timer = timeit.Timer(f"function({step})", globals={"function": function})
     return lambda: timer.timeit(CALLS)

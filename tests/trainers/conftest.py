@@ -57,6 +57,7 @@ def in_two_processes(request, tmp_path_factory):
         for rank in range(2):
             own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
             own |= {"OMP_NUM_THREADS": 1, "ACCELERATE_USE_CPU": "true"}  # as launchers set them
+            own["PYTHONPATH"] = os.pathsep.join(sys.path)  # where `trained` is
             ranks.append(
                 subprocess.Popen(
                     [sys.executable, request.path, folder, *arguments],

@@ -16,7 +16,7 @@ pytest.importorskip("accelerate")
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.state import AcceleratorState, GradientState
-from schedules import RECIPE, RESUMED, SCHEDULES, SHORT, STAIRCASE
+from trained import RECIPE, RESUMED, SCHEDULES, SHORT, STAIRCASE
 
 from invtime import ConfigError, InverseTimeDecay
 from invtime.integrations import current_rates

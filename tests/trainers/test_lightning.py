@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins import MixedPrecision
-from schedules import RESUMED, SCHEDULES, SHORT, STAIRCASE
+from trained import RESUMED, SCHEDULES, SHORT, STAIRCASE
 
 from invtime import ConfigError
 from invtime.integrations.torch import InverseTimeLR

@@ -9,7 +9,7 @@ pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
 
 import torch
-from schedules import RECIPE, RESUMED, SCHEDULES, SHORT, STAIRCASE
+from trained import RECIPE, RESUMED, SCHEDULES, SHORT, STAIRCASE
 from transformers import Trainer, TrainingArguments
 
 from invtime import ConfigError
