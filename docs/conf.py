@@ -48,7 +48,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(collections\.abc|concurrent\.futures|contextlib|decimal|fractions)\..*"),
     ("py:.*", r"(pathlib|typing)\..*"),
     ("py:.*", r"(np|numpy|jax|tf|torch|keras|_pytest|hypothesis)\..*"),
-    ("py:.*", r"(invtime\.\w+\.)?(ArrayT|ShapeT|BackendT_co|T)"),  # type variables
+    ("py:.*", r"(invtime\.\w+\.)?(ArrayT|ShapeT|BackendT_co|PieceT|T)"),  # type variables
 ]
 
 html_theme = "furo"
