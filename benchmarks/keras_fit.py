@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import Row, compare
-from benchmarks.subjects import EXACT, STAIRCASE, kind
+from benchmarks.subjects import EXACT, PHASES, STAIRCASE, kind
 
 STEPS = 50
 
@@ -32,6 +32,16 @@ def rows(backend: str) -> Iterator[Row]:
             calls=STEPS,
         )
         yield row.ratio_at_most(1.02)
+    phases, bare = (_epoch(InverseTimeDecay.from_schedule(s)) for s in (PHASES, EXACT))
+    row = compare(
+        f"{backend}, every phase",
+        phases,
+        bare,
+        against="the bare decay",
+        seconds=10.0,
+        calls=STEPS,
+    )
+    yield row.ratio_at_most(1.02)
     constant = _epoch(0.1)
     ours = InverseTimeDecay.from_schedule(EXACT)
     for what, rate in (("a constant rate", 0.1), ("continuous", ours)):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from benchmarks.measure import Function, Row, compare
+from benchmarks.subjects import EXACT, PHASES
 from invtime import InverseTimeDecay
 
 WIDTH, BATCH = 256, 64
@@ -35,6 +36,8 @@ def rows() -> Iterator[Row]:
             yield row.ratio_at_most(1.02)
             row = _compare(f"{what}, {kind}", ours, constant, "a constant rate")
             yield row.ratio_at_most(1.02) if build is mlp_step else row
+        row = _compare(f"{what}, every phase", build(PHASES), build(EXACT), "the bare decay")
+        yield row.ratio_at_most(1.02)
 
 
 def _compare(what: str, ours: Function, peer: Function, against: str) -> Row:

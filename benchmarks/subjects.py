@@ -12,6 +12,13 @@ EXACT = InverseTimeDecay(0.1, 1000, 0.5)
 STAIRCASE = InverseTimeDecay(0.1, 1000, 0.5, staircase=True)
 LONG = InverseTimeDecay(1 / 3, 1000, 1 / 7)
 LONG_STAIRCASE = InverseTimeDecay(1 / 3, 1000, 1 / 7, staircase=True)
+PHASES = EXACT.replace(
+    warmup_steps=1000,
+    stable_steps=10_000,
+    minimum_learning_rate=0.01,
+    cooldown_start=100_000,
+    cooldown_steps=10_000,
+)
 
 Plain = Callable[[Any], Any]
 

@@ -9,7 +9,6 @@ comparing the step with the knots, and divides once too. Elsewhere `doubleword.p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import inf
 from typing import Any
 
@@ -17,7 +16,7 @@ from invtime import doubleword, pieces
 from invtime.form import Form
 from invtime.primitives import Primitives
 from invtime.stage import SHORT_Q, last_short_step, stage_index
-from invtime.table import Line, Row, Table
+from invtime.table import Line, Table
 
 
 def evaluate(form: Form | Table, backend: Primitives, step: Any, dtype: str) -> Any:
@@ -29,14 +28,66 @@ def evaluate(form: Form | Table, backend: Primitives, step: Any, dtype: str) -> 
 
 def _divide_once(form: Form, backend: Primitives, n: Any, last: int) -> Any:
     """THE formula at whole 0 <= n <= last: A / (B + C * t), one operation of it inexact."""
-    t = backend.widest(n)
-    if form.C == 0 or last == 0:  # a constant still follows the step's shape
-        return backend.divide(float(form.A), t * 0.0 + float(form.B))
-    if form.staircase:
-        t = _stage(form, backend, n, t, last)
-    factor = _factor(form, backend.precision(n))
+    x = backend.widest(n)
+    numerator, denominator = _fraction(form, backend, n, x, 0, last)
+    if type(denominator) is float:  # a constant still follows the step's shape
+        denominator = x * 0.0 + denominator
+    return backend.divide(numerator, denominator)
+
+
+def _select_and_divide(table: Table, backend: Primitives, n: Any, last: int) -> Any:
+    """The same for a table: the numerator and the denominator are those of the step's row.
+
+    All denominators may be one constant, of which a compiler would make a reciprocal: it is
+    added to a 0 that depends on n.
+    """
+    rows = [row for row in table.rows if row.first <= last]
+    ends = [*(row.first - 1 for row in rows[1:]), last]
+    x = backend.widest(n)
+    zero = x * 0.0
+    numerator: Any = None
+    denominator: Any = None
+    for row, end in zip(rows, ends, strict=True):
+        above, below = _fraction(row.piece, backend, n, x, row.origin, end)
+        if row is rows[0]:
+            numerator, denominator = above, below
+            continue
+        exact = row.first <= 2 ** backend.precision(n)  # floats make for the faster loops
+        own = x >= float(row.first) if exact else n >= row.first
+        numerator = _select(backend, own, above, numerator, zero)
+        denominator = _select(backend, own, below, denominator, zero)
+    if type(denominator) is float:
+        denominator = zero + denominator
+    return backend.divide(numerator, denominator)
+
+
+def _select(backend: Primitives, mask: Any, a: Any, b: Any, zero: Any) -> Any:
+    """a where the mask is true, else b; both may be numbers."""
+    if type(b) is float:
+        if type(a) is float and a == b:
+            return a
+        b = zero + b
+    return backend.where(mask, a, b)
+
+
+def _fraction(
+    piece: Form | Line, backend: Primitives, n: Any, x: Any, origin: int, last: int
+) -> tuple[Any, Any]:
+    """The numerator and the denominator, exact at whole origin <= n <= last; x is n as a float."""
+    if isinstance(piece, Form) and (not piece.C or last <= origin):
+        return float(piece.A), float(piece.B)
+    t = x - float(origin) if origin else x
+    if isinstance(piece, Line):
+        slope = piece.b - piece.a
+        return t * float(slope) + float(piece.a * piece.K), float(piece.d)
+    if piece.staircase:
+        steps = backend.clamp(n - origin) if origin else n
+        t = _stage(piece, backend, steps, t, last - origin)
+    # Where C does not fit, t is 0 at every exact step, and any C that fits will do: binary32
+    # has no room for 1e60, and inf * 0 is NaN.
+    factor = min(piece.C, 2 ** backend.precision(n))
     product = t if factor == 1 else t * float(factor)
-    return backend.divide(float(form.A), product + float(form.B))
+    return float(piece.A), product + float(piece.B)
 
 
 def _stage(form: Form, backend: Primitives, n: Any, t: Any, last: int) -> Any:
@@ -45,68 +96,6 @@ def _stage(form: Form, backend: Primitives, n: Any, t: Any, last: int) -> Any:
         return backend.widest(stage_index(form, backend, n, last))
     t = t if form.Q == 1 else t * float(form.Q)
     return backend.floor((t + 0.5) * (1 / form.P))
-
-
-def _select_and_divide(table: Table, backend: Primitives, n: Any, last: int) -> Any:
-    """The same for a table: (p + s * t) / (B + C * u), its integers those of the step's row.
-
-    t is n - origin and u the same, or its stage. What is not of the row that n is in has a
-    factor of 0. All denominators may be one constant, of which a compiler would make a
-    reciprocal: it is added to a 0 that depends on n.
-    """
-    rows = [row for row in table.rows if row.first <= last]
-    x = backend.widest(n)
-    zero = x * 0.0
-    own = [n >= row.first for row in rows[1:]]
-
-    def select(values: Sequence[int]) -> Any:
-        if len(set(values)) == 1:
-            return float(values[0])
-        found = zero + float(values[0])
-        for here, value, before in zip(own, values[1:], values, strict=False):
-            if value != before:
-                found = backend.where(here, float(value), found)
-        return found
-
-    precision = backend.precision(n)
-    longest = [row.first - 1 for row in rows[1:]] + [last]
-    longest = [end - row.origin for end, row in zip(longest, rows, strict=True)]
-    integers = [_integers(row, t, precision) for row, t in zip(rows, longest, strict=True)]
-    p, s, b, c = map(select, zip(*integers, strict=True))
-    t = x - select(_origins(rows))
-    denominator = zero + b if type(c) is float else b
-    for row, end, factors in zip(rows, longest, integers, strict=True):
-        piece = row.piece
-        if isinstance(piece, Form) and factors[-1]:  # there is one at most
-            u = t
-            if piece.staircase:
-                steps = backend.clamp(n - row.origin) if row.origin else n
-                u = _stage(piece, backend, steps, t, end)
-            denominator = denominator + c * u
-    numerator = p if type(s) is float and not s else p + s * t
-    return backend.divide(numerator, denominator)
-
-
-def _factor(form: Form, precision: int) -> int:
-    """C; where it does not fit, t is 0 at every exact step, and any C that fits will do."""
-    return min(form.C, int(2**precision))  # binary32 has no room for 1e60, and inf * 0 is NaN
-
-
-def _integers(row: Row, longest: int, precision: int) -> tuple[int, int, int, int]:
-    """(p, s, B, C) of the value (p + s * t) / (B + C * u) at 0 <= t <= longest."""
-    piece = row.piece
-    if isinstance(piece, Line):
-        return piece.a * piece.K, piece.b - piece.a, piece.d, 0
-    return piece.A, 0, piece.B, _factor(piece, precision) if longest > 0 else 0
-
-
-def _origins(rows: list[Row]) -> list[int]:
-    """Where t is counted from; a constant takes that of the row before, which saves a choice."""
-    found = [rows[0].origin]
-    for row in rows[1:]:
-        constant = isinstance(row.piece, Form) and not row.piece.C
-        found.append(found[-1] if constant else row.origin)
-    return found
 
 
 def _last_exact(form: Form | Table, precision: int, short: bool) -> int:

@@ -108,8 +108,8 @@ class Table:
         self.starts = tuple(row.first for row in rows)
         self.key = repr([row.plain() for row in rows])
         self.hash = hash(self.key)
-        # Before step 0 the rate is that of step 0.
-        self._quick = [(*rows[0].ratio(0, 1), 0, 0, None), *map(_quick, rows)]
+        n, d = rows[0].ratio(0, 1)  # before step 0 the rate is that of step 0
+        self._quick = [(n / d, 0, 0, 0, None), *map(_quick, rows)]
 
     @classmethod
     def of_key(cls, key: str) -> Table:
@@ -122,9 +122,13 @@ class Table:
 
     def at(self, step: int) -> float:
         """The value at an integer step of any size, correctly rounded to binary64."""
-        n, d, n_slope, d_slope, stairs = self._quick[bisect_right(self.starts, step)]
+        n, n_slope, d, d_slope, stairs = self._quick[bisect_right(self.starts, step)]
+        if n_slope:
+            return (n + n_slope * step) / d
+        if not d_slope:
+            return n
         if stairs is None:
-            return (n + n_slope * step) / (d + d_slope * step)
+            return n / (d + d_slope * step)
         times, shift, period = stairs
         return n / (d + d_slope * ((times * step - shift) // period))
 
@@ -261,15 +265,18 @@ def _line(first: Ratio, last: Ratio, steps: int) -> Form | Line:
     return Line(first, last, steps)
 
 
-def _quick(row: Row) -> tuple[int, int, int, int, tuple[int, int, int] | None]:
-    """(n, d, n_slope, d_slope, stairs), with the value (n + n_slope * step) / (d + d_slope * step).
+def _quick(row: Row) -> tuple[float, int, int, int, tuple[int, int, int] | None]:
+    """(n, n_slope, d, d_slope, stairs): all that the value at an integer step takes.
 
+    A line is (n + n_slope * step) / d, a decay n / (d + d_slope * step), a constant n itself.
     For a staircase, d_slope counts stages: (Q * step - shift) // P for stairs = (Q, shift, P).
     """
     piece, origin = row.piece, row.origin
     if isinstance(piece, Line):
         slope = piece.b - piece.a
-        return piece.a * piece.K - slope * origin, piece.d, slope, 0, None
-    if piece.staircase and piece.C:
-        return piece.A, piece.B, 0, piece.C, (piece.Q, piece.Q * origin, piece.P)
-    return piece.A, piece.B - piece.C * origin, 0, piece.C, None
+        return piece.a * piece.K - slope * origin, slope, piece.d, 0, None
+    if not piece.C:
+        return piece.A / piece.B, 0, 0, 0, None
+    if piece.staircase:
+        return piece.A, 0, piece.B, piece.C, (piece.Q, piece.Q * origin, piece.P)
+    return piece.A, 0, piece.B - piece.C * origin, piece.C, None
