@@ -2,9 +2,9 @@
 
 Where the integers of a piece fit in the significand of the float that a device computes in,
 every intermediate is exact and one IEEE division rounds once: the value is the correctly rounded
-one, and a compiler finds nothing to spoil. A schedule with phases selects the integers by
-comparing the step with the knots, and divides once too. Elsewhere `doubleword.py` and
-`pieces.py` compute the same fractions in pairs of floats.
+one, and a compiler finds nothing to spoil. A schedule with phases selects the numerator and the
+denominator by comparing the step with the knots, and divides once too. Elsewhere `doubleword.py`
+and `pieces.py` compute the same fractions in pairs of floats.
 """
 
 from __future__ import annotations

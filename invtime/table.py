@@ -6,7 +6,7 @@
 
 t is the step, counted from the piece's own start. All integers are exact, the step where the
 decay meets the floor too, so the one division of the piece that a step is in is the correctly
-rounded value, as in `form.py`. `evaluate.py` selects the integers on tensors.
+rounded value, as in `form.py`. `evaluate.py` selects the fraction on tensors.
 """
 
 from __future__ import annotations
