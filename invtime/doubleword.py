@@ -25,6 +25,7 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
+from invtime import ties
 from invtime.form import Form
 from invtime.primitives import Primitives
 from invtime.stage import CHUNK_BITS, chunks, signed64, stage_index, stage_remainder
@@ -129,19 +130,21 @@ def parts(backend: Primitives, n: Any, highest: int) -> list[Any]:
 def at_integers(form: Form, backend: Primitives, n: Any, highest: int) -> Any:
     """The value at integers 0 <= n <= highest, in the widest float of the backend."""
     words = backend.kept(Words, form, backend.precision(n))
+    t, last = backend.index(n), highest
     if not form.staircase:
         terms = [(words.per_step, parts(backend, n, highest))]
     elif form.Q == 1:
-        stage = stage_index(form, backend, n, highest)
-        terms = [(words.per_stage, parts(backend, stage, highest))]
+        t, last = stage_index(form, backend, t, highest), form.stage(highest)
+        terms = [(words.per_stage, parts(backend, t, highest))]
     else:
-        # t = n * (Q // P) + e, and t may pass 2**63 where n and e cannot.
+        # The stage is n * (Q // P) + e, and may pass 2**63 where n and e cannot.
         e = stage_remainder(form, backend, n, highest)
         terms = [
-            (words.per_jump, parts(backend, backend.index(n), highest)),
+            (words.per_jump, parts(backend, t, highest)),
             (words.per_stage, parts(backend, e, highest)),
         ]
-    return _quotient(backend, words, terms, backend.widest(n))
+        t, last = t * signed64(form.Q // form.P) + e, form.stage(highest)
+    return _quotient(backend, words, terms, backend.widest(n), ties.of_decay(form, t, last))
 
 
 def at_floats(form: Form, backend: Primitives, n: Any, low: Any = None) -> Any:
@@ -162,12 +165,17 @@ def at_floats(form: Form, backend: Primitives, n: Any, low: Any = None) -> Any:
             (words.per_step, split(backend, far, far_low)),
             (words.per_stage, split(backend, floor, carry)),
         ]
-    value = _quotient(backend, words, terms, n)
+    limit = 2**words.precision
+    whole = (n < float(limit)) & (backend.floor(n) == n)
+    integers = backend.index(backend.where(whole, n, 0.0))
     if form.staircase and form.Q != 1:  # a whole step may have more stages than that
-        limit = 2**words.precision
-        whole = (n < float(limit)) & (backend.floor(n) == n)
-        integers = backend.index(backend.where(whole, n, 0.0))
+        value = _quotient(backend, words, terms, n)
         value = backend.where(whole, at_integers(form, backend, integers, limit), value)
+    else:
+        t, last = integers, limit
+        if form.staircase:
+            t, last = stage_index(form, backend, t, limit), form.stage(limit)
+        value = _quotient(backend, words, terms, n, ties.of_decay(form, t, last, whole))
     end = 0.0 if form.C else as_float(form.A, form.B, words.precision)
     return backend.where(n == inf, end, value)
 
@@ -217,8 +225,17 @@ def differentiable(form: Form, backend: Primitives, n: Any) -> Any:
     return times_power(value - backend.detach(value), words.exponent)
 
 
-def _quotient(backend: Primitives, words: Words, terms: list[Term], like: Any) -> Any:
-    """(L' / (one + sum of the terms)) * 2**exponent, `like` giving the shape."""
+def _quotient(
+    backend: Primitives,
+    words: Words,
+    terms: list[Term],
+    like: Any,
+    exact: ties.Fraction | None = None,
+) -> Any:
+    """(L' / (one + sum of the terms)) * 2**exponent, `like` giving the shape.
+
+    With the fraction that it is, ties come out even.
+    """
     high, low = add_up(backend, words.one, terms, like)
     l_high, l_low = words.initial
     quotient = backend.divide(l_high, high)
@@ -226,7 +243,12 @@ def _quotient(backend: Primitives, words: Words, terms: list[Term], like: Any) -
     d1, d0 = split(backend, high)
     residual = (((l_high - q1 * d1) - q1 * d0) - q0 * d1) - q0 * d0
     residual = residual + (l_low - quotient * low)
-    value = times_power(quotient + backend.divide(residual, high), words.exponent)
+    rest = backend.divide(residual, high)
+    if exact is None or words.precision != 53:
+        value = quotient + rest
+    else:
+        value = ties.rounded(backend, quotient, rest, words.exponent, exact)
+    value = times_power(value, words.exponent)
     return value if words.start is None else backend.where(high == 0, words.start, value)
 
 

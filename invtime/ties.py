@@ -1,0 +1,116 @@
+"""The last rounding of the double-word form, with ties to even.
+
+The exact value is a fraction N / D of integers, and the double words are q + c, within 2**-98 of
+it. One addition rounds that. But where the value is M, the middle between two floats, or closest
+to it, q + c cannot tell on which side it lies. The integers can: with M = m * 2**e the sign of
+
+    r = N * 2**-e - m * D
+
+says it, and 0 is a tie. N and D may have hundreds of bits, but int64 arithmetic that wraps gives
+r modulo 2**64. That is r itself where |r| < 2**63; for an M so close to the value that is so
+where D < 2**104. Beyond that, r = 0 modulo 2**64 is taken for a tie, which it is not where r is
+another multiple of 2**64, at a distance below 2**-96 of the middle.
+
+docs/numerics.md has the proof.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from invtime.primitives import Primitives
+from invtime.stage import signed64
+
+# How much nearer to the middle than to either float q + c lies where it is looked at closely.
+CLOSE = 2.0**-44
+# r fits in int64 where D is below this.
+SURE = 2**104
+
+
+class Fraction(NamedTuple):
+    """N / (D * 2**twos) modulo 2**64 at each step, and what the host knows of it."""
+
+    numerator: Any
+    denominator: Any
+    twos: int
+    large: bool
+    """Whether M may be 2**53 or more."""
+    sure: Any
+    """A mask of the steps at which D < 2**104; None for all."""
+    known: Any
+    """A mask of the steps at which N and D are given; None for all."""
+
+
+def of_decay(form: Any, t: Any, highest: int, known: Any = None) -> Fraction:
+    """A / (B + C * t) at int64 t up to `highest`."""
+    twos = _twos(form.B | form.C)
+    constant, slope = form.B >> twos, form.C >> twos
+    last = (SURE - constant) // slope if slope else highest
+    return Fraction(
+        signed64(form.A),
+        t * signed64(slope) + signed64(constant),
+        twos,
+        form.A << twos >= form.B << 52,
+        None if last >= highest else t <= max(last, -1),
+        known,
+    )
+
+
+def of_line(line: Any, t: Any, known: Any = None) -> Fraction:
+    """(a * (K - t) + b * t) / d at int64 0 <= t <= K."""
+    twos = _twos(line.d)
+    d = line.d >> twos
+    return Fraction(
+        t * signed64(line.b - line.a) + signed64(line.a * line.K),
+        signed64(d),
+        twos,
+        max(line.a, line.b) * line.K << twos >= line.d << 52,
+        None if d < SURE else t < 0,
+        known,
+    )
+
+
+def rounded(backend: Primitives, q: Any, c: Any, exponent: int, exact: Fraction) -> Any:
+    """q + c, rounded as (N / D) * 2**-exponent is; |c| <= |q| * 2**-50, and all are binary64."""
+    value = q + c
+    rest = c - (value - q)  # what the addition left out, exactly
+    near, far = value + rest * (1 - CLOSE), value + rest * (1 + CLOSE)
+    gap = far - near  # 0, but for the two floats beside a middle
+    down = gap < 0
+    gap = backend.where(down, -gap, gap)
+    close = gap > 0
+    if exact.known is not None:
+        close = close & exact.known
+    unit = backend.where(close, gap * 0.5, 1.0)
+    lower = backend.where(close, backend.where(down, far, near), 0.0)
+    inverse = backend.divide(1.0, unit)
+    count = lower * inverse  # an even number below 2**54
+    m = backend.index(count) + 1
+    power = inverse * 2.0 ** -(exponent + exact.twos)  # 2**-e
+    r = _times_power(backend, exact.numerator, power) - m * (
+        _times_power(backend, exact.denominator, unit * 2.0 ** (exponent + exact.twos))
+        if exact.large
+        else exact.denominator
+    )
+    quarter = count * 0.25
+    upper = lower + (unit + unit)
+    even = backend.where(backend.floor(quarter) == quarter, lower, upper)
+    value = backend.where(close & (r == 0), even, value)
+    sure = close if exact.sure is None else close & exact.sure
+    value = backend.where(sure & (r < 0), lower, value)
+    return backend.where(sure & (r > 0), upper, value)
+
+
+def _times_power(backend: Primitives, x: Any, power: Any) -> Any:
+    """x times a power of two, modulo 2**64; by 1 where the power is below 1."""
+    short = power < 2.0**32
+    low = backend.where(short, power, 2.0**32)
+    low = backend.where(low < 1, 1.0, low)
+    high = backend.where(short, 1.0, power * 2.0**-32)
+    high = backend.where(high < 2.0**32, high, 0.0)
+    return backend.index(low) * backend.index(high) * x
+
+
+def _twos(x: int) -> int:
+    """The exponent of the largest power of two that divides x > 0."""
+    return (x & -x).bit_length() - 1
