@@ -9,7 +9,6 @@ and `pieces.py` compute the same fractions in pairs of floats.
 
 from __future__ import annotations
 
-from math import inf
 from typing import Any
 
 from invtime import doubleword, pieces
@@ -148,10 +147,10 @@ def _at_integers(form: Form | Table, backend: Primitives, step: Any, dtype: str)
 
     # Everything is inside the branches, so that a compiler can fuse each into one loop.
     def exact() -> Any:
-        return backend.round_to(_exact(form, backend, steps(), min(last, highest)), dtype)
+        return _rounded(_exact(form, backend, steps(), min(last, highest)), backend, dtype)
 
     def double_word() -> Any:
-        return backend.round_to(others.at_integers(form, backend, steps(), highest), dtype)
+        return _rounded(others.at_integers(form, backend, steps(), highest), backend, dtype)
 
     last = _last_exact(form, backend.precision(step), short=False)
     if last < 0:
@@ -179,8 +178,22 @@ def _at_floats(form: Form | Table, backend: Primitives, step: Any, dtype: str) -
     if last < 0:
         value = double_word()
     else:
-        whole = backend.where(backend.floor(held) == held, held, inf)  # not so for NaN
+        # Not so for NaN. An infinity would do, but TensorFlow's `enable_check_numerics` stops there.
+        whole = backend.where(backend.floor(held) == held, held, float(last + 1))
         value = backend.choose(whole, last, exact, double_word)
     if backend.differentiable:  # zero in value, and in the derivative that of the plain formula
         value = value + others.differentiable(form, backend, n)
+    return _rounded(value, backend, dtype)
+
+
+def _rounded(value: Any, backend: Primitives, dtype: str) -> Any:
+    """The value rounded along the chain, with no normal bfloat16 lost to a flushed float32.
+
+    Below 2**-126 a float32 is subnormal, and some frameworks make it 0. The largest of them
+    are on their way to 2**-126, which is a bfloat16.
+    """
+    if dtype == "bfloat16":
+        normal = 2.0**-126
+        near = (value >= normal - 2.0**-134 - 2.0**-150) & (value < normal)
+        value = backend.where(near, normal, value)
     return backend.round_to(value, dtype)

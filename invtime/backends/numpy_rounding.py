@@ -34,19 +34,22 @@ ENLARGED = 1 + 2.0**-17
 HEAD = np.int64(-(2**27))
 
 
-def divide_rounded(form: Form, t: Any, highest: int, out: Any) -> bool:
+def last_rounded(form: Form) -> int:
+    """The last t that the argument above reaches; -1 for none."""
+    most = ((form.B << 53) - form.B) // form.C if form.C else 2**BITS  # 1 + k * t <= 2**53
+    return (1 << min(BITS, most.bit_length() - 1)) - 1 if most else -1
+
+
+def divide_rounded(form: Form, t: Any, highest: int, out: Any) -> None:
     """A / (B + C * t) at floats t, whole and 0 <= t <= highest, correctly rounded to `out`.
 
-    False, and nothing written, where the argument above does not reach. `out` may be t.
+    `highest` is at most `last_rounded(form)`; `out` may be t.
     """
     words = _words(form, highest.bit_length())
-    if words is None:
-        return False
     rows = np.empty((6, min(ROW, t.size)))
     for start in range(0, t.size, ROW):
         part = slice(start, start + ROW)
         _divide(form, words, t[part], out[part], rows[:, : t[part].size])
-    return True
 
 
 def _divide(form: Form, words: tuple[float, ...], t: Any, out: Any, rows: Any) -> None:
@@ -85,12 +88,10 @@ def _head(x: Any, out: Any) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _words(form: Form, bits: int) -> tuple[float, float, float, float] | None:
-    """k as a multiple of g and a word, L as two words; None where 1 is no multiple of g."""
+def _words(form: Form, bits: int) -> tuple[float, float, float, float]:
+    """k as a multiple of g and a word, L as two words."""
     largest = form.B + (form.C << bits)  # of the denominator 1 + k * t, times B
     e = (-(-largest // form.B) - 1).bit_length()
-    if bits > BITS or e > 53:
-        return None
     units, rest = divmod(form.C << (53 - e), form.B)
     l_high = form.A / form.B
     n, m = l_high.as_integer_ratio()

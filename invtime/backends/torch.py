@@ -20,6 +20,8 @@ from invtime.table import Table
 
 # Devices whose tensors cannot be float64.
 NARROW_DEVICES = {"mps"}
+# What tracers other than Dynamo make of a size or of a Python number.
+SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 # The types whose data can be read; Keras counts in a Parameter.
 PLAIN = (torch.Tensor, torch.nn.Parameter)
 # Before 2.13, `torch.func.vmap` cannot look at the bits of a float; this can go with those.
@@ -33,6 +35,11 @@ class TorchBackend(Backend):
     name = "torch"
 
     def coerce(self, step: Any, device: Any) -> Any:
+        if isinstance(step, SYMBOLIC):  # `as_tensor` would take the value of this trace for all
+            raise StepTypeError(
+                f"step {step} is symbolic, a {type(step).__name__}, which PyTorch would make a "
+                "constant; pass torch.scalar_tensor(step, dtype=torch.int64)"
+            )
         if isinstance(step, torch.Tensor):
             x = step if device is None else step.to(device)
         else:

@@ -104,3 +104,68 @@ def _attempt(random: Random, wanted: int, staircase: bool) -> NearMidpoint | Non
     if not value:
         return None
     return NearMidpoint(schedule, step, closeness(value))
+
+
+class Tie(NamedTuple):
+    """A schedule, and a step where its value is the middle between two doubles."""
+
+    schedule: InverseTimeDecay
+    step: int
+
+
+def tie(random: Random) -> Tie:
+    """A tie in a decay, continuous or a staircase, or on a line up or down."""
+    make = random.choice((_tie_of_decay, _tie_of_decay, _tie_of_staircase, _tie_on_line))
+    while True:
+        found = make(random)
+        if found is not None and closeness(Reference(found[0]).exact(found[1])) == inf:
+            return Tie(*found)
+
+
+def _odd(random: Random, low: int, high: int) -> int:
+    return random.randrange(low, max(high, low + 1)) | 1
+
+
+def _tie_of_decay(random: Random) -> tuple[InverseTimeDecay, int] | None:
+    """L = w * q / 2**k, S + R * n = w * 2**j: the value is q * S over a power of two."""
+    q, w = (_odd(random, 1, 2 ** random.randrange(1, 30)) for _ in range(2))
+    s = _odd(random, -(-(2**53) // q), min(2**54 // q, 2**53))
+    n = random.randrange(1, 2 ** random.randrange(1, 60))
+    whole = w << random.randrange(40, 110)
+    s += (whole - s) % n
+    r = (whole - s) // n
+    rate = w * q / 2 ** random.randrange(12)
+    if not (0 < r == float(r) and s % 2 and s < 2**53 <= q * s < 2**54 and rate < 10**15):
+        return None
+    return InverseTimeDecay(rate, s, r), n
+
+
+def _tie_of_staircase(random: Random) -> tuple[InverseTimeDecay, int] | None:
+    """R = x / 10**a, 10**a + x * t = w * 2**j: the value is q * 5**a over a power of two."""
+    a, w = random.randrange(3, 17), _odd(random, 1, 2 ** random.randrange(1, 20))
+    q = _odd(random, -(-(2**53) // 5**a), 2**54 // 5**a)
+    rest = (w << random.randrange(20, 90)) - 10**a
+    t = random.choice((1, 3, 7, 9, 11, 13, 27, 33, 99))
+    x, left = divmod(rest, t)
+    if left or not 0 < x < 10**15 or w * q >= 2**53:
+        return None
+    period = random.choice((1, 3, 1000, 7.7, 12.5))
+    schedule = InverseTimeDecay(float(w * q), period, x / 10**a, staircase=True)
+    return schedule, Reference(schedule).first_step(t)
+
+
+def _tie_on_line(random: Random) -> tuple[InverseTimeDecay, int] | None:
+    """From 0 to L = q / 2**k in w * 2**j steps, at step w * i: the value is q * i over 2**(j + k).
+
+    A cool-down to 0 is the same backwards.
+    """
+    w, j = _odd(random, 1, 2 ** random.randrange(1, 16)), random.randrange(14, 38)
+    q = _odd(random, 2**53 >> j, 2 ** random.randrange(54 - j, 53))
+    i = _odd(random, -(-(2**53) // q), min(2**54 // q, 2**j))
+    steps, n = w << j, w * i
+    if not (2**53 <= q * i < 2**54 and n < steps <= 2**53):
+        return None
+    level = InverseTimeDecay(q / 2 ** random.randrange(6), 1, 0)
+    if random.randrange(2):
+        return level.replace(cooldown_start=7, cooldown_steps=steps), 7 + steps - n
+    return level.replace(warmup_steps=steps), n
