@@ -178,7 +178,7 @@ def _at_floats(form: Form | Table, backend: Primitives, step: Any, dtype: str) -
     if last < 0:
         value = double_word()
     else:
-        # Not so for NaN. An infinity would do, but TensorFlow's `enable_check_numerics` stops there.
+        # Not so for NaN. TensorFlow's `enable_check_numerics` would refuse an infinity.
         whole = backend.where(backend.floor(held) == held, held, float(last + 1))
         value = backend.choose(whole, last, exact, double_word)
     if backend.differentiable:  # zero in value, and in the derivative that of the plain formula

@@ -51,7 +51,7 @@ def of_decay(form: Any, t: Any, highest: int, known: Any = None) -> Fraction:
         t * signed64(slope) + signed64(constant),
         twos,
         form.A << twos >= form.B << 52,
-        None if last >= highest else t <= max(last, -1),
+        None if last >= highest else t <= min(max(last, -1), 2**63 - 1),
         known,
     )
 
@@ -77,21 +77,23 @@ def rounded(backend: Primitives, q: Any, c: Any, exponent: int, exact: Fraction)
     near, far = value + rest * (1 - CLOSE), value + rest * (1 + CLOSE)
     gap = far - near  # 0, but for the two floats beside a middle
     down = gap < 0
-    gap = backend.where(down, -gap, gap)
+    gap = backend.where(down, near - far, gap)
     close = gap > 0
     if exact.known is not None:
         close = close & exact.known
     unit = backend.where(close, gap * 0.5, 1.0)
     lower = backend.where(close, backend.where(down, far, near), 0.0)
-    inverse = backend.divide(1.0, unit)
+    # A power of two, even where a division is sloppy.
+    inverse = backend.head(backend.divide(1.0, unit) * (1 + 2.0**-30))
     count = lower * inverse  # an even number below 2**54
     m = backend.index(count) + 1
-    power = inverse * 2.0 ** -(exponent + exact.twos)  # 2**-e
-    r = _times_power(backend, exact.numerator, power) - m * (
-        _times_power(backend, exact.denominator, unit * 2.0 ** (exponent + exact.twos))
-        if exact.large
-        else exact.denominator
-    )
+    scale = 2.0 ** (exponent + exact.twos)
+    power, numerator, denominator = inverse * (1 / scale), exact.numerator, exact.denominator
+    if exact.large:  # 2**-e may be below 1
+        small = power < 1
+        denominator = _times_power(backend, denominator, backend.where(small, unit * scale, 1.0))
+        power = backend.where(small, 1.0, power)
+    r = _times_power(backend, numerator, power) - m * denominator
     quarter = count * 0.25
     upper = lower + (unit + unit)
     even = backend.where(backend.floor(quarter) == quarter, lower, upper)
@@ -102,13 +104,9 @@ def rounded(backend: Primitives, q: Any, c: Any, exponent: int, exact: Fraction)
 
 
 def _times_power(backend: Primitives, x: Any, power: Any) -> Any:
-    """x times a power of two, modulo 2**64; by 1 where the power is below 1."""
-    short = power < 2.0**32
-    low = backend.where(short, power, 2.0**32)
-    low = backend.where(low < 1, 1.0, low)
-    high = backend.where(short, 1.0, power * 2.0**-32)
-    high = backend.where(high < 2.0**32, high, 0.0)
-    return backend.index(low) * backend.index(high) * x
+    """x times a power of two, 1 or more, modulo 2**64."""
+    power = backend.where(power == 2.0**63, power * -1.0, power)  # the same, and it fits
+    return backend.index(backend.where(power < 2.0**64, power, 0.0)) * x
 
 
 def _twos(x: int) -> int:

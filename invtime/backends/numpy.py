@@ -106,7 +106,7 @@ class NumpyBackend(Backend):
             if x is np.ma.masked:
                 return x
             found = self.evaluate(form, x.data, dtype)
-            return np.ma.masked_array(found, np.ma.getmaskarray(x).copy())  # type: ignore[no-untyped-call]
+            return np.ma.masked_array(found, np.ma.getmaskarray(x).copy())
         out = np.empty_like(x, dtype=_numpy_dtype(dtype), subok=False)
         if x.dtype.itemsize > 8:  # long doubles mean their exact value: one by one on the host
             values = np.array([form.at_real(n) for n in x.flat], np.float64).reshape(x.shape)
@@ -266,7 +266,9 @@ def _highest(steps: Any, scratch: Any) -> int:
 
 def _is_masked(x: Any) -> bool:
     # The types are compared first: NumPy imports `ma` when it is first asked for.
-    return type(x) is not np.ndarray and isinstance(x, np.ndarray) and isinstance(x, np.ma.MaskedArray)
+    return (
+        type(x) is not np.ndarray and isinstance(x, np.ndarray) and isinstance(x, np.ma.MaskedArray)
+    )
 
 
 def _numpy_dtype(dtype: str) -> Any:

@@ -89,9 +89,13 @@ def test_a_block_of_negative_steps_alone(schedule, assert_bits):
     assert tiny(np.array([-1]))[0] == 1e-60
 
 
-def test_steps_past_int64_count_as_its_last():
-    step = np.array([2**64 - 1, 2**63], np.uint64)
-    assert (SCHEDULE(step) == SCHEDULE(2**63 - 1)).all()
+def test_steps_past_int64_are_exact(schedule):
+    """Beside others, and for a recipe that ends there."""
+    steps = np.array([2**64 - 1, 5, 2**63, 2**63 - 1, 2**40, 0, 2**32], np.uint64)
+    late = schedule.replace(stable_steps=2**53, cooldown_start=2**53, cooldown_steps=2**53)
+    for one in (schedule, schedule.replace(warmup_steps=7), late):
+        assert one(steps).tolist() == [one(int(n)) for n in steps]
+        assert one(steps[:1]).tolist() == [one(2**64 - 1)]
 
 
 def test_long_doubles_keep_their_extra_bits():
