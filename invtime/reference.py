@@ -23,7 +23,9 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Steps = npt.NDArray[Any]
 
-NEAREST = 98  # the double-word form is promised where no tie is nearer than 2**-98, relatively
+# From this denominator on the double-word form is promised on a tie, and where none is nearer than
+# 2**-96, relatively; below it, everywhere.
+LONG, NEAREST = 2**104, 96
 BOUNDARY = {53: 50, 24: 30}  # precision -> how near a boundary, 2**-x, a stage may be the other
 
 
@@ -139,11 +141,11 @@ def float_of_bits(bits: int, dtype: str) -> float:
 
 
 def near_tie(n: int, d: int) -> bool:
-    """Whether n / d lies within 2**-98 of itself from the middle between two doubles."""
+    """Whether n / d lies within 2**-96 of itself from the middle between two doubles, not on it."""
     kind = FORMATS["float64"]
     halves, rest, divisor, _ = _divided(n, d, kind.precision + 1, kind.smallest - 1)
     distance = rest if halves % 2 else divisor - rest  # from an odd number of half units
-    return distance << NEAREST < halves * divisor + rest
+    return 0 < distance << NEAREST < halves * divisor + rest
 
 
 def bits_of_array(array: Any, dtype: str) -> Bits:
@@ -384,18 +386,14 @@ class Reference:
         return found
 
     def near_ties(self, steps: Steps) -> list[bool]:
-        """Whether the value at each of these whole steps lies within 2**-98 of a tie."""
+        """Whether each of these whole steps has a long denominator, and a value that nearly ties."""
         whole = _whole(_widened(steps))
         if self.phased:
             values = [self.exact(n) or Fraction(0) for n in whole]
             return [bool(v) and near_tie(v.numerator, v.denominator) for v in values]
         a, b, c = self._a, self._b, self._c
-        turns = self._turns(whole)
-        # a / d with a < 2**53 is no tie, which has 54 bits, and by |a * 2**j - d * tie| >= 1 it
-        # lies further than 2**-54 / d of itself from any.
-        if a < 2**53 and b + c * max(turns, default=0) <= 2 ** (NEAREST - 54):
-            return [False] * len(turns)
-        return [near_tie(a, b + c * t) for t in turns]
+        long = LONG * ((b | c) & -(b | c))  # its powers of two do not count
+        return [b + c * t >= long and near_tie(a, b + c * t) for t in self._turns(whole)]
 
     def _turns(self, steps: list[int]) -> list[int]:
         """Steps of the decay from 0 on, or their stages."""
