@@ -176,6 +176,14 @@ MINIMUMS = {
         [".[dask]", "distributed", "ml_dtypes"],
         ["tests/frameworks/test_dask.py", "tests/test_executors.py", f"{KIT}::test_dask"],
     ),
+    "torch": (
+        [".[torch]", "ml_dtypes"],
+        [
+            "tests/frameworks/test_torch.py",
+            "tests/integrations/test_torch.py",
+            f"{KIT}::test_torch",
+        ],
+    ),
     "plot": ([".[plot]"], ["tests/test_plot.py"]),
 }
 
