@@ -53,7 +53,7 @@ def test_the_command_is_installed() -> None:
 
 
 def test_every_lower_bound_is_tested() -> None:
-    """By `nox -s package minimums`."""
+    """By `nox -s package minimums minimum_torch`."""
     requirements = [*project()["dependencies"]]
     extras = project()["optional-dependencies"]
     requirements += [line for name, lines in extras.items() if name != "all" for line in lines]
