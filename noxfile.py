@@ -180,12 +180,12 @@ MINIMUMS = {
 }
 
 
-@nox.session(python=OLDEST, default=False)
+@nox.session(python=OLDEST)
 @nox.parametrize("name", [nox.param(name, id=name) for name in MINIMUMS])
 def minimums(session: nox.Session, name: str) -> None:
     """The lower bounds of pyproject.toml: each framework's, with its own tests.
 
-    NumPy's are those of the task `package`, and PyTorch's is the version that every task has.
+    NumPy's are those of the task `package`, and PyTorch's those of `minimum_torch`.
     """
     packages, tests = MINIMUMS[name]
     versions = ("-c", f"minimums/{name}.txt")
@@ -194,6 +194,27 @@ def minimums(session: nox.Session, name: str) -> None:
         session.install("tf-keras", "--no-deps", *versions)
     required = {} if name == "plot" else {"INVTIME_REQUIRE_BACKENDS": name}
     session.run("pytest", *tests, *session.posargs, env=required)
+
+
+@nox.session(python=OLDEST, default=False)
+def minimum_torch(session: nox.Session) -> None:
+    """PyTorch's lower bound, with its own tests: several gigabytes, with a GPU's libraries."""
+    oldest = ("-c", "minimums/torch.txt")
+    session.install(".[torch,cli,testing]", "ml_dtypes", "setuptools", *oldest)
+    tests = ("tests/frameworks/test_torch.py", "tests/integrations/test_torch.py")
+    required = {"INVTIME_REQUIRE_BACKENDS": "torch"}
+    session.run("pytest", *tests, f"{KIT}::test_torch", *session.posargs, env=required)
+
+
+@nox.session(python=PYTHONS[-1], default=False)
+def newest(session: nox.Session) -> None:
+    """The newest versions that go together, on the newest Python: the tests of `frameworks`.
+
+    Nothing is held back, so that it can fail with no change here: it is run by its name.
+    """
+    session.install("--upgrade", *FRAMEWORKS, *RUNNERS)
+    session.install("tf-keras", "--no-deps")  # it asks for `tensorflow` by that name
+    session.run("pytest", *PARALLEL, *APART, *session.posargs, env=REQUIRED)
 
 
 @nox.session(python=OLDEST)

@@ -32,7 +32,7 @@ class UnknownBackendError(InvTimeError, LookupError):
 
 
 class BackendUnavailableError(InvTimeError, ImportError):
-    """The backend is known, but its framework is not installed or does not import."""
+    """The backend is known, but its framework is not installed, too old, or does not import."""
 
 
 class BackendConflictError(InvTimeError, RuntimeError):

@@ -29,6 +29,8 @@ class BackendInfo(NamedTuple):
     """The backend class as "package.module:Class", imported when it is first needed."""
     install: str
     """The command that installs the framework."""
+    oldest: str = ""
+    """The oldest version of the framework that works, such as "2.6"; empty where any does."""
 
 
 @hookspec

@@ -193,10 +193,11 @@ def in_words(error: BaseException) -> str:
 def _check(info: Any) -> None:
     """Raise an InvTimeError for what the registry cannot use."""
     try:
-        name, modules, target, install = info
+        name, modules, target, install, oldest = info
         names = [name, *modules] if isinstance(modules, tuple | list) else [""]
         valid = all(text.isidentifier() and text != "builtins" for text in names)
         valid &= isinstance(info, BackendInfo) and ":" in target and isinstance(install, str)
+        valid &= isinstance(oldest, str)
     except (AttributeError, TypeError, ValueError):
         valid = False
     if not valid:

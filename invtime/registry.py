@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import sys
 import threading
-from functools import cache
-from importlib import import_module, metadata, util
+from importlib import import_module, util
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from invtime import versions
 from invtime.backends import autograph, builtin, dynamo
 from invtime.errors import BackendUnavailableError, StepTypeError
 from invtime.form import Form
@@ -132,7 +132,7 @@ class Registry:
 
         Raises:
             UnknownBackendError, BackendConflictError: no backend, or two, have the name.
-            BackendUnavailableError: it or its framework does not import.
+            BackendUnavailableError: it or its framework does not import, or is too old.
         """
         found: Backend | None
         found = getattr(self._backends, name, None) if isinstance(name, str) else None
@@ -144,6 +144,9 @@ class Registry:
             found: Backend | None = getattr(self._backends, name, None)
             if found is not None:  # made by a thread that was here first
                 return found
+            problem = _too_old(announced)
+            if problem is not None:
+                raise BackendUnavailableError(problem)
             module, _, attribute = announced.info.target.partition(":")
             try:
                 backend: Backend = getattr(import_module(module), attribute)()
@@ -158,7 +161,7 @@ class Registry:
         with self._lock:
             if self._plugins is None:
                 # What a plugin asks while it is imported finds the built-ins.
-                self._plugins = Plugins(builtin, _version("invtime"))
+                self._plugins = Plugins(builtin, versions.installed("invtime"))
                 try:
                     faults = self._plugins.load_entry_points()
                 except BaseException:  # Ctrl-C: the next call begins anew
@@ -190,14 +193,15 @@ class Registry:
         return [*map(self._state, self.plugins.announced.values()), *unusable]
 
     def _state(self, announced: Announced) -> BackendState:
-        name, modules, _, install = announced.info
+        name, modules, _, install, _ = announced.info
         version, problem = None, self.plugins.conflicts.get(name)
         if not modules:
             problem = problem or NO_FRAMEWORK
         elif sys.modules.get(modules[0]) is None and util.find_spec(modules[0]) is None:
             problem = f"{modules[0]} is missing"
         else:
-            version = _version(modules[0])
+            version = versions.installed(modules[0])
+            problem = problem or _too_old(announced)
         return BackendState(name, announced.distribution, version, install, problem)
 
 
@@ -230,18 +234,18 @@ def _unavailable(announced: Announced, error: BaseException) -> BackendUnavailab
     )
 
 
-def _version(module: str) -> str:
-    try:
-        return metadata.version(module)
-    except metadata.PackageNotFoundError:  # tensorflow may come as tensorflow_cpu
-        names = _providers().get(module)
-        return metadata.version(names[0]) if names else "unknown"
-
-
-@cache
-def _providers() -> dict[str, list[str]]:
-    """The distributions that bring each module; it takes the reading of all their records."""
-    return dict(metadata.packages_distributions())
+def _too_old(announced: Announced) -> str | None:
+    """What to say where the framework is older than the oldest that works."""
+    name, modules, _, install, oldest = announced.info
+    if not (oldest and modules):
+        return None
+    version = versions.installed(modules[0])
+    if not versions.too_old(version, oldest):
+        return None
+    return (
+        f"backend {name!r} needs {modules[0]} {oldest} or later, and {version} is installed; "
+        f"run: {install}"
+    )
 
 
 def _wrong_step(step: Any) -> StepTypeError:

@@ -143,8 +143,9 @@ HOUSE = {
     "backends.jax": "backends.base errors form table evaluate",
     "backends.tensorflow": "backends.base errors",
     "plugins": "hookspecs errors",
+    "versions": "",
     "registry": (
-        "plugins backends.builtin backends.base backends.autograph backends.dynamo "
+        "plugins versions backends.builtin backends.base backends.autograph backends.dynamo "
         "errors form table"
     ),
     "placement": "registry backends.autograph arrays dtypes errors form table",
@@ -158,7 +159,7 @@ HOUSE = {
     "invtime": "spec config registry hookspecs backends.base errors",
     "reference": "",
     "dialects": "spec planning parameters decimals errors form table",
-    "integrations": "spec registry parameters decimals errors",
+    "integrations": "spec registry versions parameters decimals errors",
     "verification": "reference spec registry backends.base form table dtypes errors",
     "audit": "reference spec parameters errors",
     "checklog": "reference spec parameters decimals errors",

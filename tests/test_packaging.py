@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import invtime
+from invtime.backends import builtin
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -52,13 +53,13 @@ def test_the_command_is_installed() -> None:
 
 
 def test_every_lower_bound_is_tested() -> None:
-    """By `nox -s package minimums`; PyTorch's is the version that every other task has."""
+    """By `nox -s package minimums minimum_torch`."""
     requirements = [*project()["dependencies"]]
     extras = project()["optional-dependencies"]
     requirements += [line for name, lines in extras.items() if name != "all" for line in lines]
     lowest = {re.sub(r"\[.*\]", "", name): bound for name, bound in map(split, requirements)}
     lowest["tensorflow-cpu"] = lowest.pop("tensorflow")
-    tested = {"torch": {pins("constraints.txt")["torch"]}}
+    tested: dict[str, set[str]] = {}
     for file in (ROOT / "minimums").iterdir():
         for name, version in pins(file).items():
             tested.setdefault(name, set()).add(version)
@@ -67,6 +68,14 @@ def test_every_lower_bound_is_tested() -> None:
         assert oldest[: len(numbers(bound))] == numbers(bound), name
         assert not any(oldest[len(numbers(bound)) :]), name
         assert numbers(pins("constraints.txt")[name]) >= oldest
+
+
+def test_a_backend_needs_the_version_that_its_extra_installs() -> None:
+    extras = project()["optional-dependencies"]
+    for info in builtin.invtime_backends():
+        if info.oldest:
+            (requirement,) = extras[info.name]
+            assert split(requirement)[1] == info.oldest, info.name
 
 
 def split(requirement: str) -> tuple[str, str]:

@@ -18,6 +18,11 @@ from invtime.evaluate import evaluate
 from invtime.form import Form
 from invtime.table import Table
 
+try:
+    from jax import enable_x64
+except ImportError:  # before JAX 0.8; this can go with those
+    from jax.experimental import enable_x64
+
 # A TPU takes float64 and computes something narrower.
 NARROW_PLATFORMS = {"tpu"}
 
@@ -40,7 +45,7 @@ class JaxBackend(Backend):
         if isinstance(step, jax.core.Tracer) and step.dtype.itemsize < 8:
             # It may hold a Python or NumPy number, which would widen in the scope below.
             step = jnp.copy(step)
-        with jax.enable_x64(True):  # outside, asarray(2**40) is silently 0
+        with enable_x64(True):  # outside, asarray(2**40) is silently 0
             if isinstance(step, jax.Array):
                 x = step
             else:
@@ -56,7 +61,7 @@ class JaxBackend(Backend):
             return x if device is None else jax.device_put(x, device)
 
     def constant(self, value: float, dtype: str, like: Any, device: Any) -> Any:
-        with jax.enable_x64(True):
+        with enable_x64(True):
             host = np.float64(value)
             if dtype != "float64":
                 with np.errstate(over="ignore"):
@@ -128,7 +133,7 @@ class JaxBackend(Backend):
         return lax.convert_element_type(lax.convert_element_type(x, jnp.float32), jnp.dtype(dtype))
 
     def scope(self, x: Any) -> AbstractContextManager[object]:
-        return jax.enable_x64(True)  # type: ignore[no-any-return]
+        return enable_x64(True)  # type: ignore[no-any-return]
 
     def evaluate(self, form: Form | Table, x: Any, dtype: str) -> Any:
         """The shared formula, in a jit of its own."""

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, final
 
 import torch
-from torch._C import _get_tracing_state, _len_torch_dispatch_stack
-from torch._C._functorch import is_functorch_wrapped_tensor, maybe_current_level
 
 from invtime.backends import dynamo
 from invtime.backends.array_api import ArrayAPIBackend
@@ -17,6 +15,14 @@ from invtime.evaluate import evaluate
 from invtime.form import Form
 from invtime.primitives import PieceT, T
 from invtime.table import Table
+
+try:
+    from torch._C import _get_tracing_state, _len_torch_dispatch_stack
+    from torch._C._functorch import is_functorch_wrapped_tensor, maybe_current_level
+
+    WATCHERS_ARE_SEEN = True
+except ImportError:  # they are private, and nothing public says the same
+    WATCHERS_ARE_SEEN = False  # then no tensor is read on the host, and both forms are computed
 
 # Devices whose tensors cannot be float64.
 NARROW_DEVICES = {"mps"}
@@ -181,7 +187,8 @@ class TorchBackend(Backend):
 def _concrete(x: Any) -> bool:
     """Whether x is plain data in host memory, watched by no transform or dispatch mode."""
     return (
-        type(x) in PLAIN
+        WATCHERS_ARE_SEEN
+        and type(x) in PLAIN
         and x.is_cpu
         and not is_functorch_wrapped_tensor(x)
         and not _len_torch_dispatch_stack()
@@ -192,7 +199,7 @@ def _concrete(x: Any) -> bool:
 @dynamo.constant  # it cannot be traced; Dynamo's guards include the answer
 def _transformed() -> bool:
     """Whether `torch.func.grad`, `vmap` or the like is active; `torch.cond` fails under grad."""
-    return maybe_current_level() is not None
+    return not WATCHERS_ARE_SEEN or maybe_current_level() is not None
 
 
 def _first_line(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any
 
-from invtime import registry, spec
+from invtime import registry, spec, versions
 from invtime.errors import BackendUnavailableError, ConfigError, StepTypeError
 from invtime.parameters import PHASES
 
@@ -16,9 +16,16 @@ try:
 except ImportError as error:
     raise BackendUnavailableError(
         f"invtime.integrations.keras needs Keras 3, which does not import ({error}); run: "
-        "python -m pip install 'keras>=3.8', and set KERAS_BACKEND to a framework that is "
+        "python -m pip install 'keras>=3.9', and set KERAS_BACKEND to a framework that is "
         "installed"
     ) from error
+
+# Keras 3.8 takes its own schedule for ours when it loads a model.
+if versions.too_old(keras.__version__, "3.9"):
+    raise BackendUnavailableError(
+        f"invtime.integrations.keras needs Keras 3.9 or later, and {keras.__version__} is "
+        "installed; run: python -m pip install 'keras>=3.9'"
+    )
 
 
 def _of_schedule(key: str) -> property:

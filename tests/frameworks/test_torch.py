@@ -129,7 +129,9 @@ def test_transforms_inside_the_compiler():
     slope = torch.func.vmap(torch.func.grad(SCHEDULE))
     traced = torch.compile(slope, fullgraph=True, backend="aot_eager")
     assert torch.equal(traced(at), slope(at))
-    mapped = torch.func.vmap(SCHEDULE)
+    # Inside the compiler, the vmap of PyTorch 2.6 takes only what has a `__name__`.
+    named = SCHEDULE if torch.__version__ >= (2, 9) else SCHEDULE.__call__
+    mapped = torch.func.vmap(named)
     assert torch.equal(torch.compile(mapped, fullgraph=True)(STEPS), mapped(STEPS))
 
     def loss(weight, step):
@@ -175,6 +177,8 @@ def test_one_compiled_function_for_several_schedules():
 
 def test_one_program_for_equal_schedules():
     """Dynamo guards what a form is, and not which object it is."""
+    if torch.__version__ < (2, 9):
+        pytest.skip(f"PyTorch {torch.__version__} compiles anew when an argument is deallocated")
     counter = CompileCounter()
     compiled = torch.compile(lambda schedule: schedule(STEPS), fullgraph=True, backend=counter)
     for _ in range(3):
@@ -190,9 +194,8 @@ def test_a_python_int_step_inside_the_compiler_is_exact_or_refused():
     with pytest.raises(Exception, match="pass the step as an int64 tensor"):
         compiled(one, 2**60)
     compiled = torch.compile(lambda x, n: x * LONG(n), fullgraph=True)
-    assert compiled(one, 5).item() == LONG(5)  # a constant so far
     with pytest.raises(Exception, match="pass the step as an int64 tensor"):
-        compiled(one, 6)
+        assert all(compiled(one, n).item() == LONG(n) for n in (5, 6))  # 5 may be a constant
     for schedule in (SCHEDULE, LONG):  # where Dynamo may break the graph, the host answers
         loose = torch.compile(lambda x, n, schedule=schedule: x * schedule(n))
         for n in (5, 2**60, 2**60 + 1):
@@ -229,6 +232,28 @@ assert result.tolist() == torch.tensor([0.1, 0.1 / 1.5]).tolist(), result
 @pytest.mark.parametrize("export", [False, True])
 def test_the_first_call_of_a_process_may_be_inside_the_compiler(export):
     subprocess.run([sys.executable, "-c", COLD.format(export=export)], check=True)
+
+
+WITHOUT_PRIVATE_NAMES = """
+import sys, torch
+sys.modules["torch._C._functorch"] = None  # its import fails
+import invtime
+from invtime.registry import default
+steps = torch.tensor([-1, 0, 41, 2**62])
+for schedule in (
+    invtime.InverseTimeDecay(0.1, 41, 0.5, staircase=True),
+    invtime.InverseTimeDecay(1 / 3, 1000, 1 / 7),
+):
+    wanted = torch.tensor([schedule(step) for step in steps.tolist()])
+    for rate in (schedule, torch.func.vmap(schedule)):
+        assert torch.equal(rate(steps), wanted), rate
+    assert schedule(steps[2]) == wanted[2]
+assert default.load("torch").host_step(steps[2]) is None
+"""
+
+
+def test_without_the_private_names_nothing_is_read_on_the_host():
+    subprocess.run([sys.executable, "-c", WITHOUT_PRIVATE_NAMES], check=True)
 
 
 def test_devices():

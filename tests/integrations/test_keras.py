@@ -486,10 +486,19 @@ def test_a_call_without_a_step_or_with_none():
         STAIRCASE("41")
 
 
+def test_a_keras_that_is_too_old(tmp_path):
+    code = "import keras; keras.__version__ = '3.8.0'; import invtime.integrations.keras"
+    done = run(code, tmp_path)
+    assert done.stderr.splitlines()[-1] == (
+        "invtime.errors.BackendUnavailableError: invtime.integrations.keras needs Keras 3.9 or "
+        "later, and 3.8.0 is installed; run: python -m pip install 'keras>=3.9'"
+    )
+
+
 @pytest.mark.parametrize("code", ["", "raise ImportError('nothing here')"])
 def test_without_keras_3_the_error_says_what_to_do(code, tmp_path):
     (tmp_path / "keras.py").write_text(code, encoding="utf-8")
     done = run("import invtime.integrations.keras", tmp_path)
     last = done.stderr.splitlines()[-1]
     assert last.startswith("invtime.errors.BackendUnavailableError: ")
-    assert "pip install 'keras>=3.8'" in last
+    assert "pip install 'keras>=3.9'" in last

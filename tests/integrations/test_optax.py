@@ -21,8 +21,10 @@ from invtime.reference import Reference, bits_of_array
 jax = pytest.importorskip("jax", exc_type=ImportError)
 optax = pytest.importorskip("optax")
 import jax.numpy as jnp  # noqa: E402
-from jax import lax  # noqa: E402
+from jax import export, lax  # noqa: E402
 from jax.sharding import NamedSharding, PartitionSpec  # noqa: E402
+
+from invtime.backends.jax import enable_x64  # noqa: E402
 
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 RECIPE = InverseTimeDecay(  # every phase, in 85 updates
@@ -124,7 +126,7 @@ both_kinds = pytest.mark.parametrize("schedule", [STAIRCASE, RECIPE], ids=["stai
 
 @pytest.fixture(params=[False, True], ids=["x32", "x64"])
 def x64(request):
-    with jax.enable_x64(request.param):
+    with enable_x64(request.param):
         yield request.param
 
 
@@ -259,7 +261,7 @@ def test_an_injected_rate_keeps_its_own_dtype_and_widens_the_updates_to_it():
 
     assert update_dtype(STAIRCASE, "bfloat16") == jnp.float32
     assert update_dtype(STAIRCASE.on(dtype="bfloat16"), "bfloat16") == jnp.bfloat16
-    with jax.enable_x64(True):
+    with enable_x64(True):
         assert update_dtype(STAIRCASE, "float32") == jnp.float64
         assert update_dtype(STAIRCASE.on(dtype="float32"), "float32") == jnp.float32
 
@@ -383,8 +385,9 @@ def test_sharded_parameters_stay_sharded(mesh, schedule):
 ELSEWHERE = """
 import sys
 import jax, numpy as np
+from jax import export
 with open(sys.argv[1], "rb") as file:
-    step = jax.export.deserialize(file.read())
+    step = export.deserialize(file.read())
 count, rates = np.int32(0), []
 for _ in range(85):
     rate, count = step.call(count)
@@ -405,7 +408,7 @@ def test_an_exported_step_runs_where_invtime_is_not_imported(schedule, tmp_path)
         rate, state = one_update(optimizer, jax.tree.unflatten(structure, [count]))
         return rate, *jax.tree.leaves(state)
 
-    exported = jax.export.export(step)(*start)
+    exported = export.export(step)(*start)
     (tmp_path / "step.bin").write_bytes(exported.serialize())
     files = str(tmp_path / "step.bin"), str(tmp_path / "rates.npy")
     subprocess.run([sys.executable, "-c", ELSEWHERE, *files], check=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import invtime
-from invtime import BackendUnavailableError, InverseTimeDecay, registry
+from invtime import BackendUnavailableError, InverseTimeDecay, registry, versions
 from invtime.registry import Registry
 
 SCHEDULE = InverseTimeDecay(0.1, 1000, 0.5)
@@ -199,6 +199,49 @@ def test_the_state_of_a_missing_framework(monkeypatch):
     assert "missing" in state.problem
     with pytest.raises(BackendUnavailableError, match="pip install"):
         SCHEDULE.on("torch")
+
+
+@pytest.mark.parametrize("name", ["torch", "jax", "tensorflow", "dask"])
+def test_a_framework_that_is_too_old(name, monkeypatch):
+    monkeypatch.setattr(versions, "installed", lambda module: "0.1.2+cpu")
+    fresh = Registry()
+    with pytest.raises(BackendUnavailableError) as raised:
+        fresh.load(name)
+    oldest = fresh.plugins.announced[name].info.oldest
+    assert str(raised.value) == (
+        f"backend '{name}' needs {name} {oldest} or later, and 0.1.2+cpu is installed; "
+        f'run: python -m pip install "invtime[{name}]"'
+    )
+
+
+def test_the_state_of_a_framework_that_is_too_old(monkeypatch):
+    info = invtime.BackendInfo("old", ("numpy",), "no:where", "pip install numpy", "1000.2")
+
+    class Old:
+        @invtime.hookimpl
+        def invtime_backends(self):
+            return [info]
+
+    fresh = Registry()
+    fresh.register(Old(), "old")
+    state = {state.name: state for state in fresh.list_backends()}["old"]
+    assert state.version == np.__version__
+    assert state.problem == (
+        f"backend 'old' needs numpy 1000.2 or later, and {np.__version__} is installed; "
+        "run: pip install numpy"
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "oldest", "wanted"),
+    [
+        *[("2.5.1", "2.6", True), ("2.6.0a0+git1", "2.6", False), ("2.10", "2.6", False)],
+        *[("0.7.1", "0.7.2", True), ("0.7.2", "0.7.2", False), ("1", "0.7.2", False)],
+        *[("unknown", "2.6", False), ("", "2.6", False), ("2.6.0", "", False)],
+    ],
+)
+def test_which_version_is_too_old(version, oldest, wanted):
+    assert versions.too_old(version, oldest) is wanted
 
 
 def test_the_state_of_an_installed_framework():
