@@ -18,8 +18,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from invtime.form import Form
 from invtime.primitives import Primitives
 from invtime.stage import signed64
+from invtime.table import Line
 
 # How much nearer to the middle than to either float q + c lies where it is looked at closely.
 CLOSE = 2.0**-44
@@ -41,7 +43,7 @@ class Fraction(NamedTuple):
     """A mask of the steps at which N and D are given; None for all."""
 
 
-def of_decay(form: Any, t: Any, highest: int, known: Any = None) -> Fraction:
+def of_decay(form: Form, t: Any, highest: int, known: Any = None) -> Fraction:
     """A / (B + C * t) at int64 t up to `highest`."""
     twos = _twos(form.B | form.C)
     constant, slope = form.B >> twos, form.C >> twos
@@ -56,7 +58,7 @@ def of_decay(form: Any, t: Any, highest: int, known: Any = None) -> Fraction:
     )
 
 
-def of_line(line: Any, t: Any, known: Any = None) -> Fraction:
+def of_line(line: Line, t: Any, known: Any = None) -> Fraction:
     """(a * (K - t) + b * t) / d at int64 0 <= t <= K."""
     twos = _twos(line.d)
     d = line.d >> twos
