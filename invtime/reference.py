@@ -386,7 +386,7 @@ class Reference:
         return found
 
     def near_ties(self, steps: Steps) -> list[bool]:
-        """Whether each of these whole steps has a long denominator, and a value that nearly ties."""
+        """Whether each of these whole steps has a long denominator and nearly a tie."""
         whole = _whole(_widened(steps))
         if self.phased:
             values = [self.exact(n) or Fraction(0) for n in whole]
