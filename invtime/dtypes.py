@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from invtime.errors import PlacementError
+from invtime.errors import PlacementError, shown
 
 # dtype -> (significand bits, exponent of the smallest subnormal), IEEE 754 and bfloat16.
 DTYPES = {
@@ -13,6 +13,16 @@ DTYPES = {
     "float16": (11, -24),
     "bfloat16": (8, -133),
 }
+
+
+# Integers of less than a byte, whose arithmetic the frameworks lack.
+SHORT_INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in range(1, 8)}
+
+
+def is_short(dtype: Any) -> bool:
+    """Whether a dtype has less than 8 bits, as int4 and float4: too few to count steps in."""
+    name = bare_name(dtype)
+    return name in SHORT_INTEGERS or name.startswith(("float4_", "float6_"))
 
 
 def bare_name(dtype: Any) -> str:
@@ -33,7 +43,7 @@ def dtype_name(dtype: Any) -> str:
     name = bare_name(dtype)
     if name not in DTYPES:
         raise PlacementError(
-            f"dtype {dtype!r} is not a result dtype; pass one of {', '.join(DTYPES)}, "
+            f"dtype {shown(dtype)} is not a result dtype; pass one of {', '.join(DTYPES)}, "
             "or the framework's own object for it"
         )
     return name

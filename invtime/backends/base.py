@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any, ClassVar, cast
 
-from invtime.errors import PlacementError
+from invtime.errors import PlacementError, shown
 from invtime.evaluate import evaluate
 from invtime.form import Form
 from invtime.primitives import PieceT, Primitives, T
@@ -56,7 +56,7 @@ class Backend(Primitives):
         if device in (None, *self.devices()):
             return device
         raise PlacementError(
-            f"device {device!r} does not exist for backend {self.name!r}; "
+            f"device {shown(device)} does not exist for backend {self.name!r}; "
             f"there are {self.devices()}; pass one of these"
         )
 
