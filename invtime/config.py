@@ -103,7 +103,7 @@ def dumps(config: dict[str, Any], envelope: str | None) -> str:
     """The config as JSON text, bare or in Keras's envelope."""
     import json
 
-    if envelope not in (None, "keras"):
+    if envelope is not None and not (isinstance(envelope, str) and envelope == "keras"):
         raise ConfigError(
             f"envelope is {shown(envelope)}; accepted are None (the bare config) and 'keras'; "
             "pass one of these"

@@ -30,7 +30,7 @@ def bare_name(dtype: Any) -> str:
     if dtype is float:
         return "float64"
     name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or dtype
-    text = str.__str__(name) if isinstance(name, str) else str(name)
+    text = str.__str__(name) if isinstance(name, str) else shown(name)
     return text.rpartition(".")[2].lower()  # Paddle has FLOAT32
 
 

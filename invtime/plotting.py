@@ -52,7 +52,7 @@ def draw(
     """
     stop = default_stop(form) if stop is None else stop
     for name, scale in (("xscale", xscale), ("yscale", yscale)):
-        if scale not in (None, *SCALES):
+        if scale is not None and not (isinstance(scale, str) and scale in SCALES):
             raise ConfigError(f"{name} is {shown(scale)}; it must be 'linear' or 'log'")
     for name, step in (("start", start), ("stop", stop)):
         if type(step) is not int:

@@ -138,8 +138,7 @@ HOUSE = {
     "backends.dask": "backends.numpy errors form table",
     "backends.array_api": "backends.base dtypes errors form table",
     "backends.torch": (
-        "backends.array_api backends.base backends.dynamo dtypes errors form table primitives "
-        "evaluate"
+        "backends.array_api backends.base backends.dynamo errors form table primitives evaluate"
     ),
     "backends.jax": "backends.base dtypes errors form table evaluate",
     "backends.tensorflow": "backends.base dtypes errors",

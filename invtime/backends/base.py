@@ -53,7 +53,7 @@ class Backend(Primitives):
 
     def device(self, device: Any) -> Any:
         """`device` in the framework's own form, or a `PlacementError` that lists them."""
-        if device in (None, *self.devices()):
+        if device is None or (isinstance(device, str) and device in self.devices()):
             return device
         raise PlacementError(
             f"device {shown(device)} does not exist for backend {self.name!r}; "

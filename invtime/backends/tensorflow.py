@@ -55,7 +55,7 @@ class TensorflowBackend(Backend):
             return None
         try:
             wanted = tf.DeviceSpec.from_string(str(device))
-        except ValueError:
+        except Exception:  # a ValueError, or what str() raises
             wanted = None
         for found in tf.config.list_logical_devices():
             spec = tf.DeviceSpec.from_string(found.name)

@@ -12,7 +12,6 @@ from torch._C._functorch import is_functorch_wrapped_tensor, maybe_current_level
 from invtime.backends import dynamo
 from invtime.backends.array_api import ArrayAPIBackend
 from invtime.backends.base import Backend, Kernel
-from invtime.dtypes import is_short
 from invtime.errors import PlacementError, StepTypeError, cut, shown, typed
 from invtime.evaluate import evaluate
 from invtime.form import Form
@@ -24,6 +23,8 @@ NARROW_DEVICES = {"mps"}
 # What tracers other than Dynamo make of a size or of a Python number.
 SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 INTEGERS = {getattr(torch, f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)}
+# Two floats of 4 bits in a byte, in the versions that have it.
+PAIRS = getattr(torch, "float4_e2m1fn_x2", None)
 # The types whose data can be read; Keras counts in a Parameter.
 PLAIN = (torch.Tensor, torch.nn.Parameter)
 # Before 2.13, `torch.func.vmap` cannot look at the bits of a float; this can go with those.
@@ -51,7 +52,7 @@ class TorchBackend(Backend):
                 raise StepTypeError.refusing(typed(step)) from None
         if x.layout is not torch.strided or x.is_nested or x.is_quantized:
             raise _not_dense(x)
-        if not (x.dtype.is_floating_point or x.dtype in INTEGERS) or is_short(x.dtype):
+        if not (x.dtype.is_floating_point or x.dtype in INTEGERS) or x.dtype is PAIRS:
             raise StepTypeError.refusing(f"a tensor of dtype {x.dtype}")
         return x
 
@@ -70,7 +71,7 @@ class TorchBackend(Backend):
         try:
             found = torch.device(device)
             torch.empty((), device=found)
-        except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+        except Exception as error:  # each kind of device has its own
             raise PlacementError(
                 f"device {shown(device)} does not exist for backend 'torch' "
                 f"({_first_line(error)}); "

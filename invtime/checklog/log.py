@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import pairwise
 from math import isfinite
 from typing import Any
@@ -91,7 +91,7 @@ def _number(value: Any) -> Decimal | None:
     """The decimal that was printed, or None where no float is printed so."""
     try:
         number = value if isinstance(value, Decimal) else Decimal(str(value).strip())
-    except (InvalidOperation, ValueError):  # an int of more digits than str() makes
+    except Exception:  # InvalidOperation, or a str() that raises, as that of a huge int
         return None
     if not number.is_finite() or abs(number.adjusted()) > 1000:  # 0e999999 is a zero, too
         return None

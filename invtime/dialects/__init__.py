@@ -94,7 +94,7 @@ def to_code(name: str, schedule: InverseTimeDecay) -> str:
 
 
 def _dialect(name: str) -> Dialect:
-    if name not in DIALECTS:
+    if not isinstance(name, str) or name not in DIALECTS:
         raise ConfigError(
             f"the dialect is {shown(name)}; accepted are {', '.join(DIALECTS)}; pass one of these"
         )
