@@ -99,7 +99,7 @@ def config_schema() -> dict[str, Any]:
     }
 
 
-def dumps(config: dict[str, Any], envelope: str | None) -> str:
+def dumps(config: dict[str, Any], envelope: Any) -> str:
     """The config as JSON text, bare or in Keras's envelope."""
     import json
 

@@ -52,7 +52,7 @@ def draw(
     """
     stop = default_stop(form) if stop is None else stop
     for name, scale in (("xscale", xscale), ("yscale", yscale)):
-        if scale is not None and not (isinstance(scale, str) and scale in SCALES):
+        if not _is_scale(scale):
             raise ConfigError(f"{name} is {shown(scale)}; it must be 'linear' or 'log'")
     for name, step in (("start", start), ("stop", stop)):
         if type(step) is not int:
@@ -87,6 +87,10 @@ def draw(
     elif isinstance(form, Table):
         _mark_phases(ax, form, first, stop)
     return ax
+
+
+def _is_scale(scale: Any) -> bool:
+    return scale is None or (isinstance(scale, str) and scale in SCALES)
 
 
 def default_stop(form: Form | Table) -> int:

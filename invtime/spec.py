@@ -357,7 +357,7 @@ class InverseTimeDecay(NoArray):
         from invtime import fingerprint
 
         if values is not None:
-            dtype = dtype or self._dtype
+            dtype = self._dtype if dtype is None else dtype
         return fingerprint.fingerprint(self._form, values, dtype)
 
     def get_config(self) -> dict[str, Any]:

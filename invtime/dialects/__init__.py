@@ -93,7 +93,7 @@ def to_code(name: str, schedule: InverseTimeDecay) -> str:
     return _dialect(name).code(to_dialect(name, schedule))
 
 
-def _dialect(name: str) -> Dialect:
+def _dialect(name: Any) -> Dialect:
     if not isinstance(name, str) or name not in DIALECTS:
         raise ConfigError(
             f"the dialect is {shown(name)}; accepted are {', '.join(DIALECTS)}; pass one of these"
