@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 
 
 class Array(Protocol):
@@ -15,6 +15,24 @@ class Array(Protocol):
     @property
     def shape(self) -> Any:
         """The framework's shape."""
+
+
+class NoArray:
+    """What has a `dtype` and is no array, although JAX takes everything with one for an array."""
+
+    __slots__ = ()
+
+    @property
+    def weak_type(self) -> NoReturn:
+        """What JAX asks of an argument of a compiled function: a TypeError, which it words.
+
+        Without it the function is handed a tracer in place of the schedule. JAX's message names
+        the argument, and says to mark it as static.
+        """
+        raise TypeError(
+            f"a {type(self).__name__} is no array; name it in static_argnums or static_argnames, "
+            "or let the function close over it"
+        )
 
 
 ArrayT = TypeVar("ArrayT", bound=Array)

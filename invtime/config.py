@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from invtime.dtypes import DTYPES
-from invtime.errors import ConfigError
+from invtime.errors import ConfigError, shown, typed
 from invtime.parameters import PHASES
 
 NUMBERS = ("initial_learning_rate", "decay_steps", "decay_rate")
@@ -18,22 +18,22 @@ def check_keys(config: Any) -> None:
     """Raise a ConfigError for a config that is no mapping, or has a wrong set of keys."""
     if not isinstance(config, Mapping):
         raise ConfigError(
-            f"the config is {config!r} of type {type(config).__name__}; it must be a dict or "
+            f"the config is {typed(config)}; it must be a dict or "
             f"a JSON object with the keys {', '.join(NUMBERS)}"
         )
     for key in config:
         if key not in KEYS:
             raise ConfigError(
-                f"the config has the unknown key {key!r} with value {config[key]!r}; "
+                f"the config has the unknown key {shown(key)} with value {shown(config[key])}; "
                 f"accepted are {', '.join(KEYS)}; remove it"
             )
     for key in NUMBERS:
         if key not in config:
-            raise ConfigError(f"the config {dict(config)!r} lacks the key {key!r}; add it")
+            raise ConfigError(f"the config {shown(dict(config))} lacks the key {key!r}; add it")
     dtype = config.get("dtype", "float64")
     if not isinstance(dtype, str) or dtype not in DTYPES:
         raise ConfigError(
-            f"dtype is {dtype!r}; accepted are {', '.join(DTYPES)}; "
+            f"dtype is {shown(dtype)}; accepted are {', '.join(DTYPES)}; "
             "use one of these, or leave the key out for the framework's default"
         )
 
@@ -99,20 +99,20 @@ def config_schema() -> dict[str, Any]:
     }
 
 
-def dumps(config: dict[str, Any], envelope: str | None) -> str:
+def dumps(config: dict[str, Any], envelope: Any) -> str:
     """The config as JSON text, bare or in Keras's envelope."""
     import json
 
-    if envelope not in (None, "keras"):
+    if envelope is not None and not (isinstance(envelope, str) and envelope == "keras"):
         raise ConfigError(
-            f"envelope is {envelope!r}; accepted are None (the bare config) and 'keras'; "
+            f"envelope is {shown(envelope)}; accepted are None (the bare config) and 'keras'; "
             "pass one of these"
         )
     if envelope == "keras":
         if "dtype" in config:
             raise ConfigError(
-                f"dtype is {config['dtype']!r}, and Keras's InverseTimeDecay takes no such key; "
-                "build the schedule from plain numbers to write Keras's envelope"
+                f"dtype is {shown(config['dtype'])}, and Keras's InverseTimeDecay takes no such "
+                "key; build the schedule from plain numbers to write Keras's envelope"
             )
         own = all(key not in config for key in PHASES)  # Keras's own class has no phases
         config = {
@@ -130,7 +130,7 @@ def loads(text: str | bytes) -> Any:
 
     if not isinstance(text, str | bytes | bytearray):
         raise ConfigError(
-            f"the JSON is {text!r} of type {type(text).__name__}; pass the text itself as str or "
+            f"the JSON is {typed(text)}; pass the text itself as str or "
             "bytes, or use from_config for a dict"
         )
     try:
@@ -154,7 +154,7 @@ def _open_envelope(envelope: dict[str, Any]) -> Any:
     for key, value in envelope.items():
         if key not in (*ENVELOPE, "build_config"):
             raise ConfigError(
-                f"the Keras envelope has the unknown key {key!r} with value {value!r}; "
+                f"the Keras envelope has the unknown key {shown(key)} with value {shown(value)}; "
                 f"accepted are {', '.join(ENVELOPE)}; remove it"
             )
     for key in ("class_name", "config"):
@@ -163,14 +163,14 @@ def _open_envelope(envelope: dict[str, Any]) -> Any:
     found = envelope["class_name"]
     if found != "InverseTimeDecay":
         raise ConfigError(
-            f"class_name is {found!r}; only the envelope of 'InverseTimeDecay' can be read; "
+            f"class_name is {shown(found)}; only the envelope of 'InverseTimeDecay' can be read; "
             "pass the JSON of that schedule"
         )
     module = envelope.get("module")
     known = ("keras", "tf_keras", "tensorflow", "invtime")
     if module is not None and not str(module).startswith(known):
         raise ConfigError(
-            f"module is {module!r}; only the InverseTimeDecay of Keras and of invtime can be "
+            f"module is {shown(module)}; only the InverseTimeDecay of Keras and of invtime can be "
             "read; pass the schedule's own config, without the envelope"
         )
     return envelope["config"]
@@ -181,7 +181,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for key, value in pairs:
         if key in found:
             raise ConfigError(
-                f"the JSON has the key {key!r} twice, with {found[key]!r} and {value!r}; keep one"
+                f"the JSON has the key {shown(key)} twice, with {shown(found[key])} and "
+                f"{shown(value)}; keep one"
             )
         found[key] = value
     return found

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from invtime.dtypes import DTYPES, bare_name
-from invtime.errors import ConfigError
+from invtime.errors import ConfigError, cut, shown, typed
 
 if TYPE_CHECKING:
     from fractions import Fraction  # 8 ms, which plain numbers do without
@@ -60,8 +60,8 @@ def unwritable(what: str, value: Fraction, remedy: str) -> ConfigError:
     numerator, denominator = exact_number(nearest)
     off = float(abs(numerator - value * denominator) / (value * denominator))
     return ConfigError(
-        f"{what} would have to be {value}, and no binary64 number is written so: the nearest, "
-        f"{nearest!r}, is off by {off:.1e} of it; {remedy}"
+        f"{what} would have to be {cut(str(value))}, and no binary64 number is written so: the "
+        f"nearest, {nearest!r}, is off by {off:.1e} of it; {remedy}"
     )
 
 
@@ -78,7 +78,7 @@ def read_number(key: str, value: Any) -> tuple[int | float, str | None]:
     number, pinned = _plain(key, value)
     if number != number or not (number == 0 or SMALLEST <= abs(number) <= LARGEST):
         raise ConfigError(
-            f"{key} is {value!r}; it must be finite and, unless zero, between 1e-60 and 1e60 "
+            f"{key} is {shown(value)}; it must be finite and, unless zero, between 1e-60 and 1e60 "
             "in magnitude; use a value in that range"
         )
     return number or abs(number), pinned  # -0.0 is 0.0
@@ -96,7 +96,7 @@ def read_count(key: str, value: Any) -> int:
     number, _ = read_number(key, value)
     if number != int(number) or not 0 <= number <= 2**53:
         raise ConfigError(
-            f"{key} is {number!r}; it must be a whole number of steps from 0 to 2**53; "
+            f"{key} is {shown(number)}; it must be a whole number of steps from 0 to 2**53; "
             "round it, or pass int(...) of it"
         )
     return int(number)
@@ -131,7 +131,7 @@ def _scalar(key: str, value: Any) -> tuple[int | float, str | None]:
     integer = dtype.startswith(("int", "uint"))
     if not integer and dtype not in DTYPES:
         raise ConfigError(
-            f"{key} has dtype {dtype}; accepted are the integer dtypes and "
+            f"{key} has dtype {cut(dtype)}; accepted are the integer dtypes and "
             f"{', '.join(DTYPES)}; convert it to float64 yourself if the rounding is meant"
         )
     if hasattr(value, "detach"):  # torch warns where a tensor that requires grad is read
@@ -158,15 +158,15 @@ def _exact_int(key: str, value: int) -> int:
         exact = False
     if not exact:
         raise ConfigError(
-            f"{key} is {value}, an integer that binary64 cannot hold exactly, so it would not "
-            f"survive JSON; pass one that it can, such as float({key})"
+            f"{key} is {shown(value)}, an integer that binary64 cannot hold exactly, so it would "
+            f"not survive JSON; pass one that it can, such as float({key})"
         )
     return value
 
 
 def _not_a_number(key: str, value: Any) -> ConfigError:
     return ConfigError(
-        f"{key} is {value!r} of type {type(value).__name__}; accepted are int, float, a NumPy "
+        f"{key} is {typed(value)}; accepted are int, float, a NumPy "
         "scalar, or a scalar tensor of integers or floats; convert it to one of these"
     )
 

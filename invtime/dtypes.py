@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from invtime.errors import PlacementError
+from invtime.errors import PlacementError, shown
 
 # dtype -> (significand bits, exponent of the smallest subnormal), IEEE 754 and bfloat16.
 DTYPES = {
@@ -15,12 +15,22 @@ DTYPES = {
 }
 
 
+# Integers of less than a byte, whose arithmetic the frameworks lack.
+SHORT_INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in range(1, 8)}
+
+
+def is_short(dtype: Any) -> bool:
+    """Whether a dtype has less than 8 bits, as int4 and float4: too few to count steps in."""
+    name = bare_name(dtype)
+    return name in SHORT_INTEGERS or name.startswith(("float4_", "float6_"))
+
+
 def bare_name(dtype: Any) -> str:
     """The name of a framework's dtype: "float32" for `torch.float32`, "int64" for `tf.int64`."""
     if dtype is float:
         return "float64"
     name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or dtype
-    text = str.__str__(name) if isinstance(name, str) else str(name)
+    text = str.__str__(name) if isinstance(name, str) else shown(name)
     return text.rpartition(".")[2].lower()  # Paddle has FLOAT32
 
 
@@ -33,7 +43,7 @@ def dtype_name(dtype: Any) -> str:
     name = bare_name(dtype)
     if name not in DTYPES:
         raise PlacementError(
-            f"dtype {dtype!r} is not a result dtype; pass one of {', '.join(DTYPES)}, "
+            f"dtype {shown(dtype)} is not a result dtype; pass one of {', '.join(DTYPES)}, "
             "or the framework's own object for it"
         )
     return name

@@ -12,7 +12,7 @@ from typing import Any
 
 from invtime import registry
 from invtime.dtypes import dtype_name
-from invtime.errors import ConfigError
+from invtime.errors import ConfigError, shown
 from invtime.form import Form
 from invtime.table import Line, Row, Table
 
@@ -31,13 +31,15 @@ def fingerprint(
     if values is None:
         if dtype is not None:
             raise ConfigError(
-                f"dtype is {dtype!r} and values is None; only values have a dtype; "
+                f"dtype is {shown(dtype)} and values is None; only values have a dtype; "
                 "pass the number of values too, or leave dtype out"
             )
         return f"{VERSION}-{_short(canonical(form).encode('ascii'))}"
     if type(values) is not int or values < 1:
-        raise ConfigError(f"values is {values!r}; it must be an int of 1 or more; pass 1000, say")
-    name = dtype_name(dtype or "float64")
+        raise ConfigError(
+            f"values is {shown(values)}; it must be an int of 1 or more; pass 1000, say"
+        )
+    name = dtype_name("float64" if dtype is None else dtype)
     digest = sha256()
     for start in range(0, values, CHUNK):
         stop = min(start + CHUNK, values)

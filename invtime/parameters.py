@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from invtime.decimals import exact_number, read_count, read_number
-from invtime.errors import ConfigError
+from invtime.errors import ConfigError, shown, typed
 from invtime.form import Form
 
 
@@ -47,12 +47,12 @@ def read(given: dict[str, Any]) -> tuple[Parameters, str | None]:
     staircase = given["staircase"]
     if steps <= 0:
         raise ConfigError(
-            f"decay_steps is {steps!r}; it must be above 0; pass the number of steps in "
+            f"decay_steps is {shown(steps)}; it must be above 0; pass the number of steps in "
             "which the decay advances by one decay_rate"
         )
     if not isinstance(staircase, bool):
         raise ConfigError(
-            f"staircase is {staircase!r} of type {type(staircase).__name__}; it must be "
+            f"staircase is {typed(staircase)}; it must be "
             "True or False; pass bool(...) of it if that is meant"
         )
     if decay < 0:
@@ -73,7 +73,7 @@ def _rate(key: str, given: dict[str, Any]) -> tuple[int | float, str | None]:
     rate, pinned = read_number(key, given[key])
     if rate < 0:
         raise ConfigError(
-            f"{key} is {rate!r}; it must be 0 or more; pass its magnitude, "
+            f"{key} is {shown(rate)}; it must be 0 or more; pass its magnitude, "
             "and to maximise, negate the update"
         )
     return rate, pinned
@@ -83,24 +83,25 @@ def _check_phases(p: Parameters) -> None:
     """Raise a ConfigError where two parameters do not go together."""
     if p.warmup_learning_rate and not p.warmup_steps:
         raise ConfigError(
-            f"warmup_learning_rate is {p.warmup_learning_rate!r} and warmup_steps is 0; "
+            f"warmup_learning_rate is {shown(p.warmup_learning_rate)} and warmup_steps is 0; "
             "without a warm-up it has no effect; pass warmup_steps, or leave it out"
         )
     if _above(p.minimum_learning_rate, p.initial_learning_rate):
         raise ConfigError(
-            f"minimum_learning_rate is {p.minimum_learning_rate!r}, above the "
-            f"initial_learning_rate {p.initial_learning_rate!r}; it must be at most that; "
+            f"minimum_learning_rate is {shown(p.minimum_learning_rate)}, above the "
+            f"initial_learning_rate {shown(p.initial_learning_rate)}; it must be at most that; "
             "pass a lower one, or a constant rate as initial_learning_rate with decay_rate=0"
         )
     if (p.cooldown_start is None) != (p.cooldown_steps == 0):
         raise ConfigError(
-            f"cooldown_start is {p.cooldown_start!r} and cooldown_steps is {p.cooldown_steps!r}; "
+            f"cooldown_start is {shown(p.cooldown_start)} and cooldown_steps is "
+            f"{shown(p.cooldown_steps)}; "
             "they come together, and cooldown_steps is 1 or more; pass both, or neither"
         )
     if p.final_learning_rate and not p.cooldown_steps:
         raise ConfigError(
-            f"final_learning_rate is {p.final_learning_rate!r} and there is no cool-down; it is "
-            "the rate after one; pass cooldown_start and cooldown_steps, or "
+            f"final_learning_rate is {shown(p.final_learning_rate)} and there is no cool-down; it "
+            "is the rate after one; pass cooldown_start and cooldown_steps, or "
             "minimum_learning_rate for a floor"
         )
     if p.cooldown_start is not None and p.cooldown_start < p.warmup_steps:
@@ -122,7 +123,7 @@ def _pole(steps: int | float, decay: int | float, staircase: bool) -> str:
     t = -(-form.B // form.C)  # where B - C * t is no longer above 0
     step = form.first_step(t) if staircase else t
     return (
-        f"decay_rate is {decay!r}; it must be 0 or more: the denominator would reach zero at or "
-        f"just before step {step}; pass a positive decay_rate, or another kind of schedule for "
+        f"decay_rate is {shown(decay)}; it must be 0 or more: the denominator would reach zero at "
+        f"or just before step {step}; pass a positive decay_rate, or another kind of schedule for "
         "a rate that grows"
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final, overload
 
 from invtime import registry
-from invtime.arrays import ArrayT, Scalar, ShapeT
+from invtime.arrays import ArrayT, NoArray, Scalar, ShapeT
 from invtime.backends import autograph
 from invtime.dtypes import dtype_name
-from invtime.errors import PlacementError
+from invtime.errors import PlacementError, shown
 from invtime.form import Form
 from invtime.table import Table
 
@@ -20,7 +20,7 @@ BackendT_co = TypeVar("BackendT_co", bound="str | None", covariant=True)
 
 @final
 @autograph.unconverted
-class PlacedSchedule(Generic[BackendT_co]):
+class PlacedSchedule(NoArray, Generic[BackendT_co]):
     """A schedule on one backend, device and dtype; each None leaves that open.
 
     Call it as the schedule itself. With a backend named, a Python number gives a 0-d array of
@@ -47,7 +47,7 @@ class PlacedSchedule(Generic[BackendT_co]):
             dtype = dtype if dtype is None else found.dtype(dtype)
         elif device is not None:
             raise PlacementError(
-                f"device {device!r} was given without a backend, whose vocabulary it is in; "
+                f"device {shown(device)} was given without a backend, whose vocabulary it is in; "
                 "name the backend too, as in .on('torch', device='cuda:0')"
             )
         self._form = form

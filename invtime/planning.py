@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 from invtime.decimals import exact_number, read_count, read_number, shortest_decimal, unwritable
-from invtime.errors import ConfigError
+from invtime.errors import ConfigError, shown
 from invtime.form import Form
 from invtime.table import Line, Table
 
@@ -16,7 +16,7 @@ def step_for(form: Form | Table, lr: Any) -> int | None:
     """The first integer step from the end of the warm-up on with v(n) <= lr; None without one."""
     rate, _ = read_number("lr", lr)
     if rate < 0:
-        raise ConfigError(f"lr is {rate!r}; it must be 0 or more; pass a rate")
+        raise ConfigError(f"lr is {shown(rate)}; it must be 0 or more; pass a rate")
     p, q = exact_number(rate)
     if isinstance(form, Form):
         return _reached(form, p, q)
@@ -63,22 +63,23 @@ def endpoints(
     )
     if not 0 < last <= first:
         raise ConfigError(
-            f"start is {start!r} and end is {end!r}; the end must be above 0, which is never "
-            "reached, and not above the start; pass such a pair"
+            f"start is {shown(start)} and end is {shown(end)}; the end must be above 0, which is "
+            "never reached, and not above the start; pass such a pair"
         )
     if n <= 0:
-        raise ConfigError(f"steps is {steps!r}; it must be above 0; pass the step of the end")
+        raise ConfigError(f"steps is {shown(steps)}; it must be above 0; pass the step of the end")
     if _number("minimum_learning_rate", minimum_learning_rate) > last:
         raise ConfigError(
-            f"minimum_learning_rate is {minimum_learning_rate!r} and end is {end!r}; a rate never "
-            "gets below its floor; pass at most the end, which then is the rate from there on"
+            f"minimum_learning_rate is {shown(minimum_learning_rate)} and end is {shown(end)}; a "
+            "rate never gets below its floor; pass at most the end, which then is the rate from "
+            "there on"
         )
     lead = read_count("warmup_steps", warmup_steps) + read_count("stable_steps", stable_steps)
     if n <= lead:
         raise ConfigError(
-            f"steps is {steps!r}, warmup_steps is {warmup_steps!r} and stable_steps is "
-            f"{stable_steps!r}; steps counts from step 0, so that no step is left for the decay; "
-            f"pass a step of the end above {lead}, or shorter phases"
+            f"steps is {shown(steps)}, warmup_steps is {shown(warmup_steps)} and stable_steps is "
+            f"{shown(stable_steps)}; steps counts from step 0, so that no step is left for the "
+            f"decay; pass a step of the end above {lead}, or shorter phases"
         )
     if staircase and decay_steps is None:
         raise ConfigError(
@@ -93,8 +94,8 @@ def endpoints(
     period = _number("decay_steps", decay_steps)
     if period <= 0 or (staircase and decaying < period):
         raise ConfigError(
-            f"decay_steps is {decay_steps!r}; it must be above 0 and, for a staircase, at most "
-            f"the {written!r} steps of the decay, or there is no drop before their end; "
+            f"decay_steps is {shown(decay_steps)}; it must be above 0 and, for a staircase, at "
+            f"most the {shown(written)} steps of the decay, or there is no drop before their end; "
             "pass such a number"
         )
     rate = growth / (decaying // period if staircase else decaying / period)
@@ -124,4 +125,4 @@ def _slope(growth: Fraction, n: Fraction, written: Any) -> tuple[Any, int | floa
     remedy = "round start, end or steps to fewer digits"
     if written is None:
         raise unwritable("decay_steps", n, remedy)
-    raise unwritable(f"decay_rate, with decay_steps {written!r},", growth, remedy)
+    raise unwritable(f"decay_rate, with decay_steps {shown(written)},", growth, remedy)

@@ -7,7 +7,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from invtime.errors import ConfigError
+from invtime.errors import ConfigError, shown
 from invtime.form import Form
 from invtime.table import Row, Table
 
@@ -52,18 +52,20 @@ def draw(
     """
     stop = default_stop(form) if stop is None else stop
     for name, scale in (("xscale", xscale), ("yscale", yscale)):
-        if scale not in (None, *SCALES):
-            raise ConfigError(f"{name} is {scale!r}; it must be 'linear' or 'log'")
+        if not _is_scale(scale):
+            raise ConfigError(f"{name} is {shown(scale)}; it must be 'linear' or 'log'")
     for name, step in (("start", start), ("stop", stop)):
         if type(step) is not int:
-            raise ConfigError(f"{name} is {step!r}; it must be an int; pass a number of updates")
+            raise ConfigError(
+                f"{name} is {shown(step)}; it must be an int; pass a number of updates"
+            )
     ax = axes(ax)
     logarithmic = ax.get_xscale() == "log" if xscale is None else xscale == "log"
     first = max(start, 1) if logarithmic else start
     if not 0 <= start <= first < stop:
         raise ConfigError(
-            f"start is {start} and stop is {stop}; they must be 0 <= start < stop, and stop above "
-            "1 on a log axis"
+            f"start is {shown(start)} and stop is {shown(stop)}; they must be 0 <= start < stop, "
+            "and stop above 1 on a log axis"
         )
     points, style = _curve(form, first, stop, logarithmic)
     steps, rates = zip(*points, strict=True)
@@ -85,6 +87,10 @@ def draw(
     elif isinstance(form, Table):
         _mark_phases(ax, form, first, stop)
     return ax
+
+
+def _is_scale(scale: Any) -> bool:
+    return scale is None or (isinstance(scale, str) and scale in SCALES)
 
 
 def default_stop(form: Form | Table) -> int:
@@ -189,7 +195,9 @@ def check_path(path: str | Path) -> None:
     """
     need_matplotlib()
     if Path(path).suffix.lower() not in {".png", ".svg"}:
-        raise ConfigError(f"{str(path)!r} is no name of a picture; it must end in .png or .svg")
+        raise ConfigError(
+            f"{shown(str(path))} is no name of a picture; it must end in .png or .svg"
+        )
 
 
 def need_matplotlib() -> None:

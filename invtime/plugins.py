@@ -15,7 +15,13 @@ from typing import Any, NamedTuple
 import pluggy
 
 from invtime import hookspecs
-from invtime.errors import BackendConflictError, InvTimeError, PluginWarning, UnknownBackendError
+from invtime.errors import (
+    BackendConflictError,
+    InvTimeError,
+    PluginWarning,
+    UnknownBackendError,
+    shown,
+)
 from invtime.hookspecs import BackendInfo
 
 GROUP = "invtime"
@@ -147,7 +153,7 @@ class Plugins:
         """What was announced under this name; an error that says what there is, otherwise."""
         if not isinstance(name, str) or name not in self.announced:
             raise UnknownBackendError(
-                f"no backend is named {name!r}; there are {sorted(self.announced)}; "
+                f"no backend is named {shown(name)}; there are {sorted(self.announced)}; "
                 "pass one of these, or install the plugin that brings it"
             )
         if name in self.conflicts:
@@ -202,8 +208,8 @@ def _check(info: Any) -> None:
         valid = False
     if not valid:
         raise InvTimeError(
-            f"{info!r} is not a BackendInfo of an identifier as name, the top-level modules of "
-            "the framework's types, 'module:Class' as target, and the command that installs it"
+            f"{shown(info)} is not a BackendInfo of an identifier as name, the top-level modules "
+            "of the framework's types, 'module:Class' as target, and the command that installs it"
         )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from invtime import versions
 from invtime.backends import autograph, builtin, dynamo
-from invtime.errors import BackendUnavailableError, StepTypeError
+from invtime.errors import BackendUnavailableError, StepTypeError, typed
 from invtime.form import Form
 from invtime.plugins import Announced, Plugin, Plugins, in_words, warn
 from invtime.table import Table
@@ -255,4 +255,4 @@ def _wrong_step(step: Any) -> StepTypeError:
             "pass the step, or give Keras "
             "invtime.integrations.keras.InverseTimeDecay.from_schedule(schedule)"
         )
-    return StepTypeError.refusing(f"{step!r} of type {type(step).__name__}")
+    return StepTypeError.refusing(typed(step))

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, final, overload
 
 from invtime import config as _config
 from invtime import parameters, table
-from invtime.arrays import ArrayT, Scalar, ShapeT
+from invtime.arrays import ArrayT, NoArray, Scalar, ShapeT
 from invtime.backends import autograph
 from invtime.dtypes import dtype_name
-from invtime.errors import ConfigError
+from invtime.errors import ConfigError, typed
 from invtime.form import Form
 from invtime.table import Phases, Table
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @final
 @autograph.unconverted
-class InverseTimeDecay:
+class InverseTimeDecay(NoArray):
     r"""Inverse time decay of a learning rate, the same bits in every framework.
 
     .. math::
@@ -105,8 +105,7 @@ class InverseTimeDecay:
         self._parameters, pinned = parameters.read(locals())
         if not isinstance(name, str | None):
             raise ConfigError(
-                f"name is {name!r} of type {type(name).__name__}; it must be a str or None; "
-                "pass str(...) of it"
+                f"name is {typed(name)}; it must be a str or None; pass str(...) of it"
             )
         self._name = "InverseTimeDecay" if name is None else str.__str__(name)  # no subclass
         self._dtype = pinned if dtype is None else dtype_name(dtype)
@@ -358,7 +357,7 @@ class InverseTimeDecay:
         from invtime import fingerprint
 
         if values is not None:
-            dtype = dtype or self._dtype
+            dtype = self._dtype if dtype is None else dtype
         return fingerprint.fingerprint(self._form, values, dtype)
 
     def get_config(self) -> dict[str, Any]:

@@ -654,8 +654,8 @@ def test_the_first_step_can_be_named():
         ('{"step": 0, "lr": 0.1}\n{"step": 1, "lr"', "line 2 is not JSON"),
         ('{"step": 0, "lr": 0.1}\n{"step": 1, "lr": null}', "no learning rate"),
         ('{"step": 0, "lr": 0.1}\n{"step": 1, "lr": NaN}', "line 2 has the learning rate 'NaN'"),
-        ('{"step": 0, "lr": 0.1}\n{"step": 1, "lr": true}', "the learning rate 'True'"),
-        ('{"step": 0, "lr": 0.1}\n{"lr": 0.1}', "line 2 has the step 'None'"),
+        ('{"step": 0, "lr": 0.1}\n{"step": 1, "lr": true}', "the learning rate True"),
+        ('{"step": 0, "lr": 0.1}\n{"lr": 0.1}', "line 2 has the step None"),
         ('{"step": 0, "lr": 0.1}\n[1]', "line 2 is no JSON object"),
         ("[1, 2]", "entry 0 is no JSON object"),
         (

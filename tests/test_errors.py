@@ -1,9 +1,14 @@
 """Each bad input has its documented error, which names what was passed and what to do."""
 
 import json
+import time
+from collections import UserString
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
+from importlib.util import find_spec
 from math import inf, nan
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +21,13 @@ from invtime import (
     StepTypeError,
     UnknownBackendError,
 )
+from invtime.checklog import Log
+from invtime.dialects import deepmd, from_dialect, levanter, to_code, to_dialect
 from invtime.dtypes import dtype_name
+from invtime.errors import cut, shown, typed
+from invtime.parameters import PHASES
+from invtime.registry import Registry
+from invtime.verification import verify
 
 GOOD = InverseTimeDecay(0.1, 1000, 0.5)
 CONFIG = {"initial_learning_rate": 0.1, "decay_steps": 1000, "decay_rate": 0.5}
@@ -203,3 +214,160 @@ def test_every_message_says_what_to_do():
         with pytest.raises(ConfigError) as caught:
             InverseTimeDecay(*arguments)
         assert str(caught.value).count(";") >= 1, str(caught.value)
+
+
+class Raising:
+    """An object whose repr raises, and its str, length and iteration too."""
+
+    def __repr__(self):
+        raise RuntimeError("no repr")
+
+    __len__ = __iter__ = __repr__
+
+
+class Number(int):
+    pass
+
+
+HOSTILE = {
+    "huge int": 10**5000,
+    "huge negative int": -(10**5000),
+    "huge int of a subclass": Number(10**5000),
+    "list of a huge int": [10**5000],
+    "million-element list": [1] * 10**6,
+    "many keys": dict.fromkeys(range(10**4)),
+    "long text": "x" * 10**6,
+    "long text of another kind": UserString("x" * 10**6),
+    "long bytes": b"x" * 10**6,
+    "raising": Raising(),
+    "list of raising": [Raising()] * 1000,
+    "named like a module's": type("array", (), {})(),
+    "long name": type("x" * 10**4, (), {})(),
+    "many lines": np.zeros((9, 9), object),
+    "many fields": np.zeros(2, [(f"field{i}", int) for i in range(1000)]),
+    "an object array": np.array([10**5000, Raising()], object),
+    "a dtype": SimpleNamespace(name="x" * 10**6, dtype="x" * 10**6, shape=()),
+}
+INSTALLED = [name for name in ("torch", "jax", "tensorflow", "dask") if find_spec(name)]
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_what_is_shown_is_short(case):
+    begun = time.perf_counter()
+    for text in (shown(HOSTILE[case]), typed(HOSTILE[case])):
+        assert 0 < len(text) <= 200
+        assert "\n" not in text
+    assert len(shown(HOSTILE[case])) <= 80
+    assert time.perf_counter() - begun < 5
+
+
+def test_what_is_shown_is_the_repr_where_that_is_short():
+    for value in (3, -0.1, "a  b", "it's", b"a", None, [1, "a"], {"a": 1}, (1,), np.float32(0.1)):
+        assert shown(value) == repr(value)
+    assert shown(10**5000) == "<int of 16610 bits>"
+    assert shown(Number(2**256)) == "<Number of 257 bits>"
+    assert shown("x" * 81) == f"'{'x' * 37}...{'x' * 38}'"
+    assert shown([1] * 7) == "[1, 1, 1, 1, 1, 1, ...]"
+    assert cut("x" * 80) == "x" * 80
+    assert len(cut("x" * 81)) <= 80
+
+
+def _entrances():
+    """Each way in, by its name: a function of what the user passes, and the error that it has."""
+    for key in (*CONFIG, "staircase", "name", *PHASES):
+        yield f"parameter {key}", partial(lambda key, v: GOOD.replace(**{key: v}), key), ConfigError
+        yield f"config {key}", partial(lambda key, v: _read({key: v}), key), ConfigError
+    yield "parameter dtype", lambda v: GOOD.replace(dtype=v), PlacementError
+    yield "config dtype", lambda v: _read({"dtype": v}), ConfigError
+    yield "config", InverseTimeDecay.from_config, ConfigError
+    yield "unknown key", lambda v: _read({"x": v}), ConfigError
+    yield "text", InverseTimeDecay.from_json, ConfigError
+    yield "to_json", lambda v: GOOD.to_json(envelope=v), ConfigError
+    for backend in (None, "numpy", *INSTALLED):
+        place = partial(lambda name, v: GOOD.on(name)(v), backend)
+        yield f"step of {backend}", place, StepTypeError
+        device = partial(lambda name, v: GOOD.on(name, device=v), backend)
+        yield f"device of {backend}", device, PlacementError
+        dtype = partial(lambda name, v: GOOD.on(name, dtype=v), backend)
+        yield f"dtype of {backend}", dtype, PlacementError
+    yield "backend", GOOD.on, UnknownBackendError
+    yield "registry", Registry().load, UnknownBackendError
+    yield "step_for", GOOD.step_for, ConfigError
+    ends = {"start": 0.1, "end": 0.01, "steps": 100}
+    for key in (*ends, "decay_steps", "warmup_steps", "stable_steps", "minimum_learning_rate"):
+        made = partial(lambda key, v: InverseTimeDecay.from_endpoints(**{**ends, key: v}), key)
+        yield f"from_endpoints {key}", made, ConfigError
+    yield "fingerprint values", GOOD.fingerprint, ConfigError
+    yield "fingerprint dtype", lambda v: GOOD.fingerprint(3, dtype=v), PlacementError
+    yield "fingerprint dtype alone", lambda v: GOOD.fingerprint(dtype=v), ConfigError
+    yield "dialect", lambda v: from_dialect(v, CONFIG), ConfigError
+    yield "to dialect", lambda v: to_dialect(v, GOOD), ConfigError
+    yield "to code", lambda v: to_code(v, GOOD), ConfigError
+    known = {"keras": CONFIG, "levanter": levanter.DEFAULTS, "deepmd": deepmd.DEFAULTS}
+    for name, keys in known.items():
+        yield f"{name}'s parameters", partial(from_dialect, name), ConfigError
+        for key in (*keys, "unknown"):
+            read = partial(lambda name, key, v: from_dialect(name, {key: v}), name, key)
+            yield f"{name}'s {key}", read, ConfigError
+    yield "verify steps", lambda v: verify(GOOD, backends=["numpy"], steps=v), ConfigError
+    yield "verify backends", lambda v: verify(GOOD, backends=[v], steps=1), UnknownBackendError
+    yield "log's rate", lambda v: Log.of({0: v}), InvTimeError
+    if find_spec("matplotlib"):
+        for key in ("start", "xscale", "yscale"):
+            yield f"plot {key}", partial(lambda key, v: GOOD.plot(**{key: v}), key), ConfigError
+
+
+def _read(changes):
+    return InverseTimeDecay.from_config({**CONFIG, **changes})
+
+
+ENTRANCES = {name: (enter, error) for name, enter, error in _entrances()}
+NAMES = ("parameter name", "config name")
+COUNTS = ("fingerprint values", "verify steps")  # of any size, which would take its time
+
+
+@pytest.mark.parametrize("name", ENTRANCES)
+def test_every_entrance_has_a_short_error(name):
+    enter, error = ENTRANCES[name]
+    for case, value in HOSTILE.items():
+        if (name in NAMES and case == "long text") or (name in COUNTS and isinstance(value, int)):
+            continue
+        if name.startswith("step of") and isinstance(value, int):
+            enter(value)
+            continue
+        with pytest.raises(error) as caught:
+            enter(value)
+        assert len(str(caught.value)) <= 600, (case, str(caught.value)[:1000])
+
+
+LONG_TEXTS = {
+    "key": _text()[:-1] + ', "%s": 1}' % ("x" * 10**6),
+    "value": _text(x="x" * 10**6),
+    "integer": _text().replace("1000", "1" * 10**4),
+    "class": json.dumps({**ENVELOPE, "class_name": "x" * 10**6}),
+    "module": json.dumps({**ENVELOPE, "module": "x" * 10**6}),
+    "twice": '{"%s": 1, "%s": 1}' % (("x" * 10**6,) * 2),
+    "no JSON": "x" * 10**6,
+}
+
+
+@pytest.mark.parametrize("case", LONG_TEXTS)
+def test_a_long_text_has_a_short_error(case):
+    with pytest.raises(ConfigError) as caught:
+        InverseTimeDecay.from_json(LONG_TEXTS[case])
+    assert len(str(caught.value)) <= 600
+
+
+def test_a_step_of_a_log_may_be_any_int():
+    with pytest.raises(InvTimeError, match="<int of 16610 bits>"):
+        Log.of({10**5000: 0.1})
+
+
+@pytest.mark.parametrize("dtype", ["int2", "uint2", "int4", "uint4", "float4_e2m1fn"])
+@pytest.mark.parametrize("backend", [None, "numpy", *INSTALLED])
+def test_steps_of_less_than_a_byte_are_refused_by_every_backend(backend, dtype):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    step = np.array([0, 1, 1]).astype(getattr(ml_dtypes, dtype))
+    for each in (step, step[1]):
+        with pytest.raises(StepTypeError, match=dtype):
+            GOOD.on(backend)(each)

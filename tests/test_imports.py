@@ -141,8 +141,8 @@ HOUSE = {
     "backends.torch": (
         "backends.array_api backends.base backends.dynamo errors form table primitives evaluate"
     ),
-    "backends.jax": "backends.base errors form table evaluate",
-    "backends.tensorflow": "backends.base errors",
+    "backends.jax": "backends.base dtypes errors form table evaluate",
+    "backends.tensorflow": "backends.base dtypes errors",
     "plugins": "hookspecs errors",
     "versions": "",
     "registry": (

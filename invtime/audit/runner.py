@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 from invtime.audit.peers import PEERS, Peer
 from invtime.audit.report import Audit, Finding, Shift, Skipped
-from invtime.errors import ConfigError, UnknownBackendError
+from invtime.errors import ConfigError, UnknownBackendError, shown
 from invtime.spec import InverseTimeDecay
 
 # JAX and TensorFlow would take an accelerator, and TensorFlow writes a page of log lines.
@@ -55,7 +55,7 @@ def audit(
     for name in peers or ():
         if name not in PEERS:
             raise UnknownBackendError(
-                f"no peer is named {name!r}; there are {', '.join(PEERS)}; pass one of these"
+                f"no peer is named {shown(name)}; there are {', '.join(PEERS)}; pass one of these"
             )
     findings: list[Finding] = []
     skipped: list[Skipped] = []

@@ -13,7 +13,7 @@ import numpy as np
 
 from invtime.backends.base import Backend
 from invtime.dtypes import dtype_name
-from invtime.errors import PlacementError, StepTypeError
+from invtime.errors import PlacementError, StepTypeError, cut, shown
 from invtime.form import Form
 from invtime.table import Table
 
@@ -36,13 +36,13 @@ class ArrayAPIBackend(Backend):
             )
         xp = step.__array_namespace__()
         if not xp.isdtype(step.dtype, ("integral", "real floating")):
-            raise StepTypeError.refusing(f"an array of dtype {step.dtype}")
+            raise StepTypeError.refusing(f"an array of dtype {cut(str(step.dtype))}")
         if device is None:
             return step
         there = _info(step).devices()
         if device not in there:
             raise PlacementError(
-                f"device {device!r} does not exist in {xp.__name__}; there are {list(there)}; "
+                f"device {shown(device)} does not exist in {xp.__name__}; there are {list(there)}; "
                 "pass one of these"
             )
         return step.to_device(device)

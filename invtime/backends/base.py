@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any, ClassVar, cast
 
-from invtime.errors import PlacementError
+from invtime.errors import PlacementError, shown
 from invtime.evaluate import evaluate
 from invtime.form import Form
 from invtime.primitives import PieceT, Primitives, T
@@ -53,10 +53,10 @@ class Backend(Primitives):
 
     def device(self, device: Any) -> Any:
         """`device` in the framework's own form, or a `PlacementError` that lists them."""
-        if device in (None, *self.devices()):
+        if device is None or (isinstance(device, str) and device in self.devices()):
             return device
         raise PlacementError(
-            f"device {device!r} does not exist for backend {self.name!r}; "
+            f"device {shown(device)} does not exist for backend {self.name!r}; "
             f"there are {self.devices()}; pass one of these"
         )
 

@@ -13,7 +13,8 @@ import numpy as np
 from jax import lax
 
 from invtime.backends.base import Backend, Kernel
-from invtime.errors import PlacementError, StepTypeError
+from invtime.dtypes import is_short
+from invtime.errors import PlacementError, StepTypeError, shown, typed
 from invtime.evaluate import evaluate
 from invtime.form import Form
 from invtime.table import Table
@@ -50,13 +51,15 @@ class JaxBackend(Backend):
                 x = step
             else:
                 try:
-                    x = jnp.asarray(np.asarray(step))
+                    host = np.asarray(step)
+                    if is_short(host.dtype):  # of some of these JAX makes no array
+                        raise TypeError
+                    x = jnp.asarray(host)
                 except (TypeError, ValueError, OverflowError):
-                    raise StepTypeError.refusing(
-                        f"{step!r} of type {type(step).__name__}"
-                    ) from None
+                    raise StepTypeError.refusing(typed(step)) from None
             integer = jnp.issubdtype(x.dtype, jnp.integer)
-            if not (integer or jnp.issubdtype(x.dtype, jnp.floating)):
+            real = integer or jnp.issubdtype(x.dtype, jnp.floating)
+            if not real or is_short(x.dtype):
                 raise StepTypeError.refusing(f"an array of dtype {x.dtype}")
             return x if device is None else jax.device_put(x, device)
 
@@ -74,12 +77,12 @@ class JaxBackend(Backend):
     def device(self, device: Any) -> Any:
         if device is None or isinstance(device, jax.Device | jax.sharding.Sharding):
             return device
-        kind, _, index = str(device).partition(":")
         try:
+            kind, _, index = str(device).partition(":")
             return jax.devices(kind)[int(index or 0)]
-        except (RuntimeError, ValueError, IndexError) as error:
+        except Exception as error:  # each platform has its own; and a str() may raise
             raise PlacementError(
-                f"device {device!r} does not exist for backend 'jax'; there are "
+                f"device {shown(device)} does not exist for backend 'jax'; there are "
                 f"{self.devices()}; pass one of these, a jax.Device or a Sharding"
             ) from error
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from invtime.backends.base import Backend
 from invtime.backends.numpy_rounding import divide_rounded, last_rounded
-from invtime.errors import PlacementError, StepTypeError
+from invtime.errors import PlacementError, StepTypeError, cut, typed
 from invtime.evaluate import evaluate
 from invtime.form import Form
 from invtime.stage import last_short_step
@@ -33,11 +33,11 @@ class NumpyBackend(Backend):
         try:
             x = step if isinstance(step, np.ndarray | np.generic) else np.asarray(step)
         except (TypeError, ValueError):  # a traced array, one on an accelerator, a ragged list
-            raise StepTypeError.refusing(f"{step!r} of type {type(step).__name__}") from None
+            raise StepTypeError.refusing(typed(step)) from None
         kind = x.dtype.kind
         # ml_dtypes registers bfloat16 and its like as kind V.
         if kind not in "iuf" and not x.dtype.name.startswith(("bfloat16", "float8")):
-            raise StepTypeError.refusing(f"NumPy data of dtype {x.dtype}")
+            raise StepTypeError.refusing(f"NumPy data of dtype {cut(str(x.dtype))}")
         return x
 
     def constant(self, value: float, dtype: str, like: Any, device: Any) -> Any:

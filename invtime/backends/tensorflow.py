@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from invtime.backends.base import Backend, Kernel
-from invtime.errors import PlacementError, StepTypeError
+from invtime.dtypes import is_short
+from invtime.errors import PlacementError, StepTypeError, shown, typed
 
 # From here on, halfway past its largest number, a double rounds to float32's infinity.
 OVERFLOW = 2.0**128 - 2.0**103
@@ -31,10 +32,12 @@ class TensorflowBackend(Backend):
                 with _on(device):
                     if not tf.is_tensor(step):
                         step = np.asarray(step)
+                        if is_short(step.dtype):
+                            raise TypeError
                     x = tf.identity(step) if device else tf.convert_to_tensor(step)
             except (TypeError, ValueError):
-                raise StepTypeError.refusing(f"{step!r} of type {type(step).__name__}") from None
-        if not (x.dtype.is_integer or x.dtype.is_floating):
+                raise StepTypeError.refusing(typed(step), _remedy(step)) from None
+        if not (x.dtype.is_integer or x.dtype.is_floating) or is_short(x.dtype):
             raise StepTypeError.refusing(f"a tensor of dtype {x.dtype.name}")
         return x
 
@@ -52,7 +55,7 @@ class TensorflowBackend(Backend):
             return None
         try:
             wanted = tf.DeviceSpec.from_string(str(device))
-        except ValueError:
+        except Exception:  # a ValueError, or what str() raises
             wanted = None
         for found in tf.config.list_logical_devices():
             spec = tf.DeviceSpec.from_string(found.name)
@@ -62,7 +65,7 @@ class TensorflowBackend(Backend):
             ):
                 return str(device)
         raise PlacementError(
-            f"device {device!r} does not exist for backend 'tensorflow'; "
+            f"device {shown(device)} does not exist for backend 'tensorflow'; "
             f"there are {self.devices()}; pass one of these"
         )
 
@@ -148,6 +151,12 @@ class TensorflowBackend(Backend):
 def _on(device: str | None) -> AbstractContextManager[object]:
     """The scope of a device; none at all for None or "", which `tf.device` takes for a reset."""
     return tf.device(device) if device else nullcontext()
+
+
+def _remedy(step: Any) -> str:
+    if isinstance(step, tf.SparseTensor):
+        return "pass tf.sparse.to_dense(step)"
+    return "pass step.to_tensor()" if isinstance(step, tf.RaggedTensor) else "convert it first"
 
 
 def _on_host(x: Any) -> bool:

@@ -10,7 +10,7 @@ import torch
 from invtime.backends import dynamo
 from invtime.backends.array_api import ArrayAPIBackend
 from invtime.backends.base import Backend, Kernel
-from invtime.errors import PlacementError, StepTypeError
+from invtime.errors import PlacementError, StepTypeError, cut, shown, typed
 from invtime.evaluate import evaluate
 from invtime.form import Form
 from invtime.primitives import PieceT, T
@@ -28,6 +28,9 @@ except ImportError:  # they are private, and nothing public says the same
 NARROW_DEVICES = {"mps"}
 # What tracers other than Dynamo make of a size or of a Python number.
 SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
+INTEGERS = {getattr(torch, f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)}
+# Two floats of 4 bits in a byte, in the versions that have it.
+PAIRS = getattr(torch, "float4_e2m1fn_x2", None)
 # The types whose data can be read; Keras counts in a Parameter.
 PLAIN = (torch.Tensor, torch.nn.Parameter)
 # Before 2.13, `torch.func.vmap` cannot look at the bits of a float; this can go with those.
@@ -52,8 +55,10 @@ class TorchBackend(Backend):
             try:
                 x = torch.as_tensor(step, device=device)
             except (AttributeError, TypeError, ValueError, RuntimeError):  # a traced array
-                raise StepTypeError.refusing(f"{step!r} of type {type(step).__name__}") from None
-        if x.dtype == torch.bool or x.dtype.is_complex:
+                raise StepTypeError.refusing(typed(step)) from None
+        if x.layout is not torch.strided or x.is_nested or x.is_quantized:
+            raise _not_dense(x)
+        if not (x.dtype.is_floating_point or x.dtype in INTEGERS) or x.dtype is PAIRS:
             raise StepTypeError.refusing(f"a tensor of dtype {x.dtype}")
         return x
 
@@ -72,9 +77,10 @@ class TorchBackend(Backend):
         try:
             found = torch.device(device)
             torch.empty((), device=found)
-        except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+        except Exception as error:  # each kind of device has its own
             raise PlacementError(
-                f"device {device!r} does not exist for backend 'torch' ({_first_line(error)}); "
+                f"device {shown(device)} does not exist for backend 'torch' "
+                f"({_first_line(error)}); "
                 f"there are {self.devices()} and 'meta'; pass one of these"
             ) from error
         return found
@@ -111,6 +117,12 @@ class TorchBackend(Backend):
         return torch.floor(x)
 
     def head(self, x: Any) -> Any:
+        if _get_tracing_state() is not None:
+            raise StepTypeError(
+                "torch.jit.trace cannot record the double-word arithmetic that these steps and "
+                "parameters need; int32 steps mostly need none; pass step.to(torch.int32), or use "
+                "torch.export or torch.compile"
+            )
         if not VMAPS_BITS and _transformed():
             return ArrayAPIBackend.head(self, x)  # type: ignore[arg-type]  # over primitives alone
         if self.precision(x) == 53:
@@ -184,6 +196,15 @@ class TorchBackend(Backend):
         return (x.to(torch.float32) if x.dtype == torch.bfloat16 else x).numpy()
 
 
+def _not_dense(x: Any) -> StepTypeError:
+    if x.is_quantized:
+        return StepTypeError.refusing("a quantized tensor", "pass step.dequantize()")
+    if x.is_nested:
+        remedy = "pass torch.nested.to_padded_tensor(step, 0)"
+        return StepTypeError.refusing("a nested tensor", remedy)
+    return StepTypeError.refusing(f"a tensor of layout {x.layout}", "pass step.to_dense()")
+
+
 def _concrete(x: Any) -> bool:
     """Whether x is plain data in host memory, watched by no transform or dispatch mode."""
     return (
@@ -203,4 +224,4 @@ def _transformed() -> bool:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return cut((str(error).splitlines() or [type(error).__name__])[0])

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import pairwise
 from math import isfinite
 from typing import Any
 
-from invtime.errors import InvTimeError
+from invtime.errors import InvTimeError, cut, shown
 
 
 class LogError(InvTimeError, ValueError):
@@ -33,7 +33,9 @@ class Log:
     @classmethod
     def of(cls, rates: Mapping[int, Any]) -> Log:
         """The log of rates by step, each a float, or the text that was printed."""
-        return build("mapping", ((step, rate, f"step {step}") for step, rate in rates.items()))
+        return build(
+            "mapping", ((step, rate, f"step {shown(step)}") for step, rate in rates.items())
+        )
 
 
 def build(
@@ -53,7 +55,8 @@ def build(
         number, value = _step(step, place), _rate(rate, place)
         if found.setdefault(number, value) != value:
             raise LogError(
-                f"{place} has step {number} again, with {value} instead of {found[number]}; "
+                f"{place} has step {number} again, with {cut(str(value))} instead of"
+                f" {cut(str(found[number]))}; "
                 "leave one run in the log, or name the column that counts its updates"
             )
         repeated += 1
@@ -70,7 +73,7 @@ def build(
 def _step(value: Any, place: str) -> int:
     number = _number(value)
     if number is None or abs(number) >= 2**63 or number != int(number):
-        raise LogError(f"{place} has the step {_shown(value)}, which is no whole number; mend it")
+        raise LogError(f"{place} has the step {shown(value)}, which is no whole number; mend it")
     return int(number)
 
 
@@ -78,7 +81,7 @@ def _rate(value: Any, place: str) -> Decimal:
     number = _number(value)
     if number is None or number < 0:
         raise LogError(
-            f"{place} has the learning rate {_shown(value)}; it must be a number of 0 or more; "
+            f"{place} has the learning rate {shown(value)}; it must be a number of 0 or more; "
             "mend the line or take it out"
         )
     return number
@@ -88,15 +91,11 @@ def _number(value: Any) -> Decimal | None:
     """The decimal that was printed, or None where no float is printed so."""
     try:
         number = value if isinstance(value, Decimal) else Decimal(str(value).strip())
-    except InvalidOperation:
+    except Exception:  # InvalidOperation, or a str() that raises, as that of a huge int
         return None
     if not number.is_finite() or abs(number.adjusted()) > 1000:  # 0e999999 is a zero, too
         return None
     return number if isfinite(number) else None
-
-
-def _shown(value: Any) -> str:
-    return f"{str(value)[:40]!r}"
 
 
 def _holes(steps: tuple[int, ...]) -> list[str]:

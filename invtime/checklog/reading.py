@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from invtime.checklog.log import Log, LogError, build
-from invtime.errors import BackendUnavailableError
+from invtime.errors import BackendUnavailableError, shown
 
 # In the order of preference; letters alone are compared, so that "Global Step" is one of them.
 STEPS = ("step", "globalstep", "trainerglobalstep", "iteration", "iter", "update", "batch", "n")
@@ -131,7 +131,9 @@ def _chosen(given: str | None, columns: list[str], what: str, guessed: list[str]
     there = ", ".join(map(repr, columns)) or "none"
     if given is not None:
         if given not in columns:
-            raise LogError(f"there is no column {given!r}; there are {there}; pass one of these")
+            raise LogError(
+                f"there is no column {shown(given)}; there are {there}; pass one of these"
+            )
         return given
     if len(guessed) != 1:
         found = (
@@ -181,7 +183,7 @@ def _events(path: Path, tag: str | None) -> Log:
             found = [(e.step, make_ndarray(e.tensor_proto).item()) for e in events.Tensors(chosen)]
         except (TypeError, ValueError) as error:
             raise LogError(
-                f"{chosen!r} has tensors that are no numbers ({error}); pass a tag of scalars"
+                f"{shown(chosen)} has tensors that are no numbers ({error}); pass a tag of scalars"
             ) from error
     rows = ((step, value, f"step {step}") for step, value in found)
     return build(f"TensorBoard, {chosen}", rows)

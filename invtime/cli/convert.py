@@ -11,7 +11,7 @@ from invtime import config as _config
 from invtime.cli import schedule as options
 from invtime.cli.output import emit
 from invtime.dialects import DIALECTS, from_dialect, to_code, to_dialect
-from invtime.errors import ConfigError
+from invtime.errors import ConfigError, cut, shown
 
 NAMES = ", ".join(DIALECTS)
 
@@ -57,12 +57,14 @@ def convert(
 def _parameters(given: list[str], config: str | None) -> Any:
     if config is not None:
         if given:
-            raise ConfigError(f"--config was given with {' '.join(given)}; leave one of them out")
+            raise ConfigError(
+                f"--config was given with {cut(' '.join(given))}; leave one of them out"
+            )
         return _config.loads(options.read_file(config))
     found: dict[str, Any] = {}
     for text in given:
         key, equals, value = text.partition("=")
         if not equals or key in found:
-            raise ConfigError(f"{text!r} is not the one KEY=VALUE for its key; mend it")
+            raise ConfigError(f"{shown(text)} is not the one KEY=VALUE for its key; mend it")
         found[key] = {"true": True, "false": False}.get(value.lower(), options.read_number(value))
     return found

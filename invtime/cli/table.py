@@ -13,7 +13,7 @@ import typer
 from invtime.cli import schedule as options
 from invtime.cli.output import emit
 from invtime.dtypes import dtype_name
-from invtime.errors import StepTypeError
+from invtime.errors import StepTypeError, shown
 from invtime.spec import InverseTimeDecay
 from invtime.table import Table
 
@@ -61,7 +61,7 @@ def _listed(at: str) -> list[int | float]:
     for step in steps:
         if isinstance(step, str) or not isfinite(step):
             raise StepTypeError(
-                f"--at {at!r} has {step!r} in it; a step must be a finite number; "
+                f"--at {shown(at)} has {shown(step)} in it; a step must be a finite number; "
                 "separate the steps by commas, as in 0,1000,2500.5"
             )
     return steps
@@ -70,7 +70,7 @@ def _listed(at: str) -> list[int | float]:
 def _range(start: int, stop: int | None, step: int, at: str | None) -> range:
     if stop is None or at is not None:
         raise StepTypeError(
-            f"--stop is {stop} and --at is {at!r}; exactly one of them must be given; "
+            f"--stop is {stop} and --at is {shown(at)}; exactly one of them must be given; "
             "pass --stop N, with --start and --step if need be, or --at 0,1000,2500.5"
         )
     return range(start, stop, step)

@@ -12,7 +12,7 @@ import typer
 
 from invtime.cli import schedule as options
 from invtime.cli.output import as_table, check_writable, emit, progress_bar
-from invtime.errors import ConfigError
+from invtime.errors import ConfigError, shown
 from invtime.spec import InverseTimeDecay
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _executor(address: str | None) -> Iterator[Executor | None]:
         resolve_address(address)  # a client of a wrong one would go on trying behind its error
     except ValueError as error:
         raise ConfigError(
-            f"--dask is {address!r}: {error}; pass one such as tcp://host:8786"
+            f"--dask is {shown(address)}: {error}; pass one such as tcp://host:8786"
         ) from None
     with Client(address, timeout=10, set_as_default=False) as client:
         client.wait_for_workers(1, timeout=30)

@@ -18,7 +18,7 @@ from typing import Any
 
 from invtime.dialects import code, deepmd, formulas, levanter
 from invtime.dialects.dialect import Dialect, Parameters
-from invtime.errors import ConfigError
+from invtime.errors import ConfigError, shown, typed
 from invtime.parameters import PHASES
 from invtime.spec import InverseTimeDecay
 
@@ -47,20 +47,20 @@ def from_dialect(name: str, parameters: Mapping[str, Any]) -> InverseTimeDecay:
     keys = ", ".join(dialect.keys)
     if not isinstance(parameters, Mapping):
         raise ConfigError(
-            f"the parameters are {parameters!r} of type {type(parameters).__name__}; they must "
+            f"the parameters are {typed(parameters)}; they must "
             f"be a dict or a JSON object with keys out of {keys}"
         )
     for key, value in parameters.items():
         if key not in dialect.keys:
             remedy = "use the dialect invtime, which has it" if key in PHASES else "remove it"
             raise ConfigError(
-                f"the schedule of {name} has no parameter {key!r}, which is {value!r}; "
+                f"the schedule of {name} has no parameter {shown(key)}, which is {shown(value)}; "
                 f"accepted are {keys}; {remedy}"
             )
     needed = [key for key in dialect.keys if key not in dialect.defaults]
     for key in needed:
         if key not in parameters:
-            raise ConfigError(f"{name} needs {', '.join(needed)}; there is no {key!r}; add it")
+            raise ConfigError(f"{name} needs {', '.join(needed)}; there is no {shown(key)}; add it")
     return dialect.read({**dialect.defaults, **parameters})
 
 
@@ -74,14 +74,14 @@ def to_dialect(name: str, schedule: InverseTimeDecay) -> Parameters:
     config = schedule.get_config()
     if "dtype" in config:
         raise ConfigError(
-            f"dtype is {config['dtype']!r}, which no dialect has a parameter for; "
+            f"dtype is {shown(config['dtype'])}, which no dialect has a parameter for; "
             "build the schedule without it, from plain numbers"
         )
     phases = [key for key in config if key in PHASES]
     if phases and not dialect.phases:
         key, able = phases[0], ", ".join(n for n, other in DIALECTS.items() if other.phases)
         raise ConfigError(
-            f"{key} is {config[key]!r}, and {name} has the bare decay, without phases; "
+            f"{key} is {shown(config[key])}, and {name} has the bare decay, without phases; "
             f"dialects with phases are {able}; convert to one of these, or to {name} the schedule "
             f"without {', '.join(phases)}"
         )
@@ -93,9 +93,9 @@ def to_code(name: str, schedule: InverseTimeDecay) -> str:
     return _dialect(name).code(to_dialect(name, schedule))
 
 
-def _dialect(name: str) -> Dialect:
-    if name not in DIALECTS:
+def _dialect(name: Any) -> Dialect:
+    if not isinstance(name, str) or name not in DIALECTS:
         raise ConfigError(
-            f"the dialect is {name!r}; accepted are {', '.join(DIALECTS)}; pass one of these"
+            f"the dialect is {shown(name)}; accepted are {', '.join(DIALECTS)}; pass one of these"
         )
     return DIALECTS[name]

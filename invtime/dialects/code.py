@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from invtime.dialects.dialect import Dialect, Parameters
-from invtime.errors import ConfigError
+from invtime.errors import ConfigError, shown
 from invtime.form import Form
 from invtime.spec import InverseTimeDecay
 from invtime.table import Line, Table
@@ -78,7 +78,7 @@ def _optax(schedule: InverseTimeDecay) -> Parameters:
         steps = schedule.decay_steps
         if steps != int(steps) or steps >= 2**31:
             raise ConfigError(
-                f"decay_steps is {steps!r}; floor(count / decay_steps) is exact in Optax for "
+                f"decay_steps is {shown(steps)}; floor(count / decay_steps) is exact in Optax for "
                 "integers below 2**31 alone; pass the schedule itself, which is one of Optax's"
             )
     if not isinstance(schedule.form, Table):

@@ -8,7 +8,7 @@ from typing import Any
 from invtime.decimals import read_count, read_number
 from invtime.dialects.dialect import Dialect, Parameters, fraction, written
 from invtime.dialects.recipe import Recipe, share_of, steps_of
-from invtime.errors import ConfigError
+from invtime.errors import ConfigError, shown
 from invtime.spec import InverseTimeDecay
 
 DEFAULTS = {
@@ -34,7 +34,7 @@ def _read(given: Parameters) -> InverseTimeDecay:
     if given["warmup_ratio"] is not None:
         if warmup:
             raise ConfigError(
-                f"warmup_steps is {warmup} and warmup_ratio is {given['warmup_ratio']!r}; "
+                f"warmup_steps is {warmup} and warmup_ratio is {shown(given['warmup_ratio'])}; "
                 "DeePMD-kit takes one of them; remove one"
             )
         warmup = steps_of("warmup_ratio", given["warmup_ratio"], total)
@@ -46,22 +46,23 @@ def _read(given: Parameters) -> InverseTimeDecay:
     share, _ = read_number("decay_phase_ratio", given["decay_phase_ratio"])
     if not 0 < share <= 1:
         raise ConfigError(
-            f"decay_phase_ratio is {share!r}; it must be above 0 and at most 1; pass the part of "
-            "numb_steps in which the rate decays"
+            f"decay_phase_ratio is {shown(share)}; it must be above 0 and at most 1; pass the part "
+            "of numb_steps in which the rate decays"
         )
     decay = max(1, min(steps_of("decay_phase_ratio", share, total), total - warmup))
     peak = fraction(read_number("start_lr", given["start_lr"])[0])
     if (given["stop_lr"] is None) == (given["stop_lr_ratio"] is None):
         raise ConfigError(
-            f"stop_lr is {given['stop_lr']!r} and stop_lr_ratio is {given['stop_lr_ratio']!r}; "
+            f"stop_lr is {shown(given['stop_lr'])} and stop_lr_ratio is "
+            f"{shown(given['stop_lr_ratio'])}; "
             "DeePMD-kit takes one of them; pass one"
         )
     key = "stop_lr" if given["stop_lr_ratio"] is None else "stop_lr_ratio"
     end = fraction(read_number(key, given[key])[0]) * (1 if key == "stop_lr" else peak)
     if peak <= 0 or end <= 0 or (end > peak and kind == "inverse"):
         raise ConfigError(
-            f"start_lr is {given['start_lr']!r} and {key} is {given[key]!r}; both rates must be "
-            "above 0, and inverse_linear must not go up; change one of the two"
+            f"start_lr is {shown(given['start_lr'])} and {key} is {shown(given[key])}; both rates "
+            "must be above 0, and inverse_linear must not go up; change one of the two"
         )
     first = peak * fraction(read_number("warmup_start_factor", given["warmup_start_factor"])[0])
     return Recipe(kind, peak, end, first, warmup, total - warmup - decay, decay).schedule()
@@ -71,8 +72,8 @@ def _choice(given: Parameters, key: str, accepted: Iterable[str]) -> Any:
     value = given[key]
     if not isinstance(value, str) or value not in accepted:
         raise ConfigError(
-            f"{key} is {value!r} (DeePMD-kit's default is {DEFAULTS[key]!r}); accepted here: "
-            f"{', '.join(accepted)}; pass one of these if that is meant"
+            f"{key} is {shown(value)} (DeePMD-kit's default is {shown(DEFAULTS[key])}); accepted "
+            f"here: {', '.join(accepted)}; pass one of these if that is meant"
         )
     return value
 
@@ -83,8 +84,8 @@ def _write(schedule: InverseTimeDecay) -> Parameters:
         recipe = recipe._replace(kind="inverse", decay=1)
     if not recipe.peak or not recipe.end:
         raise ConfigError(
-            f"the rate goes from {float(recipe.peak)!r} to {float(recipe.end)!r}; DeePMD-kit "
-            "takes no rate of 0; pass a small one if that is acceptable"
+            f"the rate goes from {shown(float(recipe.peak))} to {shown(float(recipe.end))}; "
+            "DeePMD-kit takes no rate of 0; pass a small one if that is acceptable"
         )
     (kind,) = (theirs for theirs, ours in KINDS.items() if ours == recipe.kind)
     total = recipe.total("deepmd")

@@ -7,7 +7,7 @@ from typing import Any
 
 from invtime.decimals import read_number
 from invtime.dialects.dialect import Dialect, Parameters, fraction, written
-from invtime.errors import ConfigError
+from invtime.errors import ConfigError, shown
 from invtime.parameters import DEFAULTS
 from invtime.spec import InverseTimeDecay
 
@@ -60,14 +60,14 @@ def _mindspore(schedule: InverseTimeDecay) -> Parameters:
     rate, decay = schedule.initial_learning_rate, schedule.decay_rate
     if not rate or not decay:
         raise ConfigError(
-            f"initial_learning_rate is {rate!r} and decay_rate {decay!r}; MindSpore takes none "
-            "of 0; pass a constant rate there"
+            f"initial_learning_rate is {shown(rate)} and decay_rate {shown(decay)}; MindSpore "
+            "takes none of 0; pass a constant rate there"
         )
     steps = schedule.decay_steps
     if steps != int(steps):
         if schedule.staircase:
             raise ConfigError(
-                f"decay_steps is {steps!r}; MindSpore takes an integer; round it where the "
+                f"decay_steps is {shown(steps)}; MindSpore takes an integer; round it where the "
                 "staircase may change"
             )
         steps, decay = 1, _slope("decay_rate", schedule)

@@ -9,7 +9,7 @@ from typing import Any
 from invtime.decimals import read_count, read_number
 from invtime.dialects.dialect import Dialect, Parameters, call, fraction, written
 from invtime.dialects.recipe import Recipe, share_of, steps_of
-from invtime.errors import ConfigError
+from invtime.errors import ConfigError, shown
 from invtime.spec import InverseTimeDecay
 
 DEFAULTS = {
@@ -34,7 +34,7 @@ def _read(given: Parameters) -> InverseTimeDecay:
         one = isinstance(value, int | float) and value == 1 and key != "haps"
         if value is not None and not one:
             raise ConfigError(
-                f"{key} is {value!r}; a schedule here has one cycle; convert each cycle by "
+                f"{key} is {shown(value)}; a schedule here has one cycle; convert each cycle by "
                 "itself, with its length as num_train_steps and rewarmup as warmup"
             )
     total = read_count("num_train_steps", given["num_train_steps"])
@@ -55,9 +55,9 @@ def _read(given: Parameters) -> InverseTimeDecay:
     end = peak * fraction(read_number("min_lr_ratio", given["min_lr_ratio"])[0])
     if kind == "inverse" and not 0 < end <= peak:
         raise ConfigError(
-            f"learning_rate is {given['learning_rate']!r} and min_lr_ratio is "
-            f"{given['min_lr_ratio']!r}; inv divides by the product of the two, and a ratio above "
-            "1 is no decay; pass a rate above 0, and a ratio above 0 and at most 1"
+            f"learning_rate is {shown(given['learning_rate'])} and min_lr_ratio is "
+            f"{shown(given['min_lr_ratio'])}; inv divides by the product of the two, and a ratio "
+            "above 1 is no decay; pass a rate above 0, and a ratio above 0 and at most 1"
         )
     if kind == "constant" and rest:  # from its end, `cooldown` goes down in a line
         kind, stable, decay = "linear", main - warmup, rest
@@ -71,7 +71,7 @@ def _kind(given: Any) -> str:
         theirs = given["type"]
     if not isinstance(theirs, str) or theirs not in KINDS:
         raise ConfigError(
-            f"lr_schedule is {given!r} (Levanter's default is 'cosine'); accepted are "
+            f"lr_schedule is {shown(given)} (Levanter's default is 'cosine'); accepted are "
             f"{', '.join(KINDS)}; the others are neither inverse time decay nor straight lines"
         )
     return KINDS[theirs]
@@ -82,8 +82,8 @@ def _steps(key: str, value: Any, total: int) -> int:
     number, _ = read_number(key, value)
     if number < 0 or (number > 1 and number != int(number)):
         raise ConfigError(
-            f"{key} is {number!r}; Levanter takes a fraction from 0 to 1, or a whole number of "
-            "steps above 1; round it"
+            f"{key} is {shown(number)}; Levanter takes a fraction from 0 to 1, or a whole number "
+            "of steps above 1; round it"
         )
     return int(number) if number > 1 else steps_of(key, number, total)
 
@@ -92,13 +92,13 @@ def _write(schedule: InverseTimeDecay) -> Parameters:
     recipe = Recipe.of("levanter", schedule)
     if recipe.warmup and recipe.first:
         raise ConfigError(
-            f"warmup_learning_rate is {schedule.warmup_learning_rate!r}, and Levanter's warm-up "
-            "starts at 0; pass 0 if that is meant"
+            f"warmup_learning_rate is {shown(schedule.warmup_learning_rate)}, and Levanter's "
+            "warm-up starts at 0; pass 0 if that is meant"
         )
     if recipe.end and not recipe.peak:
         raise ConfigError(
             "initial_learning_rate is 0 and final_learning_rate is "
-            f"{schedule.final_learning_rate!r}; Levanter has the ratio of the two; pass an "
+            f"{shown(schedule.final_learning_rate)}; Levanter has the ratio of the two; pass an "
             "initial_learning_rate above 0"
         )
     total = max(recipe.total("levanter"), 1)

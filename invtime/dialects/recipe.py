@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from invtime import planning
 from invtime.decimals import read_number
 from invtime.dialects.dialect import Parameters, fraction, written
-from invtime.errors import ConfigError
+from invtime.errors import ConfigError, cut, shown
 from invtime.spec import InverseTimeDecay
 
 
@@ -40,7 +40,7 @@ class Recipe(NamedTuple):
                 period, decay = planning.endpoints(rate, floor, self.decay)
             except ConfigError as error:
                 raise ConfigError(
-                    f"from {rate!r} to {floor!r} in {self.decay} steps, {error}"
+                    f"from {shown(rate)} to {shown(floor)} in {self.decay} steps, {error}"
                 ) from error
             return InverseTimeDecay(rate, period, decay, minimum_learning_rate=floor, **phases)
         if self.kind == "linear":
@@ -97,9 +97,9 @@ class Recipe(NamedTuple):
         steps = (peak / floor - 1) / slope
         if steps.denominator != 1:
             raise ConfigError(
-                f"minimum_learning_rate is {schedule.minimum_learning_rate!r}, and the decay meets "
-                f"it after {steps} steps; {name} takes a whole number; choose decay_steps and "
-                "decay_rate by from_endpoints"
+                f"minimum_learning_rate is {shown(schedule.minimum_learning_rate)}, and the decay "
+                f"meets it after {cut(str(steps))} steps; {name} takes a whole number; choose "
+                "decay_steps and decay_rate by from_endpoints"
             )
         return constant._replace(kind="inverse", end=floor, decay=int(steps))
 
@@ -116,6 +116,6 @@ def share_of(key: str, steps: int, total: int) -> float:
         if share <= 1 and steps_of(key, share, total) == steps:
             return share
     raise ConfigError(
-        f"{key} would have to be a fraction that gives {steps} of {total} steps, and no binary64 "
-        "number does; change one of the two"
+        f"{key} would have to be a fraction that gives {cut(str(steps))} of {total} steps, and no "
+        "binary64 number does; change one of the two"
     )

@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 from invtime import registry, spec, versions
-from invtime.errors import BackendUnavailableError, ConfigError, StepTypeError
+from invtime.errors import BackendUnavailableError, ConfigError, StepTypeError, typed
 from invtime.parameters import PHASES
 
 try:
@@ -162,7 +162,7 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
             return cls.from_config(schedule.get_config())
         if type(schedule) is not spec.InverseTimeDecay:
             raise ConfigError(
-                f"the schedule is {schedule!r} of type {type(schedule).__name__}; it must be an "
+                f"the schedule is {typed(schedule)}; it must be an "
                 "invtime.InverseTimeDecay or a keras.optimizers.schedules.InverseTimeDecay "
                 "itself, since a subclass may compute something else; build one of these"
             )

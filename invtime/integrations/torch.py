@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from invtime.decimals import read_number
-from invtime.errors import ConfigError
+from invtime.errors import ConfigError, shown, typed
 from invtime.spec import InverseTimeDecay
 
 
@@ -182,7 +182,7 @@ def _groups(optimizer: Any) -> list[dict[str, Any]]:
         groups: list[dict[str, Any]] = optimizer.param_groups
         return groups
     raise TypeError(
-        f"{optimizer!r} of type {type(optimizer).__name__} is not a torch.optim.Optimizer; "
+        f"{typed(optimizer)} is not a torch.optim.Optimizer; "
         "pass the optimizer first, then the schedule or its parameters"
     )
 
@@ -197,7 +197,9 @@ def _of_rates(
         try:
             yield of_rate(rate)
         except ConfigError as error:
-            raise ConfigError(f"parameter group {index} has the rate {rate!r}: {error}") from error
+            raise ConfigError(
+                f"parameter group {index} has the rate {shown(rate)}: {error}"
+            ) from error
 
 
 def _one_for_each(
@@ -208,7 +210,7 @@ def _one_for_each(
     for schedule in schedules:
         if not isinstance(schedule, InverseTimeDecay):
             raise ConfigError(
-                f"{schedule!r} of type {type(schedule).__name__} is no schedule; "
+                f"{typed(schedule)} is no schedule; "
                 "pass an invtime.InverseTimeDecay, or one for each parameter group"
             )
     if len(schedules) != len(groups):

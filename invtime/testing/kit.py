@@ -9,6 +9,7 @@ import pytest
 
 from invtime import registry
 from invtime.backends.base import Backend
+from invtime.errors import shown
 from invtime.testing.checks import CHECKS
 
 
@@ -34,9 +35,9 @@ def parametrize_with_checks(
     waivers = expected_failures or {}
     for name, reason in waivers.items():
         if name not in CHECKS:
-            raise ValueError(f"no check is named {name!r}; there are {', '.join(CHECKS)}")
+            raise ValueError(f"no check is named {shown(name)}; there are {', '.join(CHECKS)}")
         if not reason.strip():
-            raise ValueError(f"the waiver of {name!r} has no reason; say why it cannot pass")
+            raise ValueError(f"the waiver of {shown(name)} has no reason; say why it cannot pass")
     # A waived check must fail, by its law and by nothing else.
     marks = {
         name: pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError)
@@ -64,7 +65,7 @@ class BoundCheck:
     def __init__(self, backend: str | Backend, name: str, waived: bool = False) -> None:
         if not isinstance(backend, str | Backend):
             raise TypeError(
-                f"backend is {backend!r}; it must be the name of an installed backend, or an "
+                f"backend is {shown(backend)}; it must be the name of an installed backend, or an "
                 "instance of a class that derives from invtime.Backend"
             )
         self.backend = backend

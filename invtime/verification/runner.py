@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import closing
 
-from invtime.errors import ConfigError, InvTimeError
+from invtime.errors import ConfigError, InvTimeError, shown
 from invtime.spec import InverseTimeDecay
 from invtime.verification.grid import CHUNK, Piece
 from invtime.verification.report import Report
@@ -69,7 +69,9 @@ def verify(
         ConfigError: `steps` is not an integer of 0 or more.
     """
     if type(steps) is not int or steps < 0:
-        raise ConfigError(f"steps is {steps!r}; it must be an int of 0 or more; pass 100_000, say")
+        raise ConfigError(
+            f"steps is {shown(steps)}; it must be an int of 0 or more; pass 100_000, say"
+        )
     loaded, missing = load(backends)
     places = select(loaded, modes, devices, dtypes)
     sweep = Sweep(schedule, steps, places)

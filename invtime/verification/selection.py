@@ -8,7 +8,7 @@ from typing import NamedTuple
 from invtime import registry
 from invtime.backends.base import Backend
 from invtime.dtypes import DTYPES, dtype_name
-from invtime.errors import PlacementError
+from invtime.errors import PlacementError, shown
 from invtime.verification import grid
 from invtime.verification.report import Missing
 
@@ -96,6 +96,6 @@ def _check(what: str, wanted: Iterable[str] | None, there: set[str]) -> None:
     for name in wanted or ():
         if name not in there:
             raise PlacementError(
-                f"no chosen backend has the {what} {name!r}; "
+                f"no chosen backend has the {what} {shown(name)}; "
                 f"there are {sorted(there)}; pass one of these"
             )

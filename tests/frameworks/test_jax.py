@@ -234,3 +234,21 @@ assert (result == jax.numpy.array([0.1, 0.1 / 1.5])).all(), result
 
 def test_the_first_call_of_a_process_may_be_inside_jit():
     subprocess.run([sys.executable, "-c", COLD], check=True)
+
+
+def test_a_schedule_as_an_argument_of_jit_is_an_error_that_names_it():
+    def rate(schedule, step):
+        return schedule(step)
+
+    for each in (SCHEDULE, SCHEDULE.on(dtype="float32")):
+        with pytest.raises(TypeError, match=r"passed to the function at path schedule[^$]*static"):
+            jax.jit(rate)(each, 3)
+        assert jax.jit(rate, static_argnums=0)(each, 3) == SCHEDULE(jnp.int32(3))
+        rates = jax.vmap(rate, in_axes=(None, 0))(each, jnp.arange(3))
+        assert (rates == SCHEDULE(jnp.arange(3))).all()
+
+
+@pytest.mark.parametrize("dtype", [jnp.int4, jnp.uint4, jnp.int2])
+def test_steps_of_less_than_a_byte_are_refused(dtype):
+    with pytest.raises(StepTypeError, match=jnp.dtype(dtype).name):
+        SCHEDULE(jnp.array([0, 1]).astype(dtype))

@@ -221,3 +221,17 @@ def test_autograph_transforms_the_function_of_the_user_and_nothing_of_ours(tmp_p
     done = subprocess.run([sys.executable, script], check=True, capture_output=True, text=True)
     transformed = re.findall(r"Transformed <(?:function|bound method) (\S+)", done.stdout)
     assert transformed == ["rates"]
+
+
+def test_sparse_and_ragged_steps_are_refused_with_the_way_on():
+    with pytest.raises(StepTypeError, match=r"tf\.sparse\.to_dense\(step\)"):
+        SCHEDULE(tf.sparse.from_dense([0, 1000]))
+    with pytest.raises(StepTypeError, match=r"step\.to_tensor\(\)"):
+        SCHEDULE(tf.ragged.constant([[0], [1, 2]]))
+
+
+@pytest.mark.parametrize("mode", ["eager", "function"])
+def test_steps_of_less_than_a_byte_are_refused(mode):
+    for dtype in (tf.dtypes.experimental.int4, tf.dtypes.experimental.uint4):
+        with pytest.raises(StepTypeError, match="int4"):
+            MODES[mode](SCHEDULE)(tf.cast(tf.constant([0, 1]), dtype))

@@ -303,3 +303,46 @@ def test_other_steps_are_taken_over():
     assert SCHEDULE.on("torch")(2**70).item() == np.float32(SCHEDULE(2**70))
     assert torch.equal(SCHEDULE(torch.empty(0, dtype=torch.int64)), torch.empty(0))
     assert torch.equal(torch.inference_mode()(SCHEDULE)(STEPS), SCHEDULE(STEPS))
+
+
+def _odd_steps():
+    steps = torch.tensor([[0.0, 1000.0]])
+    yield steps.to_sparse(), "to_dense"
+    yield steps.to_sparse_csr(), "to_dense"
+    yield torch.quantize_per_tensor(steps, 10.0, 0, torch.qint8), "dequantize"
+    for layout in (torch.strided, torch.jagged):
+        parts = [torch.arange(2), torch.arange(3)]
+        nested = torch.nested.nested_tensor(parts, layout=layout)
+        yield nested, "to_padded_tensor"
+    yield torch.empty(3, dtype=torch.int4), "int4"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch's, of prototypes and deprecations
+def test_steps_that_are_not_dense_are_refused_with_the_way_on():
+    for step, remedy in _odd_steps():
+        with pytest.raises(StepTypeError, match=remedy):
+            SCHEDULE(step)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_trace_of_torchscript_is_exact_or_refused():
+    short, long = torch.tensor([3], dtype=torch.int32), torch.arange(0, 2000, 7, dtype=torch.int32)
+    traced = torch.jit.trace(SCHEDULE.__call__, (short,))
+    assert torch.equal(traced(long), SCHEDULE(long))
+    with pytest.raises(StepTypeError, match=r"step\.to\(torch\.int32\)"):
+        torch.jit.trace(SCHEDULE.__call__, (torch.tensor([3]),))
+    with pytest.raises(StepTypeError, match=r"torch\.export"):
+        torch.jit.trace(LONG.__call__, (short,))
+
+
+def test_a_size_as_a_step_of_a_strict_export():
+    class Scaled(torch.nn.Module):
+        def forward(self, x):
+            return x * SCHEDULE(torch.scalar_tensor(x.shape[0], dtype=torch.int64))
+
+    sizes = ({0: torch.export.Dim("b", min=2)},)
+    for strict in (True, False):
+        program = torch.export.export(
+            Scaled(), (torch.ones(5),), dynamic_shapes=sizes, strict=strict
+        )
+        assert program.module()(torch.ones(1000))[0] == SCHEDULE(torch.tensor(1000))
