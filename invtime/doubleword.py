@@ -130,21 +130,25 @@ def parts(backend: Primitives, n: Any, highest: int) -> list[Any]:
 def at_integers(form: Form, backend: Primitives, n: Any, highest: int) -> Any:
     """The value at integers 0 <= n <= highest, in the widest float of the backend."""
     words = backend.kept(Words, form, backend.precision(n))
-    t, last = backend.index(n), highest
+    stage, last = n, highest
     if not form.staircase:
         terms = [(words.per_step, parts(backend, n, highest))]
     elif form.Q == 1:
-        t, last = stage_index(form, backend, t, highest), form.stage(highest)
-        terms = [(words.per_stage, parts(backend, t, highest))]
+        stage, last = stage_index(form, backend, n, highest), form.stage(highest)
+        terms = [(words.per_stage, parts(backend, stage, highest))]
     else:
         # The stage is n * (Q // P) + e, and may pass 2**63 where n and e cannot.
+        n = backend.index(n)
         e = stage_remainder(form, backend, n, highest)
+        stage, last = n * signed64(form.Q // form.P) + e, form.stage(highest)
         terms = [
-            (words.per_jump, parts(backend, t, highest)),
+            (words.per_jump, parts(backend, n, highest)),
             (words.per_stage, parts(backend, e, highest)),
         ]
-        t, last = t * signed64(form.Q // form.P) + e, form.stage(highest)
-    return _quotient(backend, words, terms, backend.widest(n), ties.of_decay(form, t, last))
+    exact = None
+    if words.precision == 53:
+        exact = ties.of_decay(form, backend.index(stage), last)
+    return _quotient(backend, words, terms, backend.widest(n), exact)
 
 
 def at_floats(form: Form, backend: Primitives, n: Any, low: Any = None) -> Any:
@@ -167,15 +171,20 @@ def at_floats(form: Form, backend: Primitives, n: Any, low: Any = None) -> Any:
         ]
     limit = 2**words.precision
     whole = (n < float(limit)) & (backend.floor(n) == n)
-    integers = backend.index(backend.where(whole, n, 0.0))
-    if form.staircase and form.Q != 1:  # a whole step may have more stages than that
-        value = _quotient(backend, words, terms, n)
-        value = backend.where(whole, at_integers(form, backend, integers, limit), value)
-    else:
-        t, last = integers, limit
+
+    def integers() -> Any:
+        return backend.index(backend.where(whole, n, 0.0))
+
+    exact = None
+    apart = form.staircase and form.Q != 1  # a whole step may have more stages than that
+    if words.precision == 53 and not apart:
+        t, last = integers(), limit
         if form.staircase:
             t, last = stage_index(form, backend, t, limit), form.stage(limit)
-        value = _quotient(backend, words, terms, n, ties.of_decay(form, t, last, whole))
+        exact = ties.of_decay(form, t, last, whole)
+    value = _quotient(backend, words, terms, n, exact)
+    if apart:
+        value = backend.where(whole, at_integers(form, backend, integers(), limit), value)
     end = 0.0 if form.C else as_float(form.A, form.B, words.precision)
     return backend.where(n == inf, end, value)
 
@@ -244,7 +253,7 @@ def _quotient(
     residual = (((l_high - q1 * d1) - q1 * d0) - q0 * d1) - q0 * d0
     residual = residual + (l_low - quotient * low)
     rest = backend.divide(residual, high)
-    if exact is None or words.precision != 53:
+    if exact is None:
         value = quotient + rest
     else:
         value = ties.rounded(backend, quotient, rest, words.exponent, exact)

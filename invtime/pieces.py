@@ -52,7 +52,7 @@ def at_integers(table: Table, backend: Primitives, n: Any, highest: int) -> Any:
             assert following is not None  # a line has an end
             t = backend.where(own & (n < following.first), n - row.origin, 0)
             left, gone = (parts(backend, x, piece.K) for x in (piece.K - t, t))
-            found = _on_line(piece, backend, left, gone, t, 0, ties.of_line(piece, t))
+            found = _on_line(piece, backend, left, gone, t, ties.of_line(piece, t))
         elif piece.C:
             t = backend.clamp(n - row.origin)
             found = doubleword.at_integers(piece, backend, t, highest)
@@ -77,10 +77,12 @@ def at_floats(table: Table, backend: Primitives, n: Any) -> Any:
             else:
                 both = _from(backend, piece.K, t, low, precision), (t, low)
                 left, gone = (split(backend, *_scaled(pair, precision)) for pair in both)
-                whole = (n < 2.0**precision) & (backend.floor(n) == n)
-                integers = backend.index(backend.where(whole, t, 0.0))
-                exact = ties.of_line(piece, integers, whole)
-                found = _on_line(piece, backend, left, gone, t, SCALE[precision], exact)
+                exact = None
+                if precision == 53:
+                    whole = (n < 2.0**53) & (backend.floor(n) == n)
+                    integers = backend.index(backend.where(whole, t, 0.0))
+                    exact = ties.of_line(piece, integers, whole)
+                found = _on_line(piece, backend, left, gone, t, exact, SCALE[precision])
         value = backend.where(own, found, value)
     value = backend.where(n == inf, _limit(table, precision), value)
     return backend.where(n == n, value, n)
@@ -135,15 +137,15 @@ def _on_line(
     left: list[Any],
     gone: list[Any],
     t: Any,
-    scale: int,
-    exact: ties.Fraction,
+    exact: ties.Fraction | None,
+    scale: int = 0,
 ) -> Any:
     """first * left + last * gone, the words of K - t and of t times 2**scale."""
     precision = backend.precision(t)
     words = backend.kept(LineWords, piece, precision)
     value, rest = add_up(backend, None, [(words.first, left), (words.last, gone)])
     exponent = words.exponent - scale
-    if precision == 53:
+    if precision == 53 and exact is not None:
         return times_power(ties.rounded(backend, value, rest, exponent, exact), exponent)
     value = times_power(value + rest, exponent)
     return backend.where(t == 0, words.begin, value)  # which may be lost beside the other end
