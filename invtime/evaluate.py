@@ -52,7 +52,8 @@ def _select_and_divide(table: Table, backend: Primitives, n: Any, last: int) -> 
         if row is rows[0]:
             numerator, denominator = above, below
             continue
-        exact = row.first <= 2 ** backend.precision(n)  # floats make for the faster loops
+        # Floats make for the faster loops; the knot after the last exact step may be none.
+        exact = row.first <= 2 ** backend.precision(n)
         own = x >= float(row.first) if exact else n >= row.first
         numerator = _select(backend, own, above, numerator, zero)
         denominator = _select(backend, own, below, denominator, zero)
@@ -74,7 +75,7 @@ def _fraction(
     piece: Form | Line, backend: Primitives, n: Any, x: Any, origin: int, last: int
 ) -> tuple[Any, Any]:
     """The numerator and the denominator, exact at whole origin <= n <= last; x is n as a float."""
-    if isinstance(piece, Form) and (not piece.C or last <= origin):
+    if isinstance(piece, Form) and not piece.C:
         return float(piece.A), float(piece.B)
     t = x - float(origin) if origin else x
     if isinstance(piece, Line):
