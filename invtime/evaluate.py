@@ -75,7 +75,8 @@ def _fraction(
     piece: Form | Line, backend: Primitives, n: Any, x: Any, origin: int, last: int
 ) -> tuple[Any, Any]:
     """The numerator and the denominator, exact at whole origin <= n <= last; x is n as a float."""
-    if isinstance(piece, Form) and not piece.C:
+    # At t = 0 alone C and Q may be of any size, and binary32 has no room for 1e60.
+    if isinstance(piece, Form) and (not piece.C or last <= origin):
         return float(piece.A), float(piece.B)
     t = x - float(origin) if origin else x
     if isinstance(piece, Line):
@@ -84,8 +85,7 @@ def _fraction(
     if piece.staircase:
         steps = backend.clamp(n - origin) if origin else n
         t = _stage(piece, backend, steps, t, last - origin)
-    # Where C does not fit, t is 0 at every exact step, and any C that fits will do: binary32
-    # has no room for 1e60, and inf * 0 is NaN.
+    # Where C does not fit, the stage is 0 at every exact step, and any C that fits will do.
     factor = min(piece.C, 2 ** backend.precision(n))
     product = t if factor == 1 else t * float(factor)
     return float(piece.A), product + float(piece.B)
