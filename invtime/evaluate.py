@@ -51,7 +51,8 @@ def _select_and_divide(table: Table, backend: Primitives, n: Any, last: int) -> 
         if row is rows[0]:
             numerator, denominator = above, below
             continue
-        exact = row.first <= 2 ** backend.precision(n)  # floats make for the faster loops
+        # Floats make for the faster loops; the knot after the last exact step may be none.
+        exact = row.first <= 2 ** backend.precision(n)
         own = x >= float(row.first) if exact else n >= row.first
         numerator = _select(backend, own, above, numerator, zero)
         denominator = _select(backend, own, below, denominator, zero)
@@ -73,6 +74,7 @@ def _fraction(
     piece: Form | Line, backend: Primitives, n: Any, x: Any, origin: int, last: int
 ) -> tuple[Any, Any]:
     """The numerator and the denominator, exact at whole origin <= n <= last; x is n as a float."""
+    # At t = 0 alone C and Q may be of any size, and binary32 has no room for 1e60.
     if isinstance(piece, Form) and (not piece.C or last <= origin):
         return float(piece.A), float(piece.B)
     t = x - float(origin) if origin else x
@@ -82,8 +84,7 @@ def _fraction(
     if piece.staircase:
         steps = backend.clamp(n - origin) if origin else n
         t = _stage(piece, backend, steps, t, last - origin)
-    # Where C does not fit, t is 0 at every exact step, and any C that fits will do: binary32
-    # has no room for 1e60, and inf * 0 is NaN.
+    # Where C does not fit, the stage is 0 at every exact step, and any C that fits will do.
     factor = min(piece.C, 2 ** backend.precision(n))
     product = t if factor == 1 else t * float(factor)
     return float(piece.A), product + float(piece.B)

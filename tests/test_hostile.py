@@ -135,6 +135,17 @@ def test_float32_words_are_within_one_ulp(mood, schedule, seed, data):
             assert got <= FORMATS["float32"].smallest_normal, (step, hex(got), hex(expected))
 
 
+def test_the_first_stage_of_a_rate_past_binary32():
+    """C = 1e60 is no float32, and is multiplied by the stage, 0: exact, and no NaN."""
+    schedule = InverseTimeDecay(0.5, 1000, 1e60, staircase=True)
+    backend = HostileBackend(MOODS["tame"], "float32", seed=1)
+    steps = np.array([0, 1, 999], np.int16)
+    result = backend(schedule.form, np.array([0, 1, 999, 1000], np.int64), "float32")
+    assert backend.to_numpy(result).tolist() == [0.5, 0.5, 0.5, 0.0]
+    short = InverseTimeDecay(0.5, 40_000, 1e60, staircase=True)  # no int16 step is past stage 0
+    assert backend.to_numpy(backend(short.form, steps, "float32")).tolist() == [0.5] * 3
+
+
 def test_the_usual_formula_is_wrong_here():
     """L / (1 + R * n / S) in the same arrays: the liberties are real ones."""
     schedule = InverseTimeDecay(0.1, 1000, 0.7)

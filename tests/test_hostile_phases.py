@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from midpoints import near_midpoint_on_line
 
+from invtime import InverseTimeDecay
 from invtime.evaluate import _last_exact
 from invtime.reference import NEAREST, Reference, bits_of_array
 from invtime.testing import strategies
@@ -39,12 +40,20 @@ def floats(schedule, data):
 @given(schedule=strategies.schedules(phases=True), seed=seeds, data=st.data())
 @settings(max_examples=settings.default.max_examples // 2)
 def test_the_exact_form_needs_only_a_correct_division(mood, schedule, seed, data):
-    """Whatever is contracted, folded or flushed, the integers of a table are selected exactly."""
+    """Whatever is contracted, folded or flushed, the fraction of a table is selected exactly."""
     steps = integers(schedule, data)
     within = steps[steps <= _last_exact(schedule.form, 53, short=False)]
     backend = HostileBackend(LAWFUL[mood], seed=seed)
     assert not forbidden(backend, schedule, steps)
     assert not within.size or not forbidden(backend, schedule, within)
+
+
+def test_a_knot_that_is_no_float():
+    """A cool-down whose last step is 2**53: the next one, where the end begins, is no binary64."""
+    schedule = InverseTimeDecay(1, 1, 0, cooldown_start=1, cooldown_steps=2**53)
+    assert schedule.phases[-1].start == 2**53 + 1
+    steps = np.array([1, 2**53 - 1, 2**53, 2**53 + 1, 2**63 - 1])
+    assert not forbidden(HostileBackend(MOODS["tame"], seed=1), schedule, steps)
 
 
 @pytest.mark.parametrize("mood", MOODS)

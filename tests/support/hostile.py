@@ -254,6 +254,7 @@ class HostileBackend(Backend):
         return self._array(self.rules.divided(b._other(a), b.data))
 
     def quotient(self, n: HostileArray, divisor: int) -> HostileArray:
+        assert (n.data >= 0).all(), "a quotient of a negative integer"
         return self._array(n.data // divisor)
 
     def floor(self, x: HostileArray) -> HostileArray:
