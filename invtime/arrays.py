@@ -34,6 +34,10 @@ class NoArray:
             "or let the function close over it"
         )
 
+    def __dir__(self) -> list[str]:
+        """Without `weak_type`, so that what reads every attribute works."""
+        return [name for name in super().__dir__() if name != "weak_type"]
+
 
 ArrayT = TypeVar("ArrayT", bound=Array)
 ShapeT = TypeVar("ShapeT", bound=tuple[int, ...])

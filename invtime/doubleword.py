@@ -33,8 +33,9 @@ from invtime.stage import CHUNK_BITS, chunks, signed64, stage_index, stage_remai
 # precision of the words -> (bits of a constant's short pieces, their number); one word of the
 # full precision follows, small enough that the rounding of its products does not matter
 PIECES = {53: (21, 3), 24: (12, 2)}
-# precision of the words -> the exponent of their largest power of two
-LARGEST = {53: 1023, 24: 127}
+# precision of the words -> the largest of them. A step past it is infinite; TensorFlow's
+# `enable_check_numerics` refuses an infinity to compare with.
+LARGEST = {53: (2 - 2.0**-52) * 2.0**1023, 24: (2 - 2.0**-23) * 2.0**127}
 
 Term = tuple[tuple[float, ...], list[Any]]
 
@@ -140,14 +141,14 @@ def at_integers(form: Form, backend: Primitives, n: Any, highest: int) -> Any:
         # The stage is n * (Q // P) + e, and may pass 2**63 where n and e cannot.
         n = backend.index(n)
         e = stage_remainder(form, backend, n, highest)
-        stage, last = n * signed64(form.Q // form.P) + e, form.stage(highest)
+        stage, last = n * backend.integer(signed64(form.Q // form.P)) + e, form.stage(highest)
         terms = [
             (words.per_jump, parts(backend, n, highest)),
             (words.per_stage, parts(backend, e, highest)),
         ]
     exact = None
     if words.precision == 53:
-        exact = ties.of_decay(form, backend.index(stage), last)
+        exact = ties.of_decay(form, backend, backend.index(stage), last)
     return _quotient(backend, words, terms, backend.widest(n), exact)
 
 
@@ -158,7 +159,7 @@ def at_floats(form: Form, backend: Primitives, n: Any, low: Any = None) -> Any:
         terms = [(words.per_step, split(backend, n, low))]
     else:
         # From 2**6 stages per unit in the last place on, a stage is too narrow to tell.
-        edge = min(form.P / form.Q * 2.0 ** (words.precision + 6), 2.0 ** LARGEST[words.precision])
+        edge = min(form.P / form.Q * 2.0 ** (words.precision + 6), LARGEST[words.precision])
         small = n < edge
         near, far = backend.where(small, n, 0.0), backend.where(small, 0.0, n)
         near_low = far_low = None
@@ -181,12 +182,12 @@ def at_floats(form: Form, backend: Primitives, n: Any, low: Any = None) -> Any:
         t, last = integers(), limit
         if form.staircase:
             t, last = stage_index(form, backend, t, limit), form.stage(limit)
-        exact = ties.of_decay(form, t, last, whole)
+        exact = ties.of_decay(form, backend, t, last, whole)
     value = _quotient(backend, words, terms, n, exact)
     if apart:
         value = backend.where(whole, at_integers(form, backend, integers(), limit), value)
     end = 0.0 if form.C else as_float(form.A, form.B, words.precision)
-    return backend.where(n == inf, end, value)
+    return backend.where(n > LARGEST[words.precision], end, value)
 
 
 def _stage_of_floats(
@@ -216,8 +217,9 @@ def _stage_of_floats(
         if low is not None:
             wrapped = wrapped + backend.index(low)
         t = backend.index(floor) + backend.index(carry)
-        remainder = wrapped * signed64(q) - t * p
-        mend = backend.widest(remainder >= p) - backend.widest(remainder < 0)
+        period = backend.integer(p)
+        remainder = wrapped * backend.integer(signed64(q)) - t * period
+        mend = backend.widest(remainder >= period) - backend.widest(remainder < 0)
         carry = carry + backend.where(backend.floor(n) == n, mend, 0.0)
     # 1 - 1 is 0 here: in the sum of the products with a large k it would take `one` along.
     stage = floor + carry

@@ -53,7 +53,7 @@ def _select_and_divide(table: Table, backend: Primitives, n: Any, last: int) -> 
             continue
         # Floats make for the faster loops; the knot after the last exact step may be none.
         exact = row.first <= 2 ** backend.precision(n)
-        own = x >= float(row.first) if exact else n >= row.first
+        own = x >= float(row.first) if exact else n >= backend.integer(row.first)
         numerator = _select(backend, own, above, numerator, zero)
         denominator = _select(backend, own, below, denominator, zero)
     if type(denominator) is float:
@@ -82,7 +82,7 @@ def _fraction(
         slope = piece.b - piece.a
         return t * float(slope) + float(piece.a * piece.K), float(piece.d)
     if piece.staircase:
-        steps = backend.clamp(n - origin) if origin else n
+        steps = backend.clamp(n - backend.integer(origin)) if origin else n
         t = _stage(piece, backend, steps, t, last - origin)
     # Where C does not fit, the stage is 0 at every exact step, and any C that fits will do.
     factor = min(piece.C, 2 ** backend.precision(n))

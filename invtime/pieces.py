@@ -14,7 +14,16 @@ from math import frexp, inf, nextafter
 from typing import Any
 
 from invtime import doubleword, ties
-from invtime.doubleword import add_up, as_float, cut, exponent_of, parts, split, times_power
+from invtime.doubleword import (
+    LARGEST,
+    add_up,
+    as_float,
+    cut,
+    exponent_of,
+    parts,
+    split,
+    times_power,
+)
 from invtime.form import Form
 from invtime.primitives import Primitives
 from invtime.table import Line, Ratio, Row, Table
@@ -47,14 +56,15 @@ def at_integers(table: Table, backend: Primitives, n: Any, highest: int) -> Any:
     n = backend.index(n)
     value = backend.widest(n) * 0.0
     for row, following in _spans(table):
-        piece, own = row.piece, n >= row.first
+        piece, own = row.piece, n >= backend.integer(row.first)
+        gone = n - backend.integer(row.origin)
         if isinstance(piece, Line):
             assert following is not None  # a line has an end
-            t = backend.where(own & (n < following.first), n - row.origin, 0)
-            left, gone = (parts(backend, x, piece.K) for x in (piece.K - t, t))
-            found = _on_line(piece, backend, left, gone, t, ties.of_line(piece, t))
+            t = backend.where(own & (n < backend.integer(following.first)), gone, 0)
+            left, gone = (parts(backend, x, piece.K) for x in (backend.integer(piece.K) - t, t))
+            found = _on_line(piece, backend, left, gone, t, ties.of_line(piece, backend, t))
         elif piece.C:
-            t = backend.clamp(n - row.origin)
+            t = backend.clamp(gone)
             found = doubleword.at_integers(piece, backend, t, highest)
         else:
             found = as_float(piece.A, piece.B, backend.precision(n))
@@ -81,10 +91,10 @@ def at_floats(table: Table, backend: Primitives, n: Any) -> Any:
                 if precision == 53:
                     whole = (n < 2.0**53) & (backend.floor(n) == n)
                     integers = backend.index(backend.where(whole, t, 0.0))
-                    exact = ties.of_line(piece, integers, whole)
+                    exact = ties.of_line(piece, backend, integers, whole)
                 found = _on_line(piece, backend, left, gone, t, exact, SCALE[precision])
         value = backend.where(own, found, value)
-    value = backend.where(n == inf, _limit(table, precision), value)
+    value = backend.where(n > LARGEST[precision], _limit(table, precision), value)
     return backend.where(n == n, value, n)
 
 
@@ -114,8 +124,11 @@ def _inside(row: Row, following: Row | None, backend: Primitives, n: Any) -> Any
     """Floats n in the row; all others, NaN and infinity too, replaced by its first one."""
     precision = backend.precision(n)
     first = not_below(row.knot, precision)
-    end = inf if following is None else not_below(following.knot, precision)
-    return backend.where((n >= first) & (n < end), n, first)
+    if following is None:
+        before = n <= LARGEST[precision]
+    else:
+        before = n < not_below(following.knot, precision)
+    return backend.where((n >= first) & before, n, first)
 
 
 def _limit(table: Table, precision: int) -> float:

@@ -32,6 +32,10 @@ class Primitives(Protocol):
     def widest(self, x: Any) -> Any:
         """Integers, floats or a mask, converted to binary64 (binary32 at precision 24)."""
 
+    def integer(self, value: int) -> Any:
+        """An int64 number, as an operand beside an int64 array."""
+        return value
+
     @abstractmethod
     def index(self, x: Any) -> Any:
         """Integers, a mask, or floats truncated toward zero, converted to int64."""

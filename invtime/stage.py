@@ -32,7 +32,7 @@ def stage_index(form: Form, backend: Primitives, n: Any, highest: int) -> Any:
             return n * 0
         return n if form.P == 1 else backend.quotient(n, form.P)
     n = backend.index(n)
-    jump = n * signed64(form.Q // form.P)
+    jump = n * backend.integer(signed64(form.Q // form.P))
     return jump + stage_remainder(form, backend, n, highest)
 
 
@@ -50,11 +50,12 @@ def stage_remainder(form: Form, backend: Primitives, n: Any, highest: int) -> An
     whole, part = n * 0, 0.0
     for i, chunk in enumerate(chunks(backend, n, highest, width)):
         quotient, rest = divmod(r << (i * width), form.P)
-        whole = whole + chunk * quotient if quotient else whole
+        whole = whole + chunk * backend.integer(quotient) if quotient else whole
         part = part + backend.widest(chunk) * (rest / form.P)
     e = whole + backend.index(part)
-    remainder = n * r - e * form.P
-    return e + backend.index(remainder >= form.P) - backend.index(remainder < 0)
+    period = backend.integer(form.P)
+    remainder = n * backend.integer(r) - e * period
+    return e + backend.index(remainder >= period) - backend.index(remainder < 0)
 
 
 def chunks(backend: Primitives, n: Any, highest: int, width: int) -> list[Any]:
@@ -62,7 +63,7 @@ def chunks(backend: Primitives, n: Any, highest: int, width: int) -> list[Any]:
     pieces = []
     for _ in range(width, highest.bit_length(), width):
         above = backend.quotient(n, 2**width)
-        pieces.append(n - above * 2**width)
+        pieces.append(n - above * backend.integer(2**width))
         n = above
     return [*pieces, n]
 

@@ -43,28 +43,28 @@ class Fraction(NamedTuple):
     """A mask of the steps at which N and D are given; None for all."""
 
 
-def of_decay(form: Form, t: Any, highest: int, known: Any = None) -> Fraction:
+def of_decay(form: Form, backend: Primitives, t: Any, highest: int, known: Any = None) -> Fraction:
     """A / (B + C * t) at int64 t up to `highest`."""
     twos = _twos(form.B | form.C)
     constant, slope = form.B >> twos, form.C >> twos
     last = (SURE - constant) // slope if slope else highest
     return Fraction(
-        signed64(form.A),
-        t * signed64(slope) + signed64(constant),
+        _wrapped(backend, form.A),
+        t * _wrapped(backend, slope) + _wrapped(backend, constant),
         twos,
         form.A << twos >= form.B << 52,
-        None if last >= highest else t <= min(max(last, -1), 2**63 - 1),
+        None if last >= highest else t <= backend.integer(min(max(last, -1), 2**63 - 1)),
         known,
     )
 
 
-def of_line(line: Line, t: Any, known: Any = None) -> Fraction:
+def of_line(line: Line, backend: Primitives, t: Any, known: Any = None) -> Fraction:
     """(a * (K - t) + b * t) / d at int64 0 <= t <= K."""
     twos = _twos(line.d)
     d = line.d >> twos
     return Fraction(
-        t * signed64(line.b - line.a) + signed64(line.a * line.K),
-        signed64(d),
+        t * _wrapped(backend, line.b - line.a) + _wrapped(backend, line.a * line.K),
+        _wrapped(backend, d),
         twos,
         max(line.a, line.b) * line.K << twos >= line.d << 52,
         None if d < SURE else t < 0,
@@ -109,6 +109,11 @@ def _times_power(backend: Primitives, x: Any, power: Any) -> Any:
     """x times a power of two, 1 or more, modulo 2**64."""
     power = backend.where(power == 2.0**63, power * -1.0, power)  # the same, and it fits
     return backend.index(backend.where(power < 2.0**64, power, 0.0)) * x
+
+
+def _wrapped(backend: Primitives, value: int) -> Any:
+    """The integer modulo 2**64, as an operand."""
+    return backend.integer(signed64(value))
 
 
 def _twos(x: int) -> int:

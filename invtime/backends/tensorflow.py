@@ -75,21 +75,24 @@ class TensorflowBackend(Backend):
     def widest(self, x: Any) -> Any:
         return tf.cast(x, tf.float64)
 
+    def integer(self, value: int) -> Any:
+        return np.int64(value)  # see _number
+
     def index(self, x: Any) -> Any:
         return tf.cast(x, tf.int64)
 
     def where(self, mask: Any, a: Any, b: Any) -> Any:
-        dtype = a.dtype if tf.is_tensor(a) else b.dtype  # a bare 0.3 would pass through float32
-        return tf.where(mask, tf.convert_to_tensor(a, dtype), tf.convert_to_tensor(b, dtype))
+        dtype = a.dtype if tf.is_tensor(a) else b.dtype
+        return tf.where(mask, _number(a, dtype), _number(b, dtype))
 
     def divide(self, a: Any, b: Any) -> Any:
         return a / b
 
     def quotient(self, n: Any, divisor: int) -> Any:
-        return tf.truncatediv(n, tf.constant(divisor, n.dtype))
+        return tf.truncatediv(n, _number(divisor, n.dtype))
 
     def clamp(self, n: Any) -> Any:
-        return tf.maximum(n, tf.constant(0, n.dtype))
+        return tf.maximum(n, _number(0, n.dtype))
 
     def floor(self, x: Any) -> Any:
         return tf.floor(x)
@@ -104,7 +107,8 @@ class TensorflowBackend(Backend):
     def choose(
         self, x: Any, last: int, exact: Callable[[], Any], otherwise: Callable[[], Any]
     ) -> Any:
-        near = (x if x.shape.rank == 0 else tf.reduce_max(x)) <= last
+        end = _number(last, x.dtype)
+        near = (x if x.shape.rank == 0 else tf.reduce_max(x)) <= end
         if not tf.executing_eagerly():
             # XLA turns a tf.cond without side effects into a select, which computes both. The
             # executor of a graph walks the nodes of both, unless the rare one is a call.
@@ -114,7 +118,7 @@ class TensorflowBackend(Backend):
             return tf.switch_case(tf.cast(near, tf.int32), [rare, exact])
         if _on_host(x):
             return exact() if near else otherwise()
-        return tf.where(x <= last, exact(), otherwise())
+        return tf.where(x <= end, exact(), otherwise())
 
     def round_to(self, x: Any, dtype: str) -> Any:
         return x if dtype == "float64" else tf.cast(tf.cast(x, tf.float32), dtype)
@@ -146,6 +150,15 @@ class TensorflowBackend(Backend):
 
     def to_numpy(self, x: Any) -> Any:
         return x.numpy()
+
+
+def _number(x: Any, dtype: tf.DType) -> Any:
+    """A tensor of a number, with nothing lost; of a tensor, itself.
+
+    TensorFlow would take a bare 0.3 through float32, and a bare integer for an int32 where
+    `experimental_enable_numpy_behavior` is on.
+    """
+    return x if tf.is_tensor(x) else tf.constant(np.array(x, dtype.as_numpy_dtype))
 
 
 def _on(device: str | None) -> AbstractContextManager[object]:

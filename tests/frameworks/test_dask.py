@@ -107,6 +107,16 @@ def test_the_dtype_is_that_of_numpy():
     assert pinned(da.arange(3)).dtype == np.float32
 
 
+def test_masked_chunks_keep_their_masks():
+    steps = da.ma.masked_equal(da.from_array(np.arange(10), chunks=5), 3)
+    for schedule in (STAIRCASE, STAIRCASE.replace(warmup_steps=4)):
+        rates = schedule(steps).compute()
+        assert np.ma.getmaskarray(rates).tolist() == [n == 3 for n in range(10)]
+        assert rates.compressed().tolist() == [schedule(n) for n in range(10) if n != 3]
+    hidden = SCHEDULE(da.ma.masked_array(da.from_array(np.array(5)), True)).compute()
+    assert np.ma.is_masked(hidden)
+
+
 def test_steps_that_are_no_numbers():
     for dtype in (bool, complex, "U1", object):
         with pytest.raises(StepTypeError, match="dtype"):

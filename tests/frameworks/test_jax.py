@@ -252,3 +252,17 @@ def test_a_schedule_as_an_argument_of_jit_is_an_error_that_names_it():
 def test_steps_of_less_than_a_byte_are_refused(dtype):
     with pytest.raises(StepTypeError, match=jnp.dtype(dtype).name):
         SCHEDULE(jnp.array([0, 1]).astype(dtype))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "step"),
+    [
+        (InverseTimeDecay(1.2e-38, 100, 1e-3), 2099),
+        (InverseTimeDecay(1.2e-38, 100, 1e-3, staircase=True), 2299),
+    ],
+)
+@pytest.mark.parametrize("compiler", [lambda f: f, jax.jit], ids=["eager", "jit"])
+def test_a_normal_bfloat16_whose_float32_is_subnormal(schedule, step, compiler):
+    rate = compiler(schedule.on(dtype="bfloat16"))
+    for steps in (jnp.array([step, step]), jnp.array([float(step)])):
+        assert (np.asarray(rate(steps)).astype(np.float64) == 2.0**-126).all()

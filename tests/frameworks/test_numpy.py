@@ -9,6 +9,7 @@ from invtime import InverseTimeDecay
 
 SCHEDULE = InverseTimeDecay(0.1, 1000, 0.5)
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+LONG = InverseTimeDecay(1 / 3, 1000, 1 / 7)
 ALL = [f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)]
 ALL += ["float16", "float32", "float64", "longdouble"]
 
@@ -120,9 +121,59 @@ def test_memory_beyond_the_result_stays_below_one_mebibyte():
 
 
 def test_no_warning_escapes():
+    large, small = InverseTimeDecay(1e60, 1e-60, 1e60), InverseTimeDecay(1e-50, 10, 0.5)
     with np.errstate(all="raise"):
         assert SCHEDULE(np.array([np.nan, np.inf, -np.inf]))[1] == 0
-        InverseTimeDecay(1e60, 1e-60, 1e60)(np.array([1e308, 5e-324]))
+        large(np.array([1e308, 5e-324]))
+        for step in (
+            5,
+            5.0,
+            np.int64(5),
+            np.longdouble(5),
+            np.arange(3),
+            np.array([np.longdouble(5)]),
+        ):
+            for dtype in ("float64", "float32", "float16"):
+                large.on("numpy", dtype=dtype)(step)
+                small.on("numpy", dtype=dtype)(step)
+
+
+@pytest.mark.parametrize("schedule", [SCHEDULE, LONG, InverseTimeDecay(1, 9, 1, warmup_steps=2)])
+@pytest.mark.parametrize("dtype", ["int64", "float32", "longdouble"])
+def test_a_masked_array_keeps_its_mask(schedule, dtype):
+    data = np.array([[0, 1, 2], [1000, 7, 2]], dtype)
+    for mask in (data == 2, False, True):
+        steps = np.ma.masked_array(data, mask, fill_value=7)
+        before = steps.copy()
+        for rates in (schedule(steps), schedule.on("numpy", dtype="float32")(steps)):
+            assert type(rates) is np.ma.MaskedArray
+            assert (np.ma.getmaskarray(rates) == mask).all()
+            plain = schedule.on("numpy", dtype=rates.dtype.name)(data)
+            assert (rates.compressed() == plain[~np.ma.getmaskarray(steps)]).all()
+            rates[0, 0] = np.ma.masked  # its mask is its own
+            assert (np.ma.getmaskarray(steps) == np.ma.getmaskarray(before)).all()
+
+
+def test_masked_scalars():
+    assert SCHEDULE(np.ma.masked) is np.ma.masked
+    assert SCHEDULE.on("numpy", dtype="float32")(np.ma.masked) is np.ma.masked
+    hidden = SCHEDULE(np.ma.masked_array(5, True))
+    assert hidden.shape == ()
+    assert np.ma.is_masked(hidden)
+    assert SCHEDULE(np.ma.masked_array(1000)) == SCHEDULE(1000)
+
+
+def test_other_subclasses_give_plain_arrays(tmp_path):
+    with pytest.warns(PendingDeprecationWarning):
+        matrix = np.matrix([[0, 1000]])
+    memmap = np.memmap(tmp_path / "steps", np.int64, "w+", shape=(1, 2))
+    memmap[:] = matrix
+    records = np.rec.array([(0, 1), (1000, 2)], [("step", "i8"), ("x", "i8")])
+    own = np.array([0, 1000])[None].view(type("Mine", (np.ndarray,), {}))
+    for steps in (matrix, memmap, records.step[None], own):
+        rates = SCHEDULE(steps)
+        assert type(rates) is np.ndarray
+        assert rates.tolist() == [[SCHEDULE(0), SCHEDULE(1000)]]
 
 
 def test_a_period_of_which_no_integer_type_holds_the_inverse():

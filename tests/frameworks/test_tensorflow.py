@@ -235,3 +235,81 @@ def test_steps_of_less_than_a_byte_are_refused(mode):
     for dtype in (tf.dtypes.experimental.int4, tf.dtypes.experimental.uint4):
         with pytest.raises(StepTypeError, match="int4"):
             MODES[mode](SCHEDULE)(tf.cast(tf.constant([0, 1]), dtype))
+
+
+@pytest.fixture
+def _checked_numerics():
+    tf.debugging.enable_check_numerics()
+    yield
+    tf.debugging.disable_check_numerics()
+
+
+@pytest.mark.usefixtures("_checked_numerics")
+@pytest.mark.parametrize("mode", ["eager", "function"])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        *(SCHEDULE, STAIRCASE, LONG, InverseTimeDecay(1 / 3, 0.7, 1 / 7, staircase=True)),
+        InverseTimeDecay(1, 9, 1 / 3, warmup_steps=50, cooldown_start=99, cooldown_steps=7),
+        InverseTimeDecay(0.21875, 1754246075931009, 497553737754239, minimum_learning_rate=1e-9),
+    ],
+    ids=repr,
+)
+def test_no_infinity_on_the_way_to_finite_values(schedule, mode, assert_bits):
+    """The user's check refuses an infinity and a NaN, even one that is never selected."""
+    for steps in ([0.0, 1.0, 1000.0], [-1.0, 0.5, 1000.0, 2.0**60], [-1, 1, 1000, 2**62]):
+        rate = MODES[mode](schedule.on(dtype="float64"))
+        assert_bits(schedule, np.array(steps), rate(tf.constant(np.array(steps))).numpy())
+
+
+NUMPY_BEHAVIOUR = """
+import sys
+import numpy as np, tensorflow as tf
+tf.experimental.numpy.experimental_enable_numpy_behavior(dtype_conversion_mode=sys.argv[1])
+from invtime import InverseTimeDecay
+from invtime.reference import Reference, bits_of_array
+
+steps = np.array([-(2**63), -1, 0, 1, 41, 1000, 2**31, 2**40, 2**53 + 1, 2**62, 2**63 - 1])
+for schedule in (
+    InverseTimeDecay(0.1, 1000, 0.5),
+    InverseTimeDecay(1 / 3, 1000, 1 / 7),
+    InverseTimeDecay(0.1, 0.3, 0.5, staircase=True),
+    InverseTimeDecay(0.21875, 1754246075931009, 497553737754239),
+    InverseTimeDecay(0.1, 1e10, 1 / 7, True, warmup_steps=10**10, minimum_learning_rate=0.01),
+    InverseTimeDecay(1 / 3, 7, 0.1, warmup_steps=9, cooldown_start=2**40, cooldown_steps=2**52 + 1),
+):
+    rate = schedule.on(dtype="float64")
+    for mode in (lambda f: f, tf.function, lambda f: tf.function(f, jit_compile=True)):
+        for dtype in ("int64", "uint64", "int32", "float64"):
+            info = np.iinfo(dtype) if "int" in dtype else None
+            fit = steps if info is None else steps[(steps >= info.min) & (steps <= info.max)]
+            fit = fit.astype(dtype)
+            truth = Reference(schedule).at(fit)
+            found = bits_of_array(mode(rate)(tf.constant(fit)).numpy(), "float64")
+            assert truth.allowed(found, "float64").all(), (schedule, dtype, fit, found)
+        if sys.argv[1] == "all":
+            last = mode(rate)(tf.constant(np.array([2**64 - 1], np.uint64)))
+            assert last.numpy().tolist() == [schedule(2**63 - 1)]
+"""
+
+
+@pytest.mark.parametrize("promotion", ["all", "safe", "legacy"])
+def test_under_the_behaviour_of_numpy(promotion):
+    command = [sys.executable, "-c", NUMPY_BEHAVIOUR, promotion]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "step"),
+    [
+        (InverseTimeDecay(1.2e-38, 100, 1e-3), 2099),
+        (InverseTimeDecay(1.2e-38, 100, 1e-3, staircase=True), 2299),
+    ],
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_normal_bfloat16_whose_float32_is_subnormal(schedule, step, mode, assert_bits):
+    rate = MODES[mode](schedule.on(dtype="bfloat16"))
+    found = rate(tf.constant([step, step]))
+    assert_bits(schedule, np.array([step, step]), found.numpy(), "bfloat16")
+    assert (found.numpy() == 2.0**-126).all()

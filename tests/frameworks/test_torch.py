@@ -10,6 +10,7 @@ from invtime import InverseTimeDecay, PlacementError, StepTypeError
 
 torch = pytest.importorskip("torch", exc_type=ImportError)
 from torch._dynamo.testing import CompileCounter  # noqa: E402
+from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
 
 SCHEDULE = InverseTimeDecay(0.1, 1000, 0.5)
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
@@ -346,3 +347,40 @@ def test_a_size_as_a_step_of_a_strict_export():
             Scaled(), (torch.ones(5),), dynamic_shapes=sizes, strict=strict
         )
         assert program.module()(torch.ones(1000))[0] == SCHEDULE(torch.tensor(1000))
+
+
+class BySize(torch.nn.Module):
+    """A rate of the number of rows, which `take` makes a step of."""
+
+    def __init__(self, rate, take):
+        super().__init__()
+        self.rate = rate
+        self.take = take
+
+    def forward(self, x):
+        return x * self.rate(self.take(x.shape[0]))
+
+
+def exported(module, x):
+    sizes = ({0: torch.export.Dim("rows")},)
+    return torch.export.export(module, (x,), dynamic_shapes=sizes, strict=False).module()
+
+
+def traced(module, x):
+    return make_fx(lambda y: module(y), tracing_mode="symbolic")(x)
+
+
+@pytest.mark.parametrize("follow", [exported, traced])
+@pytest.mark.parametrize("rate", [SCHEDULE, LONG, SCHEDULE.on("torch"), LONG.on(dtype="float64")])
+def test_a_symbolic_step_is_refused_and_its_tensor_followed(follow, rate):
+    """As a number it would be 41 for all sizes to come; `float` of it is symbolic too."""
+    x = torch.ones(41, dtype=torch.float64)
+    for take in (lambda n: n, lambda n: n / 2, lambda n: n > 5):
+        with pytest.raises(StepTypeError):
+            follow(BySize(rate, take), x)
+    with pytest.raises(StepTypeError, match=r"scalar_tensor\(step, dtype=torch\.int64\)"):
+        follow(BySize(rate, lambda n: n), x)
+    followed = follow(BySize(rate, lambda n: torch.scalar_tensor(n, dtype=torch.int64)), x)
+    for rows in (41, 1000):
+        wanted = rate(torch.tensor(rows))
+        assert (followed(torch.ones(rows, dtype=torch.float64)) == wanted).all()
