@@ -367,7 +367,7 @@ def exported(module, x):
 
 
 def traced(module, x):
-    return make_fx(lambda y: module(y), tracing_mode="symbolic")(x)
+    return make_fx(module.__call__, tracing_mode="symbolic")(x)
 
 
 @pytest.mark.parametrize("follow", [exported, traced])

@@ -15,7 +15,7 @@ residue: given L, W and j a congruence for n, modulo W, and M follows.
 from __future__ import annotations
 
 from fractions import Fraction
-from math import frexp, gcd, inf
+from math import frexp, gcd, inf, prod
 from random import Random
 from typing import NamedTuple
 
@@ -169,3 +169,29 @@ def _tie_on_line(random: Random) -> tuple[InverseTimeDecay, int] | None:
     if random.randrange(2):
         return level.replace(cooldown_start=7, cooldown_steps=steps), 7 + steps - n
     return level.replace(warmup_steps=steps), n
+
+
+PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31)
+
+
+def tied_often(random: Random, most: int = 200) -> tuple[InverseTimeDecay, list[int]]:
+    """A schedule and steps at which its value is a tie: L * S / (S + n) with R = 1.
+
+    L and S have small divisors alone. Each odd one of L * S with 54 bits is an M for which
+    S + n = L * S * 2**j / M.
+    """
+    primes = random.choices(PRIMES, k=26)  # the first half makes L, and the second S
+    rate, period = prod(primes[:13]), prod(primes[13:])
+    if max(rate, period) >= 2**53:
+        return tied_often(random, most)
+    steps = set()
+    for _ in range(2 * most):
+        middle = 1
+        for prime in random.sample(primes, len(primes)):
+            middle *= prime
+            if middle >= 2**53:
+                break
+        n = (rate * period << random.randrange(60)) // middle - period
+        if 2**53 <= middle < 2**54 and 0 < n < 2**63:
+            steps.add(n)
+    return InverseTimeDecay(rate << random.randrange(9), period, 1), sorted(steps)[:most]
