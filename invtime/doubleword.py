@@ -37,6 +37,10 @@ PIECES = {53: (21, 3), 24: (12, 2)}
 # `enable_check_numerics` refuses an infinity to compare with.
 LARGEST = {53: (2 - 2.0**-52) * 2.0**1023, 24: (2 - 2.0**-23) * 2.0**127}
 
+# precision of the words -> what a float is multiplied by, so that its head is not far below it:
+# with a smaller rest the residual stays exact where the division is off by a few units.
+CENTRED = {53: 1 + 2.0**-27, 24: 1 + 2.0**-13}
+
 Term = tuple[tuple[float, ...], list[Any]]
 
 
@@ -250,7 +254,8 @@ def _quotient(
     high, low = add_up(backend, words.one, terms, like)
     l_high, l_low = words.initial
     quotient = backend.divide(l_high, high)
-    q1, q0 = split(backend, quotient)
+    q1 = backend.head(quotient * CENTRED[words.precision])
+    q0 = quotient - q1
     d1, d0 = split(backend, high)
     residual = (((l_high - q1 * d1) - q1 * d0) - q0 * d1) - q0 * d0
     residual = residual + (l_low - quotient * low)

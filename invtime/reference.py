@@ -140,6 +140,11 @@ def float_of_bits(bits: int, dtype: str) -> float:
     return -value if negative else value
 
 
+def _twos(n: int) -> int:
+    """The largest power of two that divides n > 0: those of a denominator do not count."""
+    return n & -n
+
+
 def near_tie(n: int, d: int) -> bool:
     """Whether n / d lies within 2**-96 of itself from the middle between two doubles, not on it."""
     kind = FORMATS["float64"]
@@ -388,12 +393,15 @@ class Reference:
     def near_ties(self, steps: Steps) -> list[bool]:
         """Whether each of these whole steps has a long denominator and nearly a tie."""
         whole = _whole(_widened(steps))
-        if self.phased:
-            values = [self.exact(n) or Fraction(0) for n in whole]
-            return [bool(v) and near_tie(v.numerator, v.denominator) for v in values]
         a, b, c = self._a, self._b, self._c
-        long = LONG * ((b | c) & -(b | c))  # its powers of two do not count
-        return [b + c * t >= long and near_tie(a, b + c * t) for t in self._turns(whole)]
+        long = LONG * _twos(b | c)
+        if not self.phased:
+            return [b + c * t >= long and near_tie(a, b + c * t) for t in self._turns(whole)]
+        last = self._turns([max(whole, default=0)])[0]
+        if b + c * last < long and all(line.d < LONG * _twos(line.d) for line in self._lines):
+            return [False] * len(whole)
+        values = [self.exact(n) or Fraction(0) for n in whole]
+        return [bool(v) and near_tie(v.numerator, v.denominator) for v in values]
 
     def _turns(self, steps: list[int]) -> list[int]:
         """Steps of the decay from 0 on, or their stages."""
@@ -432,7 +440,8 @@ class Truth:
 
         - Zero may stand for a subnormal number of `dtype`.
         - At a float step above 0 that is not a whole number below 2**53, and at any step whose
-          value lies within 2**-98 of a tie, the binary64 may be a neighbour; without binary64
+          value lies within 2**-96 of a tie, not on it, and has a denominator of 2**104 or more,
+          the binary64 may be a neighbour; without binary64
           (precision 24) every float32 may be one. Either is rounded on along the chain.
         - A float step that is no whole number may have the value, or a neighbour, of either
           stage where it lies within 2**-50 (2**-30) of a boundary of fractional `decay_steps`,

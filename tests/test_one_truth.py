@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from midpoints import near_midpoint
+from midpoints import closeness, long_near_midpoint, near_midpoint
 
 from invtime import InverseTimeDecay
 from invtime.reference import FORMATS, Reference, fraction_of_bits
@@ -54,19 +54,29 @@ class Case(NamedTuple):
     precision: int = 53
 
 
-def beside_a_tie(near, wanted, as_float=False):
-    """The double on the other side of a tie, at a step with a value so near to it."""
+def beside_a_tie(near, as_float=False):
+    """The double on the other side of a tie, at a step with a value so near to it.
+
+    It is allowed where the denominator is long, which it is in the cases without a distance.
+    """
     draw = Random(near)
-    while True:
-        schedule, step, _ = near_midpoint(draw, near)
-        if step < 2**53:
-            break
+    step = 2**53
+    while step >= 2**53:
+        schedule, step, *_ = near_midpoint(draw, near) if near else long_near_midpoint(draw)
     reference = Reference(schedule)
     true, exact = reference.bits(step), reference.exact(step)
     other = true + (1 if exact > fraction_of_bits(true, "float64") else -1)
-    return Case(
-        f"2**-{near} from a tie", schedule, float(step) if as_float else step, other, wanted
-    )
+    words = f"2**-{near} from a tie" if near else "from a tie of a long denominator"
+    return Case(words, schedule, float(step) if as_float else step, other, near is None)
+
+
+def beside_a_tie_itself():
+    """The odd double: an exact tie is even."""
+    schedule = InverseTimeDecay(0.21875, 1754246075931009, 497553737754239)
+    true = Reference(schedule).bits(1)
+    assert closeness(Reference(schedule).exact(1)) == inf
+    assert true % 2 == 0
+    return Case("the odd one at a tie", schedule, 1, true + 1, False)
 
 
 def off(words, schedule, step, ulps, right, dtype="float64", precision=53):
@@ -98,12 +108,9 @@ CASES = [
     off("1 ULP at infinity", SLOPE, inf, 1, False),
     Case("NaN at infinity", SLOPE, inf, FORMATS["float64"].nan, False),
     Case("a number at NaN", SLOPE, nan, Reference(SLOPE).bits(0), False),
-    beside_a_tie(97, False),
-    beside_a_tie(98, False),
-    beside_a_tie(99, True),
-    beside_a_tie(102, True),
-    beside_a_tie(98, False, as_float=True),
-    beside_a_tie(102, True, as_float=True),
+    *(beside_a_tie(near) for near in (97, 102, None)),
+    *(beside_a_tie(near, as_float=True) for near in (102, None)),
+    beside_a_tie_itself(),
     Case("zero for a subnormal", InverseTimeDecay(1e-40, 1, 0), 0, 0, True, "float32"),
     Case("-0.0 for a subnormal", InverseTimeDecay(1e-40, 1, 0), 0, 1 << 31, False, "float32"),
     Case("zero for a subnormal link", InverseTimeDecay(HALF, 1, 0), 0, 0, False, "bfloat16"),

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from midpoints import closeness, near_midpoint
+from midpoints import closeness, long_near_midpoint, near_midpoint, tie
 
 from invtime import InverseTimeDecay
 from invtime.reference import (
     FORMATS,
+    LONG,
     NEAREST,
     Reference,
     bits_of_array,
@@ -331,21 +332,31 @@ def test_near_midpoints_are_near(staircase):
             distances.append(abs(value - pair / 2) / value)
         assert Fraction(1, 2**wanted) <= min(distances) < Fraction(2, 2**wanted)
         assert closeness(value) == case.closeness == wanted
-        assert Reference(case.schedule).near_ties(np.array([case.step])) == [wanted > NEAREST]
+        assert Reference(case.schedule).near_ties(np.array([case.step])) == [False]
+
+
+def test_long_near_midpoints_are_near_and_long():
+    draw = random.Random(0)
+    for _ in range(20):
+        schedule, step = long_near_midpoint(draw)
+        reference = Reference(schedule)
+        assert 100 < closeness(reference.exact(step)) < inf
+        assert reference.near_ties(np.array([1000, step])) == [False, True]
 
 
 def test_a_tie_is_as_close_as_can_be():
     """On a tie itself the closeness is infinite; a double is half a ULP away from one."""
     assert closeness(Fraction(2**53 + 1)) == inf
     assert closeness(Fraction(2**53 - 2)) == 54
-    assert near_tie(2**53 + 1, 1)
+    assert not near_tie(2**53 + 1, 1)  # it comes out even
+    assert near_tie((2**53 + 1 << 99) + 1, 2**99)
     assert not near_tie(2**53 - 2, 1)
     assert not near_tie(0, 1)
 
 
-@given(st.integers(2**53, 2**54 - 1), st.integers(95, 101), st.sampled_from([-1, 1]))
+@given(st.integers(2**53, 2**54 - 1), st.integers(93, 99), st.sampled_from([-1, 1]))
 def test_near_a_tie_is_a_matter_of_fractions(halves, apart, side):
-    """`near_tie` is the closeness by fractions, on both sides of every tie and of 2**-98."""
+    """`near_tie` is the closeness by fractions, on both sides of every tie and of 2**-96."""
     value = Fraction(halves | 1) * (1 + side * Fraction(2) ** -apart * Fraction(3, 4))
     assert near_tie(value.numerator, value.denominator) == (closeness(value) > NEAREST)
 
@@ -359,7 +370,7 @@ def test_small_integers_are_never_near_a_tie(a, d):
 def test_an_exact_tie_of_hand_written_parameters_is_found():
     schedule = InverseTimeDecay(0.21875, 1754246075931009, 497553737754239)
     assert closeness(Reference(schedule).exact(1)) == inf
-    assert Reference(schedule).near_ties(np.arange(-1, 4)) == [False, False, True, False, False]
+    assert Reference(schedule).near_ties(np.arange(-1, 4)) == [False] * 5
 
 
 # -- what is allowed -----------------------------------------------------------------------
@@ -408,13 +419,16 @@ def test_without_binary64_float_steps_past_its_range_are_open():
 
 
 def test_a_neighbour_is_allowed_next_to_a_tie():
+    """Where the denominator is long; nowhere else, and at no tie itself."""
     draw = random.Random(3)
-    for wanted in (96, 97, 98, 99, 100, 104):
-        schedule, step, _ = near_midpoint(draw, wanted)
+    short = [near_midpoint(draw, wanted)[:2] for wanted in (92, 96, 97, 100, 104)]
+    ties = [tie(draw) for _ in range(9)]
+    for schedule, step in (*short, *ties, long_near_midpoint(draw)):
+        wanted = schedule.decay_steps >= LONG
         exact, true = Reference(schedule).exact(step), Reference(schedule).bits(step)
         beside = true + (1 if exact > fraction_of_bits(true, "float64") else -1)
-        assert allowed(schedule, [step], [beside]) == [wanted > NEAREST]
-        assert allowed(schedule, [float(step)], [beside]) == [wanted > NEAREST or step >= 2**53]
+        assert allowed(schedule, [step], [beside]) == [wanted]
+        assert allowed(schedule, [float(step)], [beside]) == [wanted or step >= 2**53]
 
 
 def test_zero_may_stand_for_a_subnormal_of_the_dtype_alone():

@@ -57,6 +57,16 @@ def near_midpoint(random: Random, wanted: int, staircase: bool = False) -> NearM
             return case
 
 
+def long_near_midpoint(random: Random) -> tuple[InverseTimeDecay, int]:
+    """A case nearer than 2**-100 whose denominator has 105 bits: L / (1 + n / S) near L - 1/2.
+
+    They are equal where n * (2 * L - 1) = S.
+    """
+    rate, period = (random.randrange(2**52, 2**53) | 1 for _ in range(2))
+    period <<= 52
+    return InverseTimeDecay(rate, period, 1), round(Fraction(period, 2 * rate - 1))
+
+
 def near_midpoint_on_line(random: Random, wanted: int, cooldown: bool = False) -> NearMidpoint:
     """A case in a warm-up, or in a cool-down, whose integers do not fit binary64."""
     while True:
