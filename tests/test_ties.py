@@ -4,7 +4,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from midpoints import near_midpoint, near_midpoint_on_line, tie
+from midpoints import near_midpoint, near_midpoint_on_line, tie, tied_often
 from modes import usable_modes
 
 from invtime import InverseTimeDecay
@@ -23,30 +23,44 @@ NEIGHBOURS = {
     "fraction": [0.5],
     "float": [2.0**70],
 }
-
-
-def cases(count):
-    random = Random(12)
-    ties = [tuple(tie(random)) for _ in range(count)]
-    near = [near_midpoint(random, w)[:2] for w in (96, 99, 104) for _ in range(count // 6)]
-    lines = [near_midpoint_on_line(random, w)[:2] for w in (96, 99) for _ in range(count // 6)]
-    return [*KNOWN, *ties, *near, *lines]
-
-
-EAGER = ("numpy-eager", "torch-eager", "dask-eager", "tensorflow-eager")
-FEW = {"torch-compile": 1}  # it takes seconds to compile
+MODES = usable_modes()
+EAGER = [
+    mode for mode in MODES if str(mode) in ("numpy-eager", "torch-eager", "dask-eager")
+]  # of the others each schedule is compiled, in a second or more
 
 
 @pytest.mark.parametrize("beside", NEIGHBOURS)
-@pytest.mark.parametrize("mode", usable_modes(), ids=str)
+@pytest.mark.parametrize("mode", EAGER, ids=str)
 def test_ties_come_out_even(mode, beside):
-    """In every mode, at integers and at whole floats, whatever stands beside them."""
-    eager = str(mode) in EAGER
-    if not eager and beside not in ("last", "fraction"):
-        pytest.skip("a compiler sees no values")
-    for schedule, step in cases(60 if eager else FEW.get(str(mode), 6)):
+    """At integers and at whole floats, and near ties on their own side."""
+    random = Random(12)
+    ties = [tie(random) for _ in range(60)]
+    near = [near_midpoint(random, w)[:2] for w in (96, 99, 104) for _ in range(10)]
+    lines = [near_midpoint_on_line(random, w)[:2] for w in (96, 99) for _ in range(10)]
+    for schedule, step in (*KNOWN, *ties, *near, *lines):
         steps = np.array([step, *NEIGHBOURS[beside]])
         if steps.dtype.kind == "f" and step >= 2**53:
             continue
         bits = mode.kernel(schedule, ["float64"])(steps)["float64"]
         assert bits[0] == Reference(schedule).bits(step), (schedule, step)
+
+
+@pytest.mark.parametrize("kind", ["int64", "float64"])
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_many_ties_of_one_schedule(mode, kind):
+    schedule, steps = tied_often(Random(3))
+    steps = np.array([n for n in steps if kind == "int64" or n < 2**53], kind)
+    assert steps.size > 9
+    found = mode.kernel(schedule, ["float64"])(steps)["float64"]
+    assert found.tolist() == [Reference(schedule).bits(n) for n in steps.tolist()]
+
+
+@pytest.mark.parametrize("mode", [m for m in MODES if str(m) != "torch-compile"], ids=str)
+def test_ties_of_other_schedules(mode):
+    """A staircase, a line, and near ties; PyTorch's compiler would take a minute."""
+    random = Random(4)
+    near = near_midpoint(random, 100, staircase=True), near_midpoint_on_line(random, 99, True)
+    others = [tie(random, kind) for kind in ("staircase", "line")]
+    for schedule, step, *_ in (*others, *near):
+        found = mode.kernel(schedule, ["float64"])(np.array([step, 0]))["float64"]
+        assert found[0] == Reference(schedule).bits(step), (schedule, step)

@@ -123,9 +123,10 @@ class Tie(NamedTuple):
     step: int
 
 
-def tie(random: Random) -> Tie:
-    """A tie in a decay, continuous or a staircase, or on a line up or down."""
-    make = random.choice((_tie_of_decay, _tie_of_decay, _tie_of_staircase, _tie_on_line))
+def tie(random: Random, kind: str | None = None) -> Tie:
+    """A tie in a "decay", continuous or a "staircase", or on a "line" up or down."""
+    makers = {"decay": _tie_of_decay, "staircase": _tie_of_staircase, "line": _tie_on_line}
+    make = makers[kind or random.choice(("decay", *makers))]
     while True:
         found = make(random)
         if found is not None and closeness(Reference(found[0]).exact(found[1])) == inf:
@@ -201,7 +202,7 @@ def tied_often(random: Random, most: int = 200) -> tuple[InverseTimeDecay, list[
             middle *= prime
             if middle >= 2**53:
                 break
-        n = (rate * period << random.randrange(60)) // middle - period
+        n = (rate * period << random.randrange(random.choice((8, 60)))) // middle - period
         if 2**53 <= middle < 2**54 and 0 < n < 2**63:
             steps.add(n)
     return InverseTimeDecay(rate << random.randrange(9), period, 1), sorted(steps)[:most]
