@@ -48,7 +48,7 @@ def test_ties_come_out_even(mode, beside):
 @pytest.mark.parametrize("kind", ["int64", "float64"])
 @pytest.mark.parametrize("mode", MODES, ids=str)
 def test_many_ties_of_one_schedule(mode, kind):
-    schedule, steps = tied_often(Random(3))
+    schedule, steps = tied_often(Random(0))
     steps = np.array([n for n in steps if kind == "int64" or n < 2**53], kind)
     assert steps.size > 9
     found = mode.kernel(schedule, ["float64"])(steps)["float64"]
