@@ -216,7 +216,10 @@ class InverseTimeDecay(NoArray):
                 NumPy data, a tensor, an array, a variable of a known framework, of any
                 integer or float dtype and any shape (the result has its shape and device,
                 and the pinned dtype or the framework's default float). A negative step
-                counts as step 0, NaN gives NaN, infinity gives 0 (L if decay_rate is 0).
+                counts as step 0, NaN gives NaN, infinity gives 0 (L if decay_rate is 0). A
+                masked array keeps its mask; of another subclass of `numpy.ndarray` the result
+                is a plain array. A uint64 step from 2**63 on counts as 2**63 - 1 on tensors,
+                and is exact in NumPy and Dask arrays.
 
         Raises:
             StepTypeError: (a TypeError) bool, complex, text, or a type of no known backend.
