@@ -674,6 +674,13 @@ def test_what_no_log_should_have_is_refused(text, message):
     assert message in str(refusal.value)
 
 
+def test_a_log_of_many_columns_has_a_short_error():
+    names = ",".join(f"metric{i}" for i in range(5000))
+    with pytest.raises(LogError, match=r"'metric19', 4,980 more, none is") as caught:
+        read(f"{names}\n".encode())
+    assert len(str(caught.value)) < 500
+
+
 def test_a_column_that_is_not_there_is_refused():
     with pytest.raises(LogError, match="there is no column 'rate'; there are 'step', 'lr'"):
         read(b"step,lr\n0,0.1\n", rate_column="rate")

@@ -20,6 +20,7 @@ RATES = ("learningrate", "lr")
 RATE = re.compile(r"(^|[^a-z])(lr|learning[ _-]?rate)([^a-z]|$)", re.IGNORECASE)
 
 TRAINER = "trainer_state.json"
+LISTED = 20  # columns, in an error
 
 Row = tuple[Mapping[str, Any], str]
 """The cells by their columns, and where they stand."""
@@ -128,7 +129,8 @@ def _of_rows(kind: str, rows: Sequence[Row], step: str, rate: str) -> Log:
 
 
 def _chosen(given: str | None, columns: list[str], what: str, guessed: list[str]) -> str:
-    there = ", ".join(map(repr, columns)) or "none"
+    more = [f"{len(columns) - LISTED:,} more"] if len(columns) > LISTED else []
+    there = ", ".join([*map(shown, columns[:LISTED]), *more]) or "none"
     if given is not None:
         if given not in columns:
             raise LogError(
