@@ -22,6 +22,7 @@ error bounds for basic building blocks of double-word arithmetic (2017).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -150,9 +151,10 @@ def at_integers(form: Form, backend: Primitives, n: Any, highest: int) -> Any:
             (words.per_jump, parts(backend, n, highest)),
             (words.per_stage, parts(backend, e, highest)),
         ]
-    exact = None
-    if words.precision == 53:
-        exact = ties.of_decay(form, backend, backend.index(stage), last)
+
+    def exact() -> ties.Fraction:
+        return ties.of_decay(form, backend, backend.index(stage), last)
+
     return _quotient(backend, words, terms, backend.widest(n), exact)
 
 
@@ -180,14 +182,14 @@ def at_floats(form: Form, backend: Primitives, n: Any, low: Any = None) -> Any:
     def integers() -> Any:
         return backend.index(backend.where(whole, n, 0.0))
 
-    exact = None
-    apart = form.staircase and form.Q != 1  # a whole step may have more stages than that
-    if words.precision == 53 and not apart:
+    def exact() -> ties.Fraction:
         t, last = integers(), limit
         if form.staircase:
             t, last = stage_index(form, backend, t, limit), form.stage(limit)
-        exact = ties.of_decay(form, backend, t, last, whole)
-    value = _quotient(backend, words, terms, n, exact)
+        return ties.of_decay(form, backend, t, last, whole)
+
+    apart = form.staircase and form.Q != 1  # a whole step may have more stages than that
+    value = _quotient(backend, words, terms, n, None if apart else exact)
     if apart:
         value = backend.where(whole, at_integers(form, backend, integers(), limit), value)
     end = 0.0 if form.C else as_float(form.A, form.B, words.precision)
@@ -245,7 +247,7 @@ def _quotient(
     words: Words,
     terms: list[Term],
     like: Any,
-    exact: ties.Fraction | None = None,
+    exact: Callable[[], ties.Fraction] | None = None,
 ) -> Any:
     """(L' / (one + sum of the terms)) * 2**exponent, `like` giving the shape.
 
@@ -260,7 +262,7 @@ def _quotient(
     residual = (((l_high - q1 * d1) - q1 * d0) - q0 * d1) - q0 * d0
     residual = residual + (l_low - quotient * low)
     rest = backend.divide(residual, high)
-    if exact is None:
+    if exact is None or words.precision != 53:
         value = quotient + rest
     else:
         value = ties.rounded(backend, quotient, rest, words.exponent, exact)

@@ -9,7 +9,8 @@ A float n beyond 2**53 makes t a sum of two words, since n - origin need not be 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from math import frexp, inf, nextafter
 from typing import Any
 
@@ -62,7 +63,8 @@ def at_integers(table: Table, backend: Primitives, n: Any, highest: int) -> Any:
             assert following is not None  # a line has an end
             t = backend.where(own & (n < backend.integer(following.first)), gone, 0)
             left, gone = (parts(backend, x, piece.K) for x in (backend.integer(piece.K) - t, t))
-            found = _on_line(piece, backend, left, gone, t, ties.of_line(piece, backend, t))
+            exact = partial(ties.of_line, piece, backend, t)
+            found = _on_line(piece, backend, left, gone, t, exact)
         elif piece.C:
             t = backend.clamp(gone)
             found = doubleword.at_integers(piece, backend, t, highest)
@@ -87,11 +89,7 @@ def at_floats(table: Table, backend: Primitives, n: Any) -> Any:
             else:
                 both = _from(backend, piece.K, t, low, precision), (t, low)
                 left, gone = (split(backend, *_scaled(pair, precision)) for pair in both)
-                exact = None
-                if precision == 53:
-                    whole = (n < 2.0**53) & (backend.floor(n) == n)
-                    integers = backend.index(backend.where(whole, t, 0.0))
-                    exact = ties.of_line(piece, backend, integers, whole)
+                exact = partial(_fraction_at_floats, piece, backend, n, t)
                 found = _on_line(piece, backend, left, gone, t, exact, SCALE[precision])
         value = backend.where(own, found, value)
     value = backend.where(n > LARGEST[precision], _limit(table, precision), value)
@@ -113,6 +111,12 @@ def differentiable(table: Table, backend: Primitives, n: Any) -> Any:
             if abs(slope) < inf:  # or it is past binary32's range
                 result = result + (x - backend.detach(x)) * slope
     return result
+
+
+def _fraction_at_floats(piece: Line, backend: Primitives, n: Any, t: Any) -> ties.Fraction:
+    """The fraction at the whole ones of the floats n, of which t are those within the line."""
+    whole = (n < 2.0**53) & (backend.floor(n) == n)
+    return ties.of_line(piece, backend, backend.index(backend.where(whole, t, 0.0)), whole)
 
 
 def _spans(table: Table) -> Iterator[tuple[Row, Row | None]]:
@@ -150,7 +154,7 @@ def _on_line(
     left: list[Any],
     gone: list[Any],
     t: Any,
-    exact: ties.Fraction | None,
+    exact: Callable[[], ties.Fraction],
     scale: int = 0,
 ) -> Any:
     """first * left + last * gone, the words of K - t and of t times 2**scale."""
@@ -158,7 +162,7 @@ def _on_line(
     words = backend.kept(LineWords, piece, precision)
     value, rest = add_up(backend, None, [(words.first, left), (words.last, gone)])
     exponent = words.exponent - scale
-    if precision == 53 and exact is not None:
+    if precision == 53:
         return times_power(ties.rounded(backend, value, rest, exponent, exact), exponent)
     value = times_power(value + rest, exponent)
     return backend.where(t == 0, words.begin, value)  # which may be lost beside the other end

@@ -78,6 +78,10 @@ class Primitives(Protocol):
         by element; never by reading an accelerator's memory from the host.
         """
 
+    def none(self, mask: Any) -> bool:
+        """True where the host can see, at no cost, that no element of the mask is true."""
+        return False
+
     @abstractmethod
     def round_to(self, x: Any, dtype: str) -> Any:
         """Round widest -> float32 -> `dtype`, each to nearest even; float64 stays as it is."""

@@ -16,6 +16,7 @@ docs/numerics.md has the proof.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from invtime.form import Form
@@ -72,7 +73,9 @@ def of_line(line: Line, backend: Primitives, t: Any, known: Any = None) -> Fract
     )
 
 
-def rounded(backend: Primitives, q: Any, c: Any, exponent: int, exact: Fraction) -> Any:
+def rounded(
+    backend: Primitives, q: Any, c: Any, exponent: int, fraction: Callable[[], Fraction]
+) -> Any:
     """q + c, rounded as (N / D) * 2**-exponent is; |c| <= |q| * 2**-50, and all are binary64."""
     value = q + c
     rest = c - (value - q)  # what the addition left out, exactly
@@ -81,6 +84,9 @@ def rounded(backend: Primitives, q: Any, c: Any, exponent: int, exact: Fraction)
     down = gap < 0
     gap = backend.where(down, near - far, gap)
     close = gap > 0
+    if backend.none(close):
+        return value
+    exact = fraction()
     if exact.known is not None:
         close = close & exact.known
     unit = backend.where(close, gap * 0.5, 1.0)

@@ -87,6 +87,9 @@ class NumpyBackend(Backend):
     ) -> Any:
         return exact() if x.max() <= last else otherwise()
 
+    def none(self, mask: Any) -> bool:
+        return not mask.any()
+
     def round_to(self, x: Any, dtype: str) -> Any:
         if dtype == "float64":
             return x

@@ -120,6 +120,9 @@ class TensorflowBackend(Backend):
             return exact() if near else otherwise()
         return tf.where(x <= end, exact(), otherwise())
 
+    def none(self, mask: Any) -> bool:
+        return tf.executing_eagerly() and _on_host(mask) and not tf.reduce_any(mask)
+
     def round_to(self, x: Any, dtype: str) -> Any:
         return x if dtype == "float64" else tf.cast(tf.cast(x, tf.float32), dtype)
 

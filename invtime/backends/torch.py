@@ -143,6 +143,9 @@ class TorchBackend(Backend):
             return exact() if bool(near.all()) else otherwise()
         return torch.where(near, exact(), otherwise())
 
+    def none(self, mask: Any) -> bool:
+        return not torch.compiler.is_compiling() and _concrete(mask) and not mask.any()
+
     def round_to(self, x: Any, dtype: str) -> Any:
         if dtype == "float64":
             if self.precision(x) == 24:
