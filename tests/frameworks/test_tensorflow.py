@@ -235,3 +235,16 @@ def test_steps_of_less_than_a_byte_are_refused(mode):
     for dtype in (tf.dtypes.experimental.int4, tf.dtypes.experimental.uint4):
         with pytest.raises(StepTypeError, match="int4"):
             MODES[mode](SCHEDULE)(tf.cast(tf.constant([0, 1]), dtype))
+
+
+BEFORE_TRITON = """
+from importlib.util import find_spec
+from invtime.registry import default
+default.load("tensorflow")
+if find_spec("triton"):
+    import triton
+"""
+
+
+def test_the_compiler_of_pytorch_may_come_later():
+    subprocess.run([sys.executable, "-c", BEFORE_TRITON], check=True)
