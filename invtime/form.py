@@ -49,7 +49,7 @@ class Form:
         self.P, self.Q = P // period, Q // period
         self.staircase = staircase
         self.numbers = (self.A, self.B, self.C, self.P, self.Q, staircase)
-        self.hash = hash(self.numbers)  # kept: `InverseTimeDecay.__call__` looks at it
+        self.hash = hash(self.numbers)
         self.key = repr(self.numbers)
 
     @classmethod

@@ -198,6 +198,11 @@ class InverseTimeDecay(NoArray):
         """The integers that backends compute with: a `Table` where there are phases."""
         return self._form
 
+    def _evaluate(self, step: Any = None) -> Any:
+        from invtime import registry
+
+        return registry.default.evaluate(self._form, step, dtype=self._dtype)
+
     @overload
     def __call__(self, step: int | float) -> float: ...
     @overload
@@ -224,16 +229,14 @@ class InverseTimeDecay(NoArray):
         Raises:
             StepTypeError: (a TypeError) bool, complex, text, or a type of no known backend.
         """
-        form = self._form
-        # What a compiler has made symbolic goes to the registry; see backends/dynamo.py.
-        if form.hash.__class__ is int:
-            if step.__class__ is int:
-                return form.at(step)
-            if step.__class__ is float:
-                return form.at_real(step)
-        from invtime import registry
+        if step.__class__ is int:
+            return self._form.at(step)
+        if step.__class__ is float:
+            return self._form.at_real(step)
+        return self._evaluate(step)
 
-        return registry.default.evaluate(form, step, dtype=self._dtype)
+    # What Dynamo traces for a call: no test would find a symbolic int; see backends/dynamo.py.
+    __call__._torchdynamo_inline = _evaluate  # type: ignore[attr-defined]
 
     @overload
     def on(

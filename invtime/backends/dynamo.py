@@ -6,8 +6,9 @@ Three facts about Dynamo matter here.
   constant is not traced: it runs as plain Python, and its result is a constant.
 - An integer attribute that differs from one object to the next becomes symbolic, which is wrong
   for integers of more than 53 bits and impossible past 64. `held` makes them constants again.
-- A Python int that changes from call to call becomes symbolic too. For such a number, and for
-  such an attribute, `type(x) is int` holds and `x.__class__ is int` does not.
+- A Python int that changes from call to call becomes symbolic too, and nothing tells it from a
+  plain one in every version: `x.__class__ is int` holds for it since torch 2.14 and did not
+  before. So what is wrong for a symbolic int is never traced; `traced_as` says what is instead.
 """
 
 from __future__ import annotations
@@ -27,6 +28,20 @@ def constant(function: F) -> F:
     """Mark a pure function: it runs as plain Python while Dynamo traces its caller."""
     function._dynamo_marked_constant = True  # type: ignore[attr-defined]
     return function
+
+
+def traced_as(other: F) -> Callable[[F], F]:
+    """Mark a function: Dynamo traces `other` in its place, and plain Python runs it as it is.
+
+    Dynamo starts at no function that has neither a tensor nor a module among its arguments, and
+    wherever it starts elsewhere, a call is replaced as it is traced.
+    """
+
+    def mark(function: F) -> F:
+        function._torchdynamo_inline = other  # type: ignore[attr-defined]
+        return function
+
+    return mark
 
 
 def held(form: AnyForm) -> AnyForm:
@@ -51,18 +66,20 @@ FAR = (
 )
 
 
-def at_number(form: Form | Table, step: int | float) -> float:
-    """The value at a Python number: a plain one, one of a subclass, or a symbolic integer.
+def _traced_number(form: Form | Table, step: int | float) -> float:
+    """What Dynamo traces for `at_number`; any int may be a symbolic one.
 
     Raises:
-        StepTypeError: a symbolic integer is too large for the arithmetic that Dynamo does.
+        StepTypeError: the step is too large for the arithmetic that Dynamo does.
     """
-    constant_form = form if form.hash.__class__ is int else held(form)
-    if type(step) is not int:
-        return constant_form.at_real(step)
-    if step.__class__ is int:
-        return constant_form.at(step)
-    return _at_symbolic(held(form), step)
+    constant_form = held(form)
+    return _at_symbolic(constant_form, step) if type(step) is int else constant_form.at_real(step)
+
+
+@traced_as(_traced_number)
+def at_number(form: Form | Table, step: int | float) -> float:
+    """The value at a Python number: a plain one, or one of a subclass."""
+    return form.at(step) if type(step) is int else form.at_real(step)
 
 
 def _at_symbolic(form: Form | Table, step: int) -> float:

@@ -144,8 +144,8 @@ class NumpyBackend(Backend):
         if steps.dtype.kind not in "iu":  # a knot may be no float32
             steps = steps.astype(np.float64, copy=False)
         held = np.maximum(steps, 0)  # NaN stays
-        whole = True
-        if held.dtype.kind == "f":  # from 2**53 on a float may stand between two knots
+        whole: Any = True
+        if held.dtype.kind == "f":  # from 2**53 on NumPy would round a knot to compare it
             whole = (np.floor(held) == held) & (held < 2.0**53)
         left = np.ones(steps.shape, np.bool_)
         for reach in rows:

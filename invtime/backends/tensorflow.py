@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from importlib import import_module
 from math import inf
 from typing import Any, final
 
 import numpy as np
+
+if "tensorflow" not in sys.modules:
+    # PyTorch's compiler imports Triton, and one that is imported after TensorFlow 2.20 or 2.21
+    # ends the process: github.com/tensorflow/tensorflow/issues/124205. This can go with those.
+    with suppress(ImportError):
+        import_module("triton")
+
 import tensorflow as tf
 
 from invtime.backends.base import Backend, Kernel

@@ -99,6 +99,16 @@ def test_steps_past_int64_are_exact(schedule):
         assert one(steps[:1]).tolist() == [one(2**64 - 1)]
 
 
+def test_float_steps_beside_a_knot_that_is_no_float(assert_bits):
+    """Such a knot, 2**53 + 49 say, is not rounded to be compared with a step."""
+    for steps in range(45, 53):
+        schedule = SCHEDULE.replace(cooldown_start=2**53, cooldown_steps=steps)
+        knot = 2.0**53 + steps
+        near = np.array([knot - 4, knot - 2, knot, knot + 2, knot + 4])
+        for one in (near, *near.reshape(5, 1)):
+            assert_bits(schedule, one, schedule(one))
+
+
 def test_long_doubles_keep_their_extra_bits():
     if np.finfo(np.longdouble).nmant <= 52:
         pytest.skip("long double is binary64 here")

@@ -313,3 +313,16 @@ def test_a_normal_bfloat16_whose_float32_is_subnormal(schedule, step, mode, asse
     found = rate(tf.constant([step, step]))
     assert_bits(schedule, np.array([step, step]), found.numpy(), "bfloat16")
     assert (found.numpy() == 2.0**-126).all()
+
+
+BEFORE_TRITON = """
+from importlib.util import find_spec
+from invtime.registry import default
+default.load("tensorflow")
+if find_spec("triton"):
+    import triton
+"""
+
+
+def test_the_compiler_of_pytorch_may_come_later():
+    subprocess.run([sys.executable, "-c", BEFORE_TRITON], check=True)
