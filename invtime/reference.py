@@ -23,9 +23,9 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Steps = npt.NDArray[Any]
 
-# From this denominator on the double-word form is promised on a tie, and where none is nearer than
-# 2**-96, relatively; below it, everywhere.
-LONG, NEAREST = 2**104, 96
+# From this denominator or this numerator on the double-word form is promised on a tie, and where
+# none is nearer than 2**-96, relatively; below them, everywhere.
+LONG, LONG_ABOVE, NEAREST = 2**104, 2**156, 96
 BOUNDARY = {53: 50, 24: 30}  # precision -> how near a boundary, 2**-x, a stage may be the other
 
 
@@ -222,6 +222,8 @@ class _Line:
         self.d = begin.denominator * end.denominator * max(steps, 1)
         self.p = int(begin * self.d)
         self.s = int((end - begin) * self.d) // max(steps, 1)
+        largest = max(self.p, self.p + self.s * steps)
+        self.long = largest >= LONG_ABOVE or self.d >= LONG * _twos(self.d)
 
 
 class Reference:
@@ -391,14 +393,14 @@ class Reference:
         return found
 
     def near_ties(self, steps: Steps) -> list[bool]:
-        """Whether each of these whole steps has a long denominator and nearly a tie."""
+        """Whether each of these whole steps has a long fraction and nearly a tie."""
         whole = _whole(_widened(steps))
         a, b, c = self._a, self._b, self._c
-        long = LONG * _twos(b | c)
+        long = 0 if a >= LONG_ABOVE else LONG * _twos(b | c)
         if not self.phased:
             return [b + c * t >= long and near_tie(a, b + c * t) for t in self._turns(whole)]
         last = self._turns([max(whole, default=0)])[0]
-        if b + c * last < long and all(line.d < LONG * _twos(line.d) for line in self._lines):
+        if b + c * last < long and not any(line.long for line in self._lines):
             return [False] * len(whole)
         values = [self.exact(n) or Fraction(0) for n in whole]
         return [bool(v) and near_tie(v.numerator, v.denominator) for v in values]
@@ -440,8 +442,8 @@ class Truth:
 
         - Zero may stand for a subnormal number of `dtype`.
         - At a float step above 0 that is not a whole number below 2**53, and at any step whose
-          value lies within 2**-96 of a tie, not on it, and has a denominator of 2**104 or more,
-          the binary64 may be a neighbour; without binary64
+          value lies within 2**-96 of a tie, not on it, and has a denominator of 2**104 or more
+          or a numerator of 2**156 or more, the binary64 may be a neighbour; without binary64
           (precision 24) every float32 may be one. Either is rounded on along the chain.
         - A float step that is no whole number may have the value, or a neighbour, of either
           stage where it lies within 2**-50 (2**-30) of a boundary of fractional `decay_steps`,

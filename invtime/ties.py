@@ -8,8 +8,8 @@ to it, q + c cannot tell on which side it lies. The integers can: with M = m * 2
 
 says it, and 0 is a tie. N and D may have hundreds of bits, but int64 arithmetic that wraps gives
 r modulo 2**64. That is r itself where |r| < 2**63; for an M so close to the value that is so
-where D < 2**104. Beyond that, r = 0 modulo 2**64 is taken for a tie, which it is not where r is
-another multiple of 2**64, at a distance below 2**-96 of the middle.
+where D < 2**104 and N < 2**156. Beyond that, r = 0 modulo 2**64 is taken for a tie, which it is
+not where r is another multiple of 2**64, at a distance below 2**-96 of the middle.
 
 docs/numerics.md has the proof.
 """
@@ -26,8 +26,8 @@ from invtime.table import Line
 
 # How much nearer to the middle than to either float q + c lies where it is looked at closely.
 CLOSE = 2.0**-44
-# r fits in int64 where D is below this.
-SURE = 2**104
+# r fits in int64 where D is below this, and N below that.
+SURE, SURE_ABOVE = 2**104, 2**156
 
 
 class Fraction(NamedTuple):
@@ -37,7 +37,9 @@ class Fraction(NamedTuple):
     denominator: Any
     twos: int
     large: bool
-    """Whether M may be 2**53 or more."""
+    """Whether M may be so large that e > 0."""
+    vast: bool
+    """Whether N may be 2**156 or more; where e <= 0 that does no harm."""
     sure: Any
     """A mask of the steps at which D < 2**104; None for all."""
     known: Any
@@ -54,6 +56,7 @@ def of_decay(form: Form, backend: Primitives, t: Any, highest: int, known: Any =
         t * _wrapped(backend, slope) + _wrapped(backend, constant),
         twos,
         form.A << twos >= form.B << 52,
+        form.A >= SURE_ABOVE,
         None if last >= highest else t <= backend.integer(min(max(last, -1), 2**63 - 1)),
         known,
     )
@@ -68,6 +71,7 @@ def of_line(line: Line, backend: Primitives, t: Any, known: Any = None) -> Fract
         _wrapped(backend, d),
         twos,
         max(line.a, line.b) * line.K << twos >= line.d << 52,
+        max(line.a, line.b) * line.K >= SURE_ABOVE,
         None if d < SURE else t < 0,
         known,
     )
@@ -97,8 +101,11 @@ def rounded(
     m = backend.index(count) + 1
     scale = 2.0 ** (exponent + exact.twos)
     power, numerator, denominator = inverse * (1 / scale), exact.numerator, exact.denominator
+    sure = close if exact.sure is None else close & exact.sure
     if exact.large:  # 2**-e may be below 1
         small = power < 1
+        if exact.vast:
+            sure = sure & (power >= 1)
         denominator = _times_power(backend, denominator, backend.where(small, unit * scale, 1.0))
         power = backend.where(small, 1.0, power)
     r = _times_power(backend, numerator, power) - m * denominator
@@ -106,7 +113,6 @@ def rounded(
     upper = lower + (unit + unit)
     even = backend.where(backend.floor(quarter) == quarter, lower, upper)
     value = backend.where(close & (r == 0), even, value)
-    sure = close if exact.sure is None else close & exact.sure
     value = backend.where(sure & (r < 0), lower, value)
     return backend.where(sure & (r > 0), upper, value)
 

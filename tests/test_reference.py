@@ -344,6 +344,16 @@ def test_long_near_midpoints_are_near_and_long():
         assert reference.near_ties(np.array([1000, step])) == [False, True]
 
 
+def test_a_vast_numerator_is_long_too():
+    """A warm-up to 1e60, whose value at step 3 is a tie but for 1025 of 2**147."""
+    vast = InverseTimeDecay(
+        9.999999999999998e59, 1, 0, warmup_steps=2**53, warmup_learning_rate=1025
+    )
+    assert 100 < closeness(Reference(vast).exact(3)) < inf
+    assert Reference(vast).near_ties(np.array([2, 3])) == [False, True]
+    assert Reference(vast.replace(initial_learning_rate=1e30)).near_ties(np.array([3])) == [False]
+
+
 def test_a_tie_is_as_close_as_can_be():
     """On a tie itself the closeness is infinite; a double is half a ULP away from one."""
     assert closeness(Fraction(2**53 + 1)) == inf

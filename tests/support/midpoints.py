@@ -103,6 +103,7 @@ def _attempt(random: Random, wanted: int, staircase: bool) -> NearMidpoint | Non
     rate = (middle * (den + num * n) + residue) // modulus
     if not 0 < rate < 2**53:
         return None
+    rate <<= random.choice((0, 40))  # values of up to 2**53, or beyond
     if staircase:
         period = random.choice((1, 3, 7.7, 12.5))
         schedule = InverseTimeDecay(rate, period, num / den, staircase=True)
