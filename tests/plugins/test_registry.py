@@ -215,7 +215,7 @@ def test_a_framework_that_is_too_old(name, monkeypatch):
 
 
 def test_the_state_of_a_framework_that_is_too_old(monkeypatch):
-    info = invtime.BackendInfo("old", ("numpy",), "no:where", "pip install numpy", "1000.2")
+    info = invtime.BackendInfo("old", ("pytest",), "no:where", "pip install pytest", "1000.2")
 
     class Old:
         @invtime.hookimpl
@@ -225,10 +225,10 @@ def test_the_state_of_a_framework_that_is_too_old(monkeypatch):
     fresh = Registry()
     fresh.register(Old(), "old")
     state = {state.name: state for state in fresh.list_backends()}["old"]
-    assert state.version == np.__version__
+    assert state.version == pytest.__version__
+    assert state.install == "pip install pytest"
     assert state.problem == (
-        f"backend 'old' needs numpy 1000.2 or later, and {np.__version__} is installed; "
-        "run: pip install numpy"
+        f"backend 'old' needs pytest 1000.2 or later, and {pytest.__version__} is installed"
     )
 
 
