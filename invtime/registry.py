@@ -146,7 +146,7 @@ class Registry:
                 return found
             problem = _too_old(announced)
             if problem is not None:
-                raise BackendUnavailableError(problem)
+                raise BackendUnavailableError(f"{problem}; run: {announced.info.install}")
             module, _, attribute = announced.info.target.partition(":")
             try:
                 backend: Backend = getattr(import_module(module), attribute)()
@@ -236,16 +236,13 @@ def _unavailable(announced: Announced, error: BaseException) -> BackendUnavailab
 
 def _too_old(announced: Announced) -> str | None:
     """What to say where the framework is older than the oldest that works."""
-    name, modules, _, install, oldest = announced.info
+    name, modules, _, _, oldest = announced.info
     if not (oldest and modules):
         return None
     version = versions.installed(modules[0])
     if not versions.too_old(version, oldest):
         return None
-    return (
-        f"backend {name!r} needs {modules[0]} {oldest} or later, and {version} is installed; "
-        f"run: {install}"
-    )
+    return f"backend {name!r} needs {modules[0]} {oldest} or later, and {version} is installed"
 
 
 def _wrong_step(step: Any) -> StepTypeError:

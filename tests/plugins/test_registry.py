@@ -6,7 +6,6 @@ import sys
 import textwrap
 import threading
 import weakref
-from importlib import metadata
 
 import numpy as np
 import pytest
@@ -216,7 +215,7 @@ def test_a_framework_that_is_too_old(name, monkeypatch):
 
 
 def test_the_state_of_a_framework_that_is_too_old(monkeypatch):
-    info = invtime.BackendInfo("old", ("pluggy",), "no:where", "pip install pluggy", "1000.2")
+    info = invtime.BackendInfo("old", ("pytest",), "no:where", "pip install pytest", "1000.2")
 
     class Old:
         @invtime.hookimpl
@@ -226,10 +225,10 @@ def test_the_state_of_a_framework_that_is_too_old(monkeypatch):
     fresh = Registry()
     fresh.register(Old(), "old")
     state = {state.name: state for state in fresh.list_backends()}["old"]
-    assert state.version == metadata.version("pluggy")
+    assert state.version == pytest.__version__
+    assert state.install == "pip install pytest"
     assert state.problem == (
-        f"backend 'old' needs pluggy 1000.2 or later, and {state.version} is installed; "
-        "run: pip install pluggy"
+        f"backend 'old' needs pytest 1000.2 or later, and {pytest.__version__} is installed"
     )
 
 
