@@ -17,7 +17,7 @@ docs/numerics.md has the proof.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from invtime.form import Form
 from invtime.primitives import Primitives
@@ -30,20 +30,30 @@ CLOSE = 2.0**-44
 SURE, SURE_ABOVE = 2**104, 2**156
 
 
-class Fraction(NamedTuple):
-    """N / (D * 2**twos) modulo 2**64 at each step, and what the host knows of it."""
+class Fraction:
+    """N / (D * 2**twos) modulo 2**64 at each step, and what the host knows of it.
 
-    numerator: Any
-    denominator: Any
-    twos: int
-    large: bool
-    """Whether M may be so large that e > 0."""
-    vast: bool
-    """Whether N may be 2**156 or more; where e <= 0 that does no harm."""
-    sure: Any
-    """A mask of the steps at which D < 2**104; None for all."""
-    known: Any
-    """A mask of the steps at which N and D are given; None for all."""
+    Not a NamedTuple: Paddle's compiler follows calls into the code that is generated for one.
+    """
+
+    def __init__(
+        self,
+        numerator: Any,
+        denominator: Any,
+        *,
+        twos: int,
+        large: bool,
+        vast: bool,
+        sure: Any,
+        known: Any,
+    ) -> None:
+        self.numerator = numerator
+        self.denominator = denominator
+        self.twos = twos
+        self.large = large  # whether M may be so large that e > 0
+        self.vast = vast  # whether N may be 2**156 or more; where e <= 0 that does no harm
+        self.sure = sure  # a mask of the steps at which D < 2**104; None for all
+        self.known = known  # a mask of the steps at which N and D are given; None for all
 
 
 def of_decay(form: Form, backend: Primitives, t: Any, highest: int, known: Any = None) -> Fraction:
@@ -54,11 +64,11 @@ def of_decay(form: Form, backend: Primitives, t: Any, highest: int, known: Any =
     return Fraction(
         _wrapped(backend, form.A),
         t * _wrapped(backend, slope) + _wrapped(backend, constant),
-        twos,
-        form.A << twos >= form.B << 52,
-        form.A >= SURE_ABOVE,
-        None if last >= highest else t <= backend.integer(min(max(last, -1), 2**63 - 1)),
-        known,
+        twos=twos,
+        large=form.A << twos >= form.B << 52,
+        vast=form.A >= SURE_ABOVE,
+        sure=None if last >= highest else t <= backend.integer(min(max(last, -1), 2**63 - 1)),
+        known=known,
     )
 
 
@@ -69,11 +79,11 @@ def of_line(line: Line, backend: Primitives, t: Any, known: Any = None) -> Fract
     return Fraction(
         t * _wrapped(backend, line.b - line.a) + _wrapped(backend, line.a * line.K),
         _wrapped(backend, d),
-        twos,
-        max(line.a, line.b) * line.K << twos >= line.d << 52,
-        max(line.a, line.b) * line.K >= SURE_ABOVE,
-        None if d < SURE else t < 0,
-        known,
+        twos=twos,
+        large=max(line.a, line.b) * line.K << twos >= line.d << 52,
+        vast=max(line.a, line.b) * line.K >= SURE_ABOVE,
+        sure=None if d < SURE else t < 0,
+        known=known,
     )
 
 

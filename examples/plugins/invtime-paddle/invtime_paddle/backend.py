@@ -30,6 +30,10 @@ for _call in (
 _folders = tuple(str(Path(file).parent) for file in (invtime.__file__, __file__))
 paddle.framework.core.eval_frame_skip_file_prefix(_folders)
 
+# Its search for common subexpressions takes a time that doubles with each term that is shared:
+# two double-word results in one graph took minutes, and without the search a second.
+paddle.set_flags({"FLAGS_enable_cse_in_dy2st": False})
+
 
 @final
 class PaddleBackend(Backend):
