@@ -173,10 +173,13 @@ def _to_float32(x: Any) -> Any:
     short numbers converted to float32 is that of a less exact division. The compilers do not
     look through `reduce_precision`; an `optimization_barrier` would split the kernel in two.
     It flushes subnormal numbers, so those are rounded to multiples of 2**-149.
+
+    The derivative of a `jax.checkpoint` traces it again, after the scope of the evaluation.
     """
-    multiple = lax.round(x * 2.0**149, lax.RoundingMethod.TO_NEAREST_EVEN)
-    normal = lax.reduce_precision(x, 8, 23)
-    return jnp.where(lax.abs(x) < 2.0**-126, multiple * 2.0**-149, normal)
+    with enable_x64(True):
+        multiple = lax.round(x * 2.0**149, lax.RoundingMethod.TO_NEAREST_EVEN)
+        normal = lax.reduce_precision(x, 8, 23)
+        return jnp.where(lax.abs(x) < 2.0**-126, multiple * 2.0**-149, normal)
 
 
 _to_float32.defjvps(lambda tangent, _, x: tangent)  # as a conversion has it
