@@ -26,6 +26,8 @@ import tempfile
 import textwrap
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -135,6 +137,9 @@ def main(pages: list[str]) -> int:
         if missing:
             sys.stdout.write(f"{page.name} needs {', '.join(missing)}\n")
             return SKIPPED
+        if {"keras", "torch"} <= modules(todo):  # see invtime/backends/tensorflow.py
+            with suppress(ImportError):
+                import_module("triton")
         with tempfile.TemporaryDirectory() as folder:
             os.chdir(folder)
             for part in ("tests/logs", "examples"):

@@ -3,6 +3,7 @@
 INVTIME_REQUIRE_BACKENDS   comma-separated backends; the session fails if one is not usable
 INVTIME_REQUIRE_MODULES    comma-separated modules; the session fails if one is not installed,
                            and a test that is skipped fails, but for the reasons in MAY_SKIP
+INVTIME_MAY_SKIP           one more such reason, a regular expression
 INVTIME_PROFILE            "thorough" draws fifty times as many examples, others each time; the
                            same as pytest's own --hypothesis-profile=thorough
 """
@@ -65,7 +66,8 @@ def failing_if_skipped(report):
     """The report, failed where it is of a skip that no task may have."""
     if required("MODULES") and report.skipped and not hasattr(report, "wasxfail"):
         path, line, reason = report.longrepr
-        if not MAY_SKIP.search(reason):
+        more = os.environ.get("INVTIME_MAY_SKIP")
+        if not (MAY_SKIP.search(reason) or (more and re.search(more, reason))):
             report.outcome = "failed"
             report.longrepr = f"{path}:{line}: a task that requires modules skips nothing: {reason}"
     return report

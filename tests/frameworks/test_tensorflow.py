@@ -190,6 +190,8 @@ def rate(n):
     return schedule(n)
 with warnings.catch_warnings():
     warnings.simplefilter("error")
+    # Python 3.13 warns of what AutoGraph itself does, up to TensorFlow 2.21 at least.
+    warnings.filterwarnings("ignore", ".*'___pyct_anno'", DeprecationWarning)
     result = rate(tf.range(40, 42))
 assert (result.numpy() == tf.constant([0.1, 0.1 / 1.5]).numpy()).all(), result
 """
