@@ -231,7 +231,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         """
         self._take_new_groups()
         self._refuse_another_number_of_groups()  # before the count goes on
-        if self._step_count and epoch is None:
+        if self._step_count and self.last_epoch >= 0 and epoch is None:
             self._warn_of_others()
         super().step(epoch)
         self._sets_loaded_rates = False
