@@ -244,7 +244,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         return [schedule(step) for schedule in self.schedules]
 
     def state_dict(self) -> dict[str, Any]:
-        """The count, the last rates and the schedules' configs, all of them plain values.
+        """The count, the last rates and the schedules as JSON, all of them plain values.
 
         Reads the rates from the device where they are tensors.
         """
@@ -252,7 +252,9 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
             "last_epoch": self.last_epoch,
             "_step_count": self._step_count,
             "_last_lr": [float(rate) for rate in self._last_lr],
-            "schedules": [schedule.get_config() for schedule in self.schedules],
+            # As text: of dicts, torch.distributed.checkpoint loads those keys only that the
+            # scheduler has already, so that the phases of the other would not be seen.
+            "schedules": [schedule.to_json() for schedule in self.schedules],
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -271,7 +273,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         """
         self._take_new_groups()
         own = state_dict.keys() >= {"last_epoch", "_step_count", "_last_lr", "schedules"}
-        saved = tuple(map(InverseTimeDecay.from_config, state_dict["schedules"])) if own else ()
+        saved = tuple(map(InverseTimeDecay.from_json, state_dict["schedules"])) if own else ()
         if saved == self.schedules:
             self.last_epoch = state_dict["last_epoch"]
             self._step_count = state_dict["_step_count"]

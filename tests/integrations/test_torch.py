@@ -452,13 +452,12 @@ def test_the_state_holds_plain_values():
         "last_epoch": 0,
         "_step_count": 1,
         "_last_lr": [0.1],
-        "schedules": [STAIRCASE.get_config()],
+        "schedules": [STAIRCASE.to_json()],
     }
     _, scheduler = build(RECIPE)
     state = scheduler.state_dict()
     assert state == through_a_file(state)
-    bare = InverseTimeDecay(0.1, 20.5, 0.5).get_config()
-    assert state["schedules"] == [{**bare, **PHASES}]
+    assert state["schedules"] == [RECIPE.to_json()]
 
 
 # -- another recipe --------------------------------------------------------------------------
@@ -770,6 +769,28 @@ def test_the_state_of_other_phases_is_refused(other):
             loading.load_state_dict(scheduler.state_dict())
     with pytest.raises(ConfigError, match=r"the state is from the schedules .*start anew"):
         scheduler.load_state_dict(loading.state_dict())
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")  # PyTorch's own
+@pytest.mark.parametrize("saved", [RECIPE, InverseTimeDecay(0.1, 20.5, 0.5)], ids=["with", "bare"])
+def test_phases_are_seen_in_a_distributed_checkpoint(saved, tmp_path):
+    """It loads the keys that are there, and not those of the checkpoint."""
+    checkpoint = pytest.importorskip("torch.distributed.checkpoint")
+    if not torch.distributed.is_available():
+        pytest.skip("PyTorch was built without it")
+    optimizer, scheduler = build(saved)
+    train(optimizer, scheduler, 60)
+    checkpoint.save({"scheduler": scheduler}, checkpoint_id=tmp_path)
+    for schedule in (RECIPE, InverseTimeDecay(0.1, 20.5, 0.5)):
+        optimizer = sgd(0.1)
+        resumed = InverseTimeLR(optimizer, schedule)
+        if schedule != saved:
+            with pytest.raises(ConfigError, match="the state is from the schedules"):
+                checkpoint.load({"scheduler": resumed}, checkpoint_id=tmp_path)
+            resumed = InverseTimeLR(optimizer, schedule, keep_count=True)
+        checkpoint.load({"scheduler": resumed}, checkpoint_id=tmp_path)
+        assert resumed.last_epoch == 60
+    assert resumed.get_last_lr() == true(schedule, [60])
 
 
 def test_the_state_of_another_number_of_groups_is_refused():
