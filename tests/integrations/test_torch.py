@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import (
     LambdaLR,
     LinearLR,
     MultiplicativeLR,
+    ReduceLROnPlateau,
     SequentialLR,
     StepLR,
 )
@@ -378,6 +379,70 @@ def test_a_schedule_object_starts_at_any_count():
     assert train(optimizer, scheduler, 50) == true(STAIRCASE, range(41, 91))
 
 
+def test_a_scheduler_that_is_rebuilt_at_the_count_of_the_old_one_goes_on():
+    """At `last_epoch=old.last_epoch` it would be one step ahead: that is PyTorch's argument."""
+    for again in ("parameters", "schedule"):
+        optimizer, scheduler = build(RECIPE)
+        rates = train(optimizer, scheduler, 29)
+        if again == "schedule":
+            scheduler = InverseTimeLR(optimizer, RECIPE, step=scheduler.last_epoch)
+        else:
+            scheduler = InverseTimeLR(optimizer, 20.5, 0.5, step=scheduler.last_epoch, **PHASES)
+        assert scheduler.last_epoch == 29
+        assert rates + train(optimizer, scheduler, 101) == true(RECIPE, range(130))
+
+
+@pytest.mark.parametrize("step", [0, 1, *AROUND])
+@pytest.mark.parametrize("tensor", [False, True], ids=["float rate", "tensor rate"])
+def test_a_fresh_optimizer_starts_at_any_step(step, tensor):
+    """Where no `initial_lr` is, the rate that was written is L."""
+    rate = torch.tensor(0.1, dtype=torch.float64) if tensor else 0.1
+    optimizer = torch.optim.SGD([parameter()], lr=rate)
+    scheduler = InverseTimeLR(optimizer, 20.5, 0.5, step=step, **PHASES)
+    assert optimizer.param_groups[0]["initial_lr"] == 0.1
+    assert train(optimizer, scheduler, 4) == true(RECIPE, range(step, step + 4))
+
+
+def test_a_stepped_optimizer_starts_at_any_step_of_its_initial_rate():
+    optimizer, scheduler = build(STAIRCASE)
+    train(optimizer, scheduler, 50)
+    scheduler = InverseTimeLR(optimizer, 41, 0.5, staircase=True, step=82)
+    assert train(optimizer, scheduler, 50) == true(STAIRCASE, range(82, 132))
+
+
+@pytest.mark.parametrize("make", [InverseTimeLR, InverseTimeLR.from_schedule])
+@pytest.mark.parametrize("step", [0, 41])
+def test_an_optimizer_that_loads_its_state_later_has_the_rate_of_the_step(make, step):
+    """Its state brings the rate of another step, and another L."""
+    old, scheduler = build(RECIPE)
+    train(old, scheduler, 60)
+    optimizer = sgd(0.1)
+    scheduler = make(optimizer, STAIRCASE, step=step)
+    optimizer.load_state_dict(through_a_file(old.state_dict()))
+    assert train(optimizer, scheduler, 50) == true(STAIRCASE, range(step, step + 50))
+
+
+def test_after_its_first_step_a_scheduler_leaves_loaded_rates_alone():
+    optimizer, _ = build(STAIRCASE)
+    state = copy.deepcopy(optimizer.state_dict())
+    scheduler = InverseTimeLR(optimizer, STAIRCASE, step=41)
+    train(optimizer, scheduler, 2)
+    optimizer.load_state_dict(state)
+    assert optimizer.param_groups[0]["lr"] == 0.1
+
+
+def test_the_state_of_a_scheduler_overrides_the_step_of_another():
+    old, scheduler = build(RECIPE)
+    train(old, scheduler, 60)
+    for optimizer_first in (True, False):
+        optimizer = sgd(0.1)
+        resumed = InverseTimeLR(optimizer, RECIPE, step=41)
+        parts = [(optimizer, old), (resumed, scheduler)]
+        for part, saved in parts if optimizer_first else reversed(parts):
+            part.load_state_dict(through_a_file(saved.state_dict()))
+        assert train(optimizer, resumed, 9) == true(RECIPE, range(60, 69))
+
+
 def test_the_state_holds_plain_values():
     optimizer = torch.optim.SGD([parameter()], lr=torch.tensor(0.1, dtype=torch.float64))
     scheduler = InverseTimeLR(optimizer, 41, 0.5, staircase=True)
@@ -387,13 +452,300 @@ def test_the_state_holds_plain_values():
         "last_epoch": 0,
         "_step_count": 1,
         "_last_lr": [0.1],
-        "schedules": [STAIRCASE.get_config()],
+        "schedules": [STAIRCASE.to_json()],
     }
     _, scheduler = build(RECIPE)
     state = scheduler.state_dict()
     assert state == through_a_file(state)
-    bare = InverseTimeDecay(0.1, 20.5, 0.5).get_config()
-    assert state["schedules"] == [{**bare, **PHASES}]
+    assert state["schedules"] == [RECIPE.to_json()]
+
+
+# -- another recipe --------------------------------------------------------------------------
+
+OTHER = InverseTimeDecay(0.3, 60, 0.25, warmup_steps=70, cooldown_start=100, cooldown_steps=20)
+
+
+def loaded(parts, order):
+    for name in order:
+        part, saved = parts[name]
+        part.load_state_dict(through_a_file(saved.state_dict()))
+
+
+ORDERS = [("optimizer", "scheduler"), ("scheduler", "optimizer")]
+
+
+@pytest.mark.parametrize("order", ORDERS, ids="-".join)
+@pytest.mark.parametrize("tensor", [False, True], ids=["float rate", "tensor rate"])
+@pytest.mark.parametrize("again", ["schedule", "parameters"])
+def test_another_recipe_goes_on_from_the_count_with_the_state_of_the_optimizer(
+    order, tensor, again
+):
+    old, scheduler = build(RECIPE)
+    train(old, scheduler, 60)
+    rate = torch.tensor(0.3, dtype=torch.float64) if tensor else 0.3
+    optimizer = torch.optim.SGD([parameter()], lr=rate)
+    if again == "schedule":
+        changed = InverseTimeLR(optimizer, OTHER, keep_count=True)
+    else:
+        phases = {"warmup_steps": 70, "cooldown_start": 100, "cooldown_steps": 20}
+        changed = InverseTimeLR(optimizer, 60, 0.25, keep_count=True, **phases)
+    loaded({"optimizer": (optimizer, old), "scheduler": (changed, scheduler)}, order)
+    assert changed.last_epoch == 60
+    assert changed.get_last_lr() == true(OTHER, [60])
+    assert optimizer.param_groups[0]["initial_lr"] == 0.3
+    assert train(optimizer, changed, 70) == true(OTHER, range(60, 130))
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_of_a_scheduler_keeps_the_count_too(duplicate):
+    old, scheduler = build(RECIPE)
+    train(old, scheduler, 60)
+    changed = duplicate(InverseTimeLR(sgd(0.3), OTHER, keep_count=True))
+    changed.load_state_dict(scheduler.state_dict())
+    changed = duplicate(changed)
+    changed.optimizer.load_state_dict(old.state_dict())
+    assert train(changed.optimizer, changed, 9) == true(OTHER, range(60, 69))
+
+
+def test_a_changed_run_is_resumed_like_any_other():
+    def start():
+        optimizer = sgd(0.3)
+        return optimizer, InverseTimeLR(optimizer, OTHER, keep_count=True)
+
+    assert train_with_a_break(start, 75, 130) == true(OTHER, range(130))
+
+
+@pytest.mark.parametrize("order", ORDERS, ids="-".join)
+def test_the_state_of_another_class_has_a_count_too(order):
+    old = sgd(0.1)
+    first = StepLR(old, 10)
+    train(old, first, 60)
+    optimizer = sgd(0.3)
+    changed = InverseTimeLR(optimizer, OTHER, keep_count=True)
+    loaded({"optimizer": (optimizer, old), "scheduler": (changed, first)}, order)
+    assert train(optimizer, changed, 40) == true(OTHER, range(60, 100))
+
+
+def test_a_recipe_is_changed_before_its_turn_has_come():
+    def start(schedule):
+        optimizer = sgd(0.1)
+        warm_up = LinearLR(optimizer, start_factor=0.5, total_iters=4)
+        decay = InverseTimeLR(optimizer, schedule, keep_count=True)
+        return optimizer, SequentialLR(optimizer, [warm_up, decay], [4])
+
+    old, scheduler = start(STAIRCASE)
+    before = train(old, scheduler, 2)
+    other = STAIRCASE.replace(decay_steps=3)
+    optimizer, changed = start(other)
+    loaded({"optimizer": (optimizer, old), "scheduler": (changed, scheduler)}, ORDERS[0])
+    rates = before + train(optimizer, changed, 18)
+    assert rates[:4] == train(*start(STAIRCASE), 4)
+    assert rates[4:] == true(other, range(16))
+
+
+def test_a_state_without_a_count_has_none_to_keep():
+    optimizer = sgd(0.1)
+    chain = ChainedScheduler([StepLR(optimizer, 10)], optimizer)
+    changed = InverseTimeLR(sgd(0.1), STAIRCASE, keep_count=True)
+    with pytest.raises(ConfigError, match="where the state has a last_epoch, keep_count=True"):
+        changed.load_state_dict(chain.state_dict())
+
+
+# -- groups that join ------------------------------------------------------------------------
+
+
+def join(optimizer, **options):
+    optimizer.add_param_group({"params": [parameter()], **options})
+    return optimizer.param_groups[-1]
+
+
+@pytest.mark.parametrize("rate", [0.3, torch.tensor(0.3, dtype=torch.float64)], ids=type)
+def test_a_group_that_joins_has_a_schedule_of_its_own_rate_from_its_next_update_on(rate):
+    optimizer, scheduler = build(RECIPE)
+    train(optimizer, scheduler, 60)
+    group = join(optimizer, lr=rate)
+    own = RECIPE.replace(initial_learning_rate=0.3)
+    assert scheduler.schedules == (RECIPE, own)
+    for step in range(60, 130):
+        assert group["lr"] == own(step)
+        assert scheduler.get_last_lr() == [RECIPE(step), own(step)]
+        optimizer.step()
+        scheduler.step()
+    assert group["initial_lr"] == scheduler.base_lrs[1] == 0.3
+
+
+def test_a_group_that_joins_without_a_rate_has_that_of_the_optimizer():
+    optimizer, scheduler = build(STAIRCASE)
+    optimizer.defaults["lr"] = 0.1  # as SGD(..., lr=0.1) has it
+    train(optimizer, scheduler, 60)
+    assert join(optimizer)["lr"] == STAIRCASE(60)
+    assert scheduler.schedules == (STAIRCASE, STAIRCASE)
+
+
+def test_a_group_that_joins_with_the_tensor_of_the_others_has_their_schedule():
+    rate = torch.tensor(0.1, dtype=torch.float64)
+    optimizer = torch.optim.SGD([parameter()], lr=rate)
+    scheduler = InverseTimeLR(optimizer, 41, 0.5, staircase=True)
+    train(optimizer, scheduler, 60)
+    group = join(optimizer)
+    assert group["lr"] is rate
+    assert scheduler.schedules == (STAIRCASE, STAIRCASE)
+    assert train(optimizer, scheduler, 50) == true(STAIRCASE, range(60, 110))
+
+
+def test_a_group_that_joins_under_one_schedule_has_that():
+    optimizer, scheduler = from_schedule(STAIRCASE)
+    train(optimizer, scheduler, 60)
+    group = join(optimizer, lr=5.0)
+    assert (group["lr"], group["initial_lr"]) == (STAIRCASE(60), 0.1)
+    train(optimizer, scheduler, 40)
+    assert scheduler.get_last_lr() == [STAIRCASE(100)] * 2
+
+
+def test_a_group_that_joins_under_a_list_is_given_its_schedule():
+    optimizer = sgd(1.0)
+    scheduler = InverseTimeLR(optimizer, [STAIRCASE])
+    train(optimizer, scheduler, 60)
+    group = join(optimizer, lr=5.0)
+    optimizer.step()
+    with pytest.raises(ConfigError, match=r"1 schedules and 2 .*scheduler\.add_schedule\("):
+        scheduler.step()
+    scheduler.add_schedule(RECIPE)
+    assert (group["lr"], group["initial_lr"]) == (RECIPE(60), 0.1)
+    scheduler.step()
+    train(optimizer, scheduler, 39)
+    assert scheduler.get_last_lr() == [STAIRCASE(100), RECIPE(100)]
+
+
+def test_a_schedule_is_added_to_a_group():
+    for scheduler in (build(STAIRCASE)[1], InverseTimeLR(sgd(1.0), [STAIRCASE])):
+        with pytest.raises(ConfigError, match="each of the 1 parameter groups has its schedule"):
+            scheduler.add_schedule(RECIPE)
+    join(scheduler.optimizer)
+    with pytest.raises(ConfigError, match=r"0\.1 of type float is no schedule"):
+        scheduler.add_schedule(0.1)
+
+
+def test_groups_that_were_put_there_by_hand_join_at_the_next_step():
+    """As Lightning's BackboneFinetuning does where it resumes."""
+    optimizer, scheduler = build(STAIRCASE)
+    train(optimizer, scheduler, 40)
+    optimizer.param_groups = [*optimizer.param_groups, *sgd(0.3).param_groups]
+    train(optimizer, scheduler, 1)
+    own = STAIRCASE.replace(initial_learning_rate=0.3)
+    assert scheduler.get_last_lr() == [STAIRCASE(41), own(41)]
+
+
+def test_a_group_whose_rate_is_out_of_range_is_named_as_it_joins():
+    optimizer, _ = build(RECIPE)
+    with pytest.raises(ConfigError, match=r"parameter group 1 has the rate 0\.03: minimum"):
+        join(optimizer, lr=0.03)
+
+
+def test_while_another_scheduler_is_at_work_the_rate_of_a_new_group_is_its_affair():
+    optimizer = sgd(0.1)
+    warm_up = LinearLR(optimizer, start_factor=0.5, total_iters=4)
+    decay = InverseTimeLR(optimizer, 3, 0.5, staircase=True)
+    scheduler = SequentialLR(optimizer, [warm_up, decay], [4])
+    train(optimizer, scheduler, 2)
+    group = join(optimizer, lr=0.3)
+    assert group["lr"] == 0.3
+    train(optimizer, scheduler, 2)
+    assert [each["lr"] for each in optimizer.param_groups] == [0.1, 0.3]
+    train(optimizer, scheduler, 3)
+    assert group["lr"] == InverseTimeDecay(0.3, 3, 0.5)(3)
+
+
+@pytest.mark.parametrize("order", ORDERS, ids="-".join)
+@pytest.mark.parametrize("kind", ["parameters", "schedule", "list"])
+@pytest.mark.parametrize("joined", ["before", "by hand"])
+def test_a_run_that_a_group_has_joined_is_resumed(order, kind, joined):
+    def start():
+        optimizer = sgd(0.1)
+        if kind == "parameters":
+            return optimizer, InverseTimeLR(optimizer, 41, 0.5, staircase=True)
+        return optimizer, InverseTimeLR(optimizer, STAIRCASE if kind == "schedule" else [STAIRCASE])
+
+    old, scheduler = start()
+    train(old, scheduler, 20)
+    join(old, lr=0.3)
+    if kind == "list":
+        scheduler.add_schedule(RECIPE)
+    train(old, scheduler, 20)
+    optimizer, resumed = start()
+    if joined == "before":
+        join(optimizer, lr=0.3)
+    else:
+        optimizer.param_groups = [*optimizer.param_groups, *sgd(0.3).param_groups]
+    if kind == "list":
+        resumed.add_schedule(RECIPE)
+    loaded({"optimizer": (optimizer, old), "scheduler": (resumed, scheduler)}, order)
+    train(optimizer, resumed, 40)
+    second = {"parameters": STAIRCASE.replace(initial_learning_rate=0.3), "list": RECIPE}
+    assert resumed.get_last_lr() == [STAIRCASE(80), second.get(kind, STAIRCASE)(80)]
+
+
+# -- beside others ---------------------------------------------------------------------------
+
+CHANGED = "the rate of parameter group 0 is .*, and InverseTimeLR had set it to"
+LOST = [
+    lambda optimizer: LinearLR(optimizer, start_factor=0.1, total_iters=3),
+    lambda optimizer: LambdaLR(optimizer, lambda step: 0.9),
+    lambda optimizer: StepLR(optimizer, 2),
+]
+
+
+@pytest.mark.parametrize("other", LOST)
+def test_what_is_lost_in_a_chain_is_warned_of_once(other):
+    optimizer, decay = build(STAIRCASE)
+    chain = ChainedScheduler([decay, other(optimizer)], optimizer)
+    with pytest.warns(UserWarning, match=CHANGED) as warned:
+        train(optimizer, chain, 9)
+    assert len(warned) == 1
+    assert warned[0].filename == inspect.getfile(ChainedScheduler)
+
+
+def test_a_chain_that_this_scheduler_does_not_begin_is_warned_of():
+    optimizer, decay = build(STAIRCASE)
+    chain = ChainedScheduler([MultiplicativeLR(optimizer, lambda step: 0.5), decay], optimizer)
+    with pytest.warns(UserWarning, match=CHANGED):
+        train(optimizer, chain, 3)
+
+
+@pytest.mark.parametrize("inner", [True, False], ids=["in a sequence in the chain", "in the chain"])
+def test_a_chain_that_multiplies_is_not_warned_of(inner):
+    class Halved(LinearLR):  # who knows what it does?
+        pass
+
+    optimizer, decay = build(STAIRCASE)
+    first = SequentialLR(optimizer, [decay, StepLR(optimizer, 1)], [20]) if inner else decay
+    others = [MultiplicativeLR(optimizer, lambda step: 0.5), Halved(optimizer, 1.0, 1.0, 9)]
+    rates = train(optimizer, ChainedScheduler([first, *others], optimizer), 9)
+    assert rates == [0.1, *[0.05] * 8]
+
+
+def test_what_is_reduced_on_a_plateau_is_warned_of():
+    optimizer, scheduler = build(STAIRCASE)
+    plateau = ReduceLROnPlateau(optimizer, patience=0)
+    train(optimizer, scheduler, 9)
+    for loss in (1, 2):
+        plateau.step(loss)
+    with pytest.warns(UserWarning, match="ReduceLROnPlateau beside it.*Leave one") as warned:
+        scheduler.step()
+    assert warned[0].filename == __file__
+    assert scheduler.get_last_lr() == [0.1]
+    plateau.step(3)
+    scheduler.step()
+
+
+def test_a_resumed_scheduler_without_the_state_of_its_optimizer_is_warned_of():
+    optimizer, scheduler = build(STAIRCASE)
+    train(optimizer, scheduler, 60)
+    optimizer, resumed = build(STAIRCASE)
+    resumed.load_state_dict(scheduler.state_dict())
+    optimizer.step()
+    with pytest.warns(UserWarning, match="only one of optimizer and scheduler has loaded"):
+        resumed.step()
 
 
 # -- bad use ---------------------------------------------------------------------------------
@@ -402,7 +754,7 @@ def test_the_state_holds_plain_values():
 def test_the_state_of_another_schedule_is_refused():
     _, scheduler = build(STAIRCASE)
     _, other = build(InverseTimeDecay(0.1, 42, 0.5, staircase=True))
-    with pytest.raises(ConfigError, match=r"41.*42.*start anew"):
+    with pytest.raises(ConfigError, match=r"41.*42.*keep_count=True.*start anew"):
         other.load_state_dict(scheduler.state_dict())
     assert other.last_epoch == 0
 
@@ -417,6 +769,28 @@ def test_the_state_of_other_phases_is_refused(other):
             loading.load_state_dict(scheduler.state_dict())
     with pytest.raises(ConfigError, match=r"the state is from the schedules .*start anew"):
         scheduler.load_state_dict(loading.state_dict())
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")  # PyTorch's own
+@pytest.mark.parametrize("saved", [RECIPE, InverseTimeDecay(0.1, 20.5, 0.5)], ids=["with", "bare"])
+def test_phases_are_seen_in_a_distributed_checkpoint(saved, tmp_path):
+    """It loads the keys that are there, and not those of the checkpoint."""
+    checkpoint = pytest.importorskip("torch.distributed.checkpoint")
+    if not torch.distributed.is_available():
+        pytest.skip("PyTorch was built without it")
+    optimizer, scheduler = build(saved)
+    train(optimizer, scheduler, 60)
+    checkpoint.save({"scheduler": scheduler}, checkpoint_id=tmp_path)
+    for schedule in (RECIPE, InverseTimeDecay(0.1, 20.5, 0.5)):
+        optimizer = sgd(0.1)
+        resumed = InverseTimeLR(optimizer, schedule)
+        if schedule != saved:
+            with pytest.raises(ConfigError, match="the state is from the schedules"):
+                checkpoint.load({"scheduler": resumed}, checkpoint_id=tmp_path)
+            resumed = InverseTimeLR(optimizer, schedule, keep_count=True)
+        checkpoint.load({"scheduler": resumed}, checkpoint_id=tmp_path)
+        assert resumed.last_epoch == 60
+    assert resumed.get_last_lr() == true(schedule, [60])
 
 
 def test_the_state_of_another_number_of_groups_is_refused():
@@ -445,14 +819,6 @@ def test_as_many_schedules_as_groups_are_needed(count):
     message = f"{count} schedules and 2 parameter groups; pass one schedule for all"
     with pytest.raises(ConfigError, match=message):
         InverseTimeLR.from_schedule(sgd(0.1, 0.1), [STAIRCASE] * count)
-
-
-def test_a_group_that_joined_later_has_no_schedule():
-    optimizer, scheduler = build(STAIRCASE)
-    optimizer.add_param_group({"params": [parameter()], "lr": 0.1})
-    optimizer.step()
-    with pytest.raises(ConfigError, match="1 schedules and 2 parameter groups"):
-        scheduler.step()
 
 
 @pytest.mark.parametrize("wrong", [lambda step: 0.1, STAIRCASE.on("torch"), 0.1])
@@ -489,9 +855,48 @@ def test_the_phases_are_those_of_the_schedule_by_keyword_alone():
         {each.name: each.default for each in given if each.kind is each.KEYWORD_ONLY}
         for given in (parameters, own)
     )
-    assert {**found, "dtype": None} == expected
+    assert {**found, "dtype": None} == {**expected, "step": None, "keep_count": False}
     with pytest.raises(ConfigError, match=r"warmup_steps is 2\.5"):
         InverseTimeLR(sgd(0.1), 41, 0.5, warmup_steps=2.5)
+
+
+def test_a_schedule_in_the_place_of_its_parameters():
+    """What is typed first."""
+    optimizer = sgd(1e-3, 1e-3)
+    train(optimizer, InverseTimeLR(optimizer, STAIRCASE), 50)
+    assert [group["lr"] for group in optimizer.param_groups] == [STAIRCASE(50)] * 2
+    optimizer = sgd(1e-3, 1e-3)
+    train(optimizer, InverseTimeLR(optimizer, iter([STAIRCASE, RECIPE])), 50)
+    assert [group["lr"] for group in optimizer.param_groups] == [STAIRCASE(50), RECIPE(50)]
+
+
+@pytest.mark.parametrize("make", [InverseTimeLR, InverseTimeLR.from_schedule])
+def test_one_number_is_no_schedule(make):
+    message = r"10 of type int is no schedule; .*InverseTimeDecay.* both decay_steps and decay_rate"
+    with pytest.raises(ConfigError, match=message):
+        make(sgd(0.1), 10)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [{"decay_rate": 0.5}, {"staircase": True}, {"warmup_steps": 9}, {"cooldown_start": 0}],
+    ids=str,
+)
+def test_a_schedule_has_its_own_parameters(beside):
+    (name,) = beside
+    with pytest.raises(ConfigError, match=rf"{name} is .* pass schedule\.replace\({name}="):
+        InverseTimeLR(sgd(0.1), STAIRCASE, **beside)
+
+
+@pytest.mark.parametrize("step", [-1, 0.5, True, "1", 2**54])
+def test_a_count_is_a_whole_number(step):
+    with pytest.raises(ConfigError, match="step is"):
+        InverseTimeLR(sgd(0.1), STAIRCASE, step=step)
+
+
+def test_a_count_is_given_once():
+    with pytest.raises(ConfigError, match=r"step is 41 and last_epoch is 40; pass one of them"):
+        InverseTimeLR(sgd(0.1), STAIRCASE, last_epoch=40, step=41)
 
 
 def test_resuming_without_an_initial_rate_is_pytorchs_own_error():
