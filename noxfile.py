@@ -36,7 +36,7 @@ RUNNERS = ("pytest-xdist", "pytest-timeout")
 PARALLEL = ("-n", "2", "--dist", "loadfile", "--timeout", "600")  # seconds for one test
 # Tests that are run by tasks of their own.
 APART = tuple(f"--ignore=tests/{path}" for path in ("trainers", "package", "plugins/installed"))
-KERAS = ("tests/integrations/test_keras.py", "tests/integrations/test_rates.py")
+KERAS = tuple(f"tests/integrations/test_{name}.py" for name in ("keras", "keras_laws", "rates"))
 # What must be there: a framework that does not import fails the tests instead of skipping them.
 REQUIRED = {
     "INVTIME_REQUIRE_BACKENDS": "numpy,torch,jax,tensorflow,dask",

@@ -120,12 +120,15 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
         if self.schedule.dtype is not None:
             raise _pinned(self.schedule)
 
-    def __call__(self, step: Any = None) -> Any:
+    def __call__(self, step: Any = None, learning_rate: Any = None) -> Any:
         """The rate at `step`, in `keras.config.floatx()`, as a tensor of the Keras backend.
 
         Args:
             step: the optimizer's count, or anything that `invtime.InverseTimeDecay` takes; a
                 Python number gives a tensor too.
+            learning_rate: what `keras.callbacks.LearningRateScheduler` passes beside the epoch,
+                which is the step then. It is not used, and the result is the Python float that
+                this callback asks for.
 
         Raises:
             StepTypeError: (a TypeError) the step is no real number.
@@ -136,8 +139,20 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
                 f"of Keras {keras.__version__}, such as tf_keras's; give those a schedule of their "
                 "own class, which calls the invtime.InverseTimeDecay with the step"
             )
+        if learning_rate is not None:
+            return self.schedule(step)
         form, backend = self.schedule.form, keras.backend.backend()
         return registry.default.evaluate(form, step, backend, dtype=floatx())
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        """Raises the StepTypeError that each backend gives for a schedule in a number's place."""
+        raise StepTypeError(
+            "the schedule was used as a number, without a step, as by "
+            "keras.optimizers.AdamW(weight_decay=schedule); pass it as the learning_rate, which "
+            "Keras calls with its count, and a float there: the weight decay of Keras is "
+            "multiplied by the learning rate, so that it follows the schedule; elsewhere call it "
+            "with a step"
+        )
 
     def get_config(self) -> dict[str, Any]:
         """The parameters under the five keys of Keras's own schedule, and those of the phases.

@@ -12,7 +12,8 @@ def current_rates(optimizer: Any, schedule: Callable[[Any], Any] | None = None) 
 
     Args:
         optimizer: a `torch.optim.Optimizer` or a scheduler of one (a rate for each parameter
-            group); a Keras optimizer (its one rate); or an optax state, however it is nested
+            group); a Keras optimizer (its one rate; a step that was compiled before another
+            schedule was assigned goes on with the old one); or an optax state, however nested
             (a rate for each schedule or injected `learning_rate` in it).
         schedule: for an optax state, which holds the count and not the schedule. Without it
             only `optax.inject_hyperparams` can be read, whose state holds the rate that the

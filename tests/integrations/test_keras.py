@@ -19,11 +19,13 @@ import pytest
 pytest.importorskip("keras", exc_type=ImportError)
 
 import keras
+from keras_fits import STEPS, assert_same_bits, build, fit, rates_used, true
 
 import invtime
 from invtime import ConfigError, StepTypeError
+from invtime.integrations import current_rates
 from invtime.integrations.keras import InverseTimeDecay
-from invtime.reference import Reference, values
+from invtime.reference import Reference
 
 BACKEND = keras.backend.backend()
 
@@ -35,8 +37,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
 ]
 
-STEPS = 90  # past the second drop of the staircase
-STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
+STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)  # its second drop is at step 82
 PHASES = {
     "warmup_steps": 10,
     "warmup_learning_rate": 0.001,
@@ -72,40 +73,6 @@ def adam(schedule):
 
 def scaled(schedule):
     return keras.optimizers.LossScaleOptimizer(sgd(schedule), initial_scale=2.0**10)
-
-
-def build(optimizer, **mode):
-    """A model whose update number k, on batch k alone, lowers weight k by the rate.
-
-    The gradient of the loss is 1 for that weight and 0 for the others, and the weights start
-    at 0, so that they are the rates that were really used, to the bit.
-    """
-    layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
-    model = keras.Sequential([keras.Input((STEPS,)), layer])
-    model.compile(optimizer, loss="mae", **mode)
-    return model
-
-
-def fit(model, first=0, last=STEPS, batches=None, callbacks=None):
-    batches = np.eye(STEPS, dtype=np.float32) if batches is None else batches
-    targets = np.full((STEPS, 1), -1, np.float32)  # below every output
-    data = batches[first:last], targets[first:last]
-    model.fit(*data, batch_size=1, shuffle=False, verbose=0, callbacks=callbacks)
-    return model
-
-
-def rates_used(model):
-    return -model.get_weights()[0][:, 0]
-
-
-def true(schedule, steps, dtype="float32"):
-    return np.array(values(schedule, steps, dtype), dtype)
-
-
-def assert_same_bits(found, expected):
-    assert found.dtype == expected.dtype
-    wrong = np.flatnonzero(found.view(np.uint32) != expected.view(np.uint32))
-    assert not wrong.size, f"at {wrong[:3]}: {found[wrong[:3]]} and not {expected[wrong[:3]]}"
 
 
 # -- the rate of each update -----------------------------------------------------------------
@@ -315,6 +282,154 @@ def test_without_phases_the_envelope_is_that_of_keras(reader):
     assert InverseTimeDecay.from_schedule(found) == STAIRCASE
 
 
+# -- another schedule, and the state of the optimizer kept -----------------------------------
+
+
+def with_momentum(learning_rate):
+    """An SGD whose momentum has the rate of every update, to the bit: it is halved in each."""
+    return sgd(learning_rate, momentum=0.5)
+
+
+def rates_in_the_momentum(model):
+    (momentum,) = model.optimizer.momentums
+    halved = np.arange(STEPS - 1, -1, -1, dtype=np.float32)
+    return -keras.ops.convert_to_numpy(momentum)[:, 0] * np.float32(2) ** halved
+
+
+def one_then_the_other(one, other):
+    first = np.full(41, one, np.float32) if isinstance(one, float) else true(one, range(41))
+    return np.concatenate([first, true(other, range(41, STEPS))])
+
+
+def give(model, schedule):
+    """What docs/howto/resume.md says for a model that was fitted already."""
+    model.optimizer.learning_rate = schedule
+    model.make_train_function(force=True)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_another_schedule_between_two_fits(mode):
+    model = fit(build(with_momentum(STAIRCASE), **MODES[mode]), 0, 41)
+    give(model, RECIPE)
+    assert current_rates(model.optimizer) == [true(RECIPE, [41])[0]]
+    assert_same_bits(rates_in_the_momentum(fit(model, 41)), one_then_the_other(STAIRCASE, RECIPE))
+
+
+def test_without_a_new_step_a_compiled_one_goes_on_with_the_old_schedule():
+    """What Keras does, and the page warns of: current_rates reads the optimizer alone."""
+    model = fit(build(with_momentum(STAIRCASE)), 0, 41)
+    model.optimizer.learning_rate = RECIPE
+    assert current_rates(model.optimizer) == [true(RECIPE, [41])[0]]
+    used = RECIPE if BACKEND == "torch" else STAIRCASE  # Keras is eager on torch
+    assert_same_bits(rates_in_the_momentum(fit(model, 41)), one_then_the_other(STAIRCASE, used))
+
+
+def test_where_something_still_holds_the_old_step():
+    """JAX hands it out again, as long as a traceback, say, keeps it alive."""
+    model = fit(build(with_momentum(STAIRCASE)), 0, 41)
+    kept = model.train_function
+    give(model, RECIPE)
+    if BACKEND == "jax":
+        import jax
+
+        jax.clear_caches()
+    assert model.train_function is not kept
+    assert_same_bits(rates_in_the_momentum(fit(model, 41)), one_then_the_other(STAIRCASE, RECIPE))
+
+
+def test_another_schedule_between_two_epochs():
+    class Branch(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                give(self.model, RECIPE)
+
+    model = build(sgd(STAIRCASE))
+    fit(model, 0, 10, epochs=2, callbacks=[Branch()])
+    expected = true(STAIRCASE, range(10)) + true(RECIPE, range(10, 20))
+    assert_same_bits(rates_used(model)[:10], expected)
+
+
+@pytest.mark.parametrize("old", [STAIRCASE, 0.5], ids=["schedule", "float"])
+@pytest.mark.parametrize("mode", MODES)
+def test_another_schedule_in_a_loaded_model(mode, old, tmp_path):
+    fit(build(with_momentum(old), **MODES[mode]), 0, 41).save(tmp_path / "model.keras")
+    model = keras.models.load_model(tmp_path / "model.keras")
+    model.optimizer.learning_rate = RECIPE
+    assert_same_bits(rates_in_the_momentum(fit(model, 41)), one_then_the_other(old, RECIPE))
+
+
+@pytest.mark.parametrize("make", [adam, scaled])
+def test_another_schedule_in_other_optimizers(make, tmp_path):
+    fit(build(make(STAIRCASE)), 0, 41).save(tmp_path / "model.keras")
+    model = keras.models.load_model(tmp_path / "model.keras")
+    model.optimizer.learning_rate = RECIPE
+    fit(model, 41, 60)
+    give(model, STAIRCASE)
+    expected = one_then_the_other(STAIRCASE, RECIPE)
+    expected[60:] = true(STAIRCASE, range(60, STEPS))
+    assert_same_bits(rates_used(fit(model, 60)), expected)
+
+
+def test_the_weights_are_saved_with_the_state_of_the_optimizer(tmp_path):
+    """The schedule is that of the new program, whichever it is."""
+    fit(build(with_momentum(STAIRCASE)), 0, 41).save_weights(tmp_path / "model.weights.h5")
+    model = build(with_momentum(RECIPE))
+    model.optimizer.build(model.trainable_variables)
+    model.load_weights(tmp_path / "model.weights.h5")
+    assert_same_bits(rates_in_the_momentum(fit(model, 41)), one_then_the_other(STAIRCASE, RECIPE))
+
+
+NO_PLACE_FOR_THE_STATE = {
+    "not built": (lambda: with_momentum(STAIRCASE), False),
+    "with a rate that is a variable": (lambda: with_momentum(0.5), True),
+}
+
+
+@pytest.mark.parametrize("case", NO_PLACE_FOR_THE_STATE)
+def test_keras_warns_where_the_optimizer_has_no_place_for_its_state(case, tmp_path):
+    make, built = NO_PLACE_FOR_THE_STATE[case]
+    fit(build(with_momentum(STAIRCASE)), 0, 41).save_weights(tmp_path / "model.weights.h5")
+    model = build(make())
+    if built:
+        model.optimizer.build(model.trainable_variables)
+    with pytest.warns(UserWarning, match="Skipping variable loading for optimizer"):
+        model.load_weights(tmp_path / "model.weights.h5")
+    assert int(model.optimizer.iterations) == 0
+
+
+def test_backup_and_restore_takes_the_schedule_of_the_new_program(tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise InterruptedError
+
+    def fitted(schedule, *callbacks):
+        model = build(sgd(schedule))
+        backup = keras.callbacks.BackupAndRestore(tmp_path)
+        return fit(model, 0, 30, epochs=2, callbacks=[backup, *callbacks])
+
+    with pytest.raises(InterruptedError):
+        fitted(STAIRCASE, Stop())
+    expected = true(STAIRCASE, range(30)) + true(RECIPE, range(30, 60))
+    assert_same_bits(rates_used(fitted(RECIPE))[:30], expected)
+
+
+@pytest.mark.parametrize(("moved", "first"), [(False, 0), (True, 60)])
+def test_initial_epoch_does_not_move_the_count(moved, first):
+    model = build(sgd(STAIRCASE))
+    if moved:
+        model.optimizer.iterations.assign(2 * 30)  # updates in an epoch
+    fit(model, 0, 30, initial_epoch=2, epochs=3)
+    assert_same_bits(rates_used(model)[:30], true(STAIRCASE, range(first, first + 30)))
+
+
+def test_the_count_of_batches_can_be_moved():
+    model = build(sgd(STAIRCASE, gradient_accumulation_steps=2))
+    model.optimizer.variables[0].assign(40)
+    updates = true(STAIRCASE, range(41, 40 + STEPS, 2))
+    assert_same_bits(rates_used(fit(model)), np.repeat(updates, 2) / 2)
+
+
 # -- what it is converted from and to --------------------------------------------------------
 
 
@@ -430,6 +545,25 @@ def test_many_steps(schedule):
     assert_same_bits(rates, true(schedule, range(STEPS)))
 
 
+@pytest.mark.parametrize("schedule", [STAIRCASE, RECIPE], ids=["staircase", "phases"])
+@pytest.mark.parametrize("of", ["adapter", "schedule inside"])
+def test_the_callback_that_sets_the_rate_of_an_epoch_asks_for_a_float(of, schedule):
+    callback = keras.callbacks.LearningRateScheduler(
+        schedule if of == "adapter" else schedule.schedule
+    )
+    model = build(keras.optimizers.SGD(1.0))
+    for epoch in (0, 1, 40, 41, 60, 76):
+        batch = {"first": epoch, "last": epoch + 1}
+        fit(model, **batch, initial_epoch=epoch, epochs=epoch + 1, callbacks=[callback])
+        assert rates_used(model)[epoch] == true(schedule, [epoch])[0]
+
+
+def test_beside_a_rate_the_result_is_a_python_float():
+    rate = STAIRCASE(41, 0.1)
+    assert type(rate) is float
+    assert rate == Reference(STAIRCASE).value(41)
+
+
 # -- bad use ---------------------------------------------------------------------------------
 
 
@@ -484,6 +618,20 @@ def test_a_call_without_a_step_or_with_none():
         STAIRCASE()
     with pytest.raises(StepTypeError, match="a step cannot be"):
         STAIRCASE("41")
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("Lion", "eager"), *(("AdamW", m) for m in MODES)])
+def test_a_schedule_of_the_weight_decay(kind, mode):
+    optimizer = getattr(keras.optimizers, kind)(0.1, weight_decay=STAIRCASE)
+    model = build(optimizer, **MODES[mode])
+    with pytest.raises(StepTypeError, match=r"AdamW\(weight_decay=schedule\); pass it as the lear"):
+        fit(model, 0, 1)
+
+
+def test_a_schedule_is_no_number():
+    for convert in (np.asarray, keras.ops.convert_to_tensor):
+        with pytest.raises(StepTypeError, match="used as a number, without a step"):
+            convert(STAIRCASE)
 
 
 def test_a_keras_that_is_too_old(tmp_path):

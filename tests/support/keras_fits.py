@@ -1,0 +1,46 @@
+"""A Keras model whose weights are the rates of its updates, to the bit."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from invtime.reference import values
+
+STEPS = 90
+
+
+def build(optimizer, **mode):
+    """A model whose update number k, on batch k alone, lowers weight k by the rate.
+
+    The gradient of the loss is 1 for that weight and 0 for the others, and the weights start
+    at 0, so that they are the rates that were really used, to the bit.
+    """
+    layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
+    model = keras.Sequential([keras.Input((STEPS,)), layer])
+    model.compile(optimizer, loss="mae", **mode)
+    return model
+
+
+def fit(model, first=0, last=STEPS, batches=None, **options):
+    """The updates on the batches `first` to `last` - 1, in every epoch."""
+    batches = np.eye(STEPS, dtype=np.float32) if batches is None else batches
+    targets = np.full((STEPS, 1), -1, np.float32)  # below every output
+    data = batches[first:last], targets[first:last]
+    model.fit(*data, batch_size=1, shuffle=False, verbose=0, **options)
+    return model
+
+
+def rates_used(model):
+    return -model.get_weights()[0][:, 0]
+
+
+def true(schedule, steps, dtype="float32"):
+    return np.array(values(schedule, steps, dtype), dtype)
+
+
+def assert_same_bits(found, expected):
+    assert found.dtype == expected.dtype
+    assert found.shape == expected.shape
+    wrong = np.flatnonzero(found.view(np.uint32) != expected.view(np.uint32))
+    assert not wrong.size, f"at {wrong[:3]}: {found[wrong[:3]]} and not {expected[wrong[:3]]}"
