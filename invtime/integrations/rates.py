@@ -43,25 +43,26 @@ def current_rates(
             f"no learning rate was found in a {type(optimizer).__name__}; pass an optimizer or "
             "a scheduler of PyTorch, a Keras optimizer, or the state of an optax optimizer "
             "whose rate is a schedule or an injected `learning_rate`; where an optax optimizer "
-            "counts in a state of its own, as contrib.momo does, call schedule(state.count)"
+            "counts by itself, as contrib.momo does, call the schedule on optax.tree.get(state, "
+            "'count')"
         )
     return _last(found) if schedule is None else _next(found, dict(_given(schedule)))
 
 
-Labels = tuple[Any, ...]  # of partitions inside each other, from the outside in
+_Labels = tuple[Any, ...]  # of partitions inside each other, from the outside in
 
 
 class _Rate(NamedTuple):
     """A rate in an optax state."""
 
-    labels: Labels
+    labels: _Labels
     count: Any
     """Of its schedule; None where it is an injected constant."""
     stored: Any
     """As the last update used it; None where it was not injected."""
 
 
-def _of_optax(state: Any, labels: Labels = ()) -> Iterator[_Rate]:
+def _of_optax(state: Any, labels: _Labels = ()) -> Iterator[_Rate]:
     import jax
     import optax
 
@@ -81,7 +82,7 @@ def _of_optax(state: Any, labels: Labels = ()) -> Iterator[_Rate]:
             yield from _of_optax(part.inner_state, labels)
 
 
-def _given(schedule: Any, labels: Labels = ()) -> Iterator[tuple[Labels, Callable[[Any], Any]]]:
+def _given(schedule: Any, labels: _Labels = ()) -> Iterator[tuple[_Labels, Callable[[Any], Any]]]:
     """Each schedule that was passed, and the labels that it stands under."""
     if isinstance(schedule, Mapping):
         for label, each in schedule.items():
@@ -104,7 +105,7 @@ def _last(found: list[_Rate]) -> list[float]:
     return [float(rate.stored) for rate in found]
 
 
-def _next(found: list[_Rate], given: dict[Labels, Callable[[Any], Any]]) -> list[float]:
+def _next(found: list[_Rate], given: dict[_Labels, Callable[[Any], Any]]) -> list[float]:
     import jax
 
     rates = [(r, None if r.count is None else _place(r.labels, given)) for r in found]
@@ -116,7 +117,7 @@ def _next(found: list[_Rate], given: dict[Labels, Callable[[Any], Any]]) -> list
     ]
 
 
-def _place(labels: Labels, given: Iterable[Labels]) -> Labels:
+def _place(labels: _Labels, given: Iterable[_Labels]) -> _Labels:
     """The labels that the schedule of these labels was passed under."""
     for place in given:
         if labels[: len(place)] == place:
@@ -132,7 +133,7 @@ def _place(labels: Labels, given: Iterable[Labels]) -> Labels:
     )
 
 
-def _check_that_one_has(place: Labels, users: list[Labels]) -> None:
+def _check_that_one_has(place: _Labels, users: list[_Labels]) -> None:
     """Whether one count, and no more, is that of the schedule passed under these labels."""
     if not users:
         raise TypeError(
@@ -157,5 +158,5 @@ def _check_that_one_has(place: Labels, users: list[Labels]) -> None:
     )
 
 
-def _under(labels: Labels) -> str:
+def _under(labels: _Labels) -> str:
     return f" under {' / '.join(map(shown, labels))}" if labels else ""

@@ -353,6 +353,16 @@ def test_a_state_of_numpy_leaves_goes_on_as_it_was(build):
     assert runs[0].tolist() == runs[1].tolist()
 
 
+def test_each_of_many_states_has_the_rate_of_its_own_count(some):
+    """An ensemble, whose members have made different numbers of updates."""
+    optimizer = optax.sgd(some)
+    counts = jnp.array([0, 3, 7, 21], jnp.int32)
+    states = jax.tree.map(lambda _: counts, optimizer.init(np.float32(0)))
+    added, states = jax.vmap(optimizer.update)(jnp.full(4, GRADIENT), states)
+    assert bits(added) == true(some, [0, 3, 7, 21])
+    assert optax.tree.get(states, "count").tolist() == [1, 4, 8, 22]
+
+
 def test_the_state_may_be_donated(schedule):
     optimizer = optax.adam(schedule, b1=0.0, b2=0.0, eps=0.0)
     update = jax.jit(optimizer.update, donate_argnums=1)
@@ -420,7 +430,7 @@ def test_current_rates_of_every_optimizer(name):
         schedules = {"adam": schedule, "muon": schedule}
         assert current_rates(state, schedules) == [np.float32(0.02)] * 2
     elif name in {"momo", "momo_adam", "madgrad", "scale_by_madgrad", "prodigy", "dadapt_adamw"}:
-        with pytest.raises(TypeError, match=r"call schedule\(state\.count\)"):
+        with pytest.raises(TypeError, match=r"optax\.tree\.get\(state, 'count'\)"):
             current_rates(state, schedule)
         assert optax.tree.get(state, "count") == 0
     else:

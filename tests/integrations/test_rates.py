@@ -74,11 +74,11 @@ def optax():
     return pytest.importorskip("optax")
 
 
-def states(optimizer, parameters=("w",)):
+def states(optimizer, parameters=("w",), wrap=lambda weights: weights):
     """The state before each of seven updates, in which every parameter is one number."""
     import jax.numpy as jnp
 
-    weights = {name: jnp.zeros(1) for name in parameters}
+    weights = wrap({name: jnp.zeros(1) for name in parameters})
     state = optimizer.init(weights)
     for _ in range(7):
         yield state
@@ -126,6 +126,8 @@ AROUND = {
         {"frozen": optax.set_to_zero(), "constant": optax.sgd(0.5), "a": sgd}, {"w": "a"}
     ),
     "apply_if_finite": lambda optax, sgd: optax.apply_if_finite(sgd, 3),
+    "lookahead": lambda optax, sgd: optax.lookahead(sgd, 3, 0.5),
+    "schedule_free": lambda optax, sgd: optax.contrib.schedule_free(sgd, SCHEDULE),
     "conditionally": lambda optax, sgd: optax.conditionally_transform(sgd, lambda *_: True),
     "injected beside": lambda optax, sgd: optax.chain(
         optax.inject_hyperparams(optax.scale_by_adam)(b1=0.5), sgd
@@ -140,7 +142,8 @@ AROUND = {
 @pytest.mark.parametrize("around", AROUND)
 def test_of_one_schedule_in_whatever_optax_builds(optax, around, build, schedule, rate):
     sgd = inject(optax, schedule) if build == "inject" else optax.sgd(schedule)
-    found = [current_rates(each, schedule) for each in states(AROUND[around](optax, sgd))]
+    wrap = {"wrap": optax.LookaheadParams.init_synced} if around == "lookahead" else {}
+    found = [current_rates(each, schedule) for each in states(AROUND[around](optax, sgd), **wrap)]
     assert found == [[rate(step)] for step in range(7)]
 
 
@@ -257,7 +260,7 @@ def test_what_is_given_for_a_schedule_must_be_one(optax):
 
 def test_an_optimizer_that_counts_by_itself_is_named(optax):
     state = optax.contrib.momo(SCHEDULE).init({"w": np.zeros(1, np.float32)})
-    with pytest.raises(TypeError, match=r"in a MomoState.*call schedule\(state\.count\)"):
+    with pytest.raises(TypeError, match=r"in a MomoState.*optax\.tree\.get\(state, 'count'\)"):
         current_rates(state, SCHEDULE)
 
 
