@@ -123,8 +123,8 @@ def _place(labels: _Labels, given: Iterable[_Labels]) -> _Labels:
         if labels[: len(place)] == place:
             return place
     raise TypeError(
-        f"a schedule has its count in the optax state{_under(labels)}, and none was passed for "
-        f"it, only{' and'.join(map(_under, given)) or ' an empty mapping'}; "
+        f"the optax state holds the count of a schedule{_under(labels)}, and no schedule was "
+        f"passed for it, only{' and'.join(map(_under, given)) or ' an empty mapping'}; "
         + (
             "pass one for each label that has a schedule"
             if labels
@@ -137,7 +137,7 @@ def _check_that_one_has(place: _Labels, users: list[_Labels]) -> None:
     """Whether one count, and no more, is that of the schedule passed under these labels."""
     if not users:
         raise TypeError(
-            f"a schedule was passed{_under(place)}, and the optax state has no count of one "
+            f"a schedule was passed{_under(place)}, and the optax state holds no count of one "
             "there, only constants if anything; "
             + ("leave the label out" if place else "call current_rates(state) without it")
         )
@@ -153,7 +153,7 @@ def _check_that_one_has(place: _Labels, users: list[_Labels]) -> None:
             "current_rates(state[1], schedule) for the second one in an optax.chain"
         )
     raise TypeError(
-        f"one schedule was passed{_under(place)}, and the optax state has the counts of "
+        f"one schedule was passed{_under(place)}, and the optax state holds the counts of "
         f"{len(users)} there, which may be different ones; {remedy}"
     )
 

@@ -315,6 +315,7 @@ WRAPPED = {
     **OPTIMIZERS,
     "apply_if_finite": lambda rate: optax.apply_if_finite(optax.sgd(rate), 3),
     "multi_steps": lambda rate: optax.MultiSteps(optax.sgd(rate), every_k_schedule=2),
+    "partition": lambda rate: optax.partition({"all": optax.adam(rate, **SIGN)}, "all"),
 }
 
 
@@ -345,7 +346,6 @@ def test_resumed_is_uninterrupted(schedule, optimizer, through):
 PARTS = [(STAIRCASE, 13), (STAIRCASE, 30), (RECIPE, 14), (RECIPE, 9), (STAIRCASE, 24)]
 
 
-@pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("through", [through_pickle, through_leaves])
 @pytest.mark.parametrize("optimizer", WRAPPED)
 def test_interrupted_resumed_and_given_another_recipe_every_update_has_its_rate(optimizer, through):

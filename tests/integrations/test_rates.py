@@ -183,7 +183,9 @@ def test_a_label_with_a_constant_rate_takes_no_schedule(optax, schedule, rate):
         *_, state = states(labelled(optax, a=constant, b=optax.sgd(schedule)), "ab")
         assert current_rates(state, {"b": schedule}) == [*expected, rate(6)]
         assert current_rates(state, schedule) == [*expected, rate(6)]
-        with pytest.raises(TypeError, match=r"passed under 'a'.*has no count.*leave the label out"):
+        with pytest.raises(
+            TypeError, match=r"passed under 'a'.*holds no count.*leave the label out"
+        ):
             current_rates(state, {"a": OTHER, "b": schedule})
 
 
@@ -201,13 +203,13 @@ def test_labels_inside_of_labels_take_a_mapping_inside_of_the_mapping(optax, sch
     assert current_rates(state, schedules) == [rate(6), other, rate(6)]
     with pytest.raises(TypeError, match=r"under 'in', .* 2 there, .*\{'x': \.\.\., 'y': \.\.\.\}"):
         current_rates(state, {"in": schedule, "out": schedule})
-    with pytest.raises(TypeError, match=r"state under 'in' / 'y', .* only under 'in' / 'x' and"):
+    with pytest.raises(TypeError, match=r"schedule under 'in' / 'y', .* only under 'in' / 'x' and"):
         current_rates(state, {"in": {"x": schedule}, "out": schedule})
 
 
 def test_a_label_that_was_forgotten_or_misspelt(optax):
     *_, state = states(labelled(optax, a=optax.sgd(SCHEDULE), b=optax.sgd(OTHER)), "ab")
-    with pytest.raises(TypeError, match=r"count in the optax state under 'b', .* only under 'a'; "):
+    with pytest.raises(TypeError, match=r"count of a schedule under 'b', .* only under 'a'; "):
         current_rates(state, {"a": SCHEDULE})
     with pytest.raises(TypeError, match=r"passed under 'c'.*leave the label out"):
         current_rates(state, {"a": SCHEDULE, "b": OTHER, "c": OTHER})
