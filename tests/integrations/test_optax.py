@@ -25,6 +25,7 @@ from jax import export, lax  # noqa: E402
 from jax.sharding import NamedSharding, PartitionSpec  # noqa: E402
 
 from invtime.backends.jax import enable_x64  # noqa: E402
+from invtime.integrations import current_rates  # noqa: E402
 
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 RECIPE = InverseTimeDecay(  # every phase, in 85 updates
@@ -314,6 +315,7 @@ WRAPPED = {
     **OPTIMIZERS,
     "apply_if_finite": lambda rate: optax.apply_if_finite(optax.sgd(rate), 3),
     "multi_steps": lambda rate: optax.MultiSteps(optax.sgd(rate), every_k_schedule=2),
+    "partition": lambda rate: optax.partition({"all": optax.adam(rate, **SIGN)}, "all"),
 }
 
 
@@ -338,6 +340,92 @@ def test_resumed_is_uninterrupted(schedule, optimizer, through):
             assert_rates(rates[batches - 1 :: batches], schedule, range(78))
         rate, state = first(state, GRADIENT)
         before.append(rate)
+
+
+# Each part of a run with its recipe and its batches; all but the first begin from what was stored.
+PARTS = [(STAIRCASE, 13), (STAIRCASE, 30), (RECIPE, 14), (RECIPE, 9), (STAIRCASE, 24)]
+
+
+@pytest.mark.parametrize("through", [through_pickle, through_leaves])
+@pytest.mark.parametrize("optimizer", WRAPPED)
+def test_interrupted_resumed_and_given_another_recipe_every_update_has_its_rate(optimizer, through):
+    """The new recipe goes on at the count, from the very first update that it makes."""
+    batches = 2 if optimizer == "multi_steps" else 1
+    state, rates, done = None, [], 0
+    for schedule, more in PARTS:
+        built = WRAPPED[optimizer](InverseTimeDecay.from_json(schedule.to_json()))
+        fresh = built.init(ZERO)
+        state = fresh if state is None else through(state, fresh)
+        assert jax.tree.structure(state) == jax.tree.structure(fresh)
+        assert_rates(np.float32(current_rates(state, schedule)), schedule, [done // batches])
+        step = jax.jit(partial(one_update, built))
+        for _ in range(more):
+            rate, state = step(state, GRADIENT)
+            done += 1
+            if done % batches == 0:
+                assert_rates(np.array([rate]), schedule, [done // batches - 1])
+                rates.append(rate)
+    assert len(rates) == sum(more for _, more in PARTS) // batches
+
+
+def test_another_recipe_keeps_the_moments():
+    """As though the two had been one function of the count from the start."""
+    gradients = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+
+    def joined(count):
+        return jnp.where(count < 12, STAIRCASE(count), RECIPE(count))
+
+    def trained(weights, state, rate, gradients):
+        optimizer = optax.adamw(rate, weight_decay=0.1)
+        state = optimizer.init(weights) if state is None else state
+        for gradient in gradients:
+            updates, state = optimizer.update(gradient, state, weights)
+            weights = optax.apply_updates(weights, updates)
+        return weights, through_pickle(state, None)
+
+    start = jnp.ones(3)
+    first = trained(start, None, STAIRCASE, gradients[:12])
+    changed = trained(*first, RECIPE, gradients[12:])
+    at_once = trained(start, None, joined, gradients)
+    for ours, theirs in zip(jax.tree.leaves(changed), jax.tree.leaves(at_once), strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_another_recipe_may_begin_at_its_own_step_0():
+    _, state = scanned(optax.sgd(STAIRCASE), optax.sgd(STAIRCASE).init(ZERO), np.full(50, GRADIENT))
+    rates, _ = scanned(optax.sgd(lambda count: RECIPE(count - 50)), state, np.full(80, GRADIENT))
+    assert_rates(rates, RECIPE, range(80))
+
+
+def test_what_was_injected_is_the_old_rate_until_the_next_update():
+    build = OPTIMIZERS["inject_hyperparams"]
+    _, state = scanned(build(STAIRCASE), build(STAIRCASE).init(ZERO), np.full(45, GRADIENT))
+    assert_rates(np.float32(current_rates(state)), STAIRCASE, [44])
+    assert_rates(np.float32(current_rates(state, RECIPE)), RECIPE, [45])
+    rate, state = one_update(build(RECIPE), state)
+    assert_rates(np.array([rate, *current_rates(state)], np.float32), RECIPE, [45, 45])
+
+
+@pytest.mark.parametrize("injected", [False, True])
+def test_from_a_constant_rate_to_the_schedule(injected):
+    """The states differ by the count of the schedule, which takes that of the moments."""
+
+    def build(rate):
+        if injected:
+            return optax.inject_hyperparams(optax.adam)(learning_rate=rate, **SIGN)
+        return optax.adam(rate, **SIGN)
+
+    _, old = scanned(build(0.5), build(0.5).init(ZERO), np.full(40, GRADIENT))
+    fresh = build(STAIRCASE).init(ZERO)
+    assert jax.tree.structure(old) != jax.tree.structure(fresh)
+    if injected:
+        counted = fresh.hyperparams_states["learning_rate"]._replace(count=old.count)
+        state = old._replace(hyperparams_states={"learning_rate": counted})
+    else:
+        state = old[0], fresh[1]._replace(count=old[0].count)
+    rates, state = scanned(build(STAIRCASE), state, np.full(40, GRADIENT))
+    assert_rates(rates, STAIRCASE, range(40, 80))
+    assert optax.tree.get(state, "ScaleByAdamState").count == 80
 
 
 # -- several devices -----------------------------------------------------------------------
