@@ -130,8 +130,8 @@ def test_transforms_inside_the_compiler():
     slope = torch.func.vmap(torch.func.grad(SCHEDULE))
     traced = torch.compile(slope, fullgraph=True, backend="aot_eager")
     assert torch.equal(traced(at), slope(at))
-    # Inside the compiler, the vmap of PyTorch 2.6 takes only what has a `__name__`.
-    named = SCHEDULE if torch.__version__ >= (2, 9) else SCHEDULE.__call__
+    # Inside the compiler, the vmap of PyTorch before 2.11 takes only what has a `__name__`.
+    named = SCHEDULE if torch.__version__ >= (2, 11) else SCHEDULE.__call__
     mapped = torch.func.vmap(named)
     assert torch.equal(torch.compile(mapped, fullgraph=True)(STEPS), mapped(STEPS))
 
