@@ -163,7 +163,10 @@ KIT = "tests/plugins/test_conformance.py"
 MINIMUMS = {
     "jax": (
         [".[jax]", "optax", "flatbuffers"],
-        ["tests/frameworks/test_jax.py", "tests/integrations/test_optax.py", f"{KIT}::test_jax"],
+        [
+            *("tests/frameworks/test_jax.py", "tests/integrations/test_optax.py"),
+            *("tests/integrations/test_optax_laws.py", f"{KIT}::test_jax"),
+        ],
     ),
     "tensorflow": (
         [".[keras]", "tensorflow-cpu"],
@@ -201,9 +204,16 @@ def minimum_torch(session: nox.Session) -> None:
     """PyTorch's lower bound, with its own tests: several gigabytes, with a GPU's libraries."""
     oldest = ("-c", "minimums/torch.txt")
     session.install(".[torch,cli,testing]", "ml_dtypes", "setuptools", *oldest)
-    tests = ("tests/frameworks/test_torch.py", "tests/integrations/test_torch.py")
+    own = [f"tests/integrations/test_{name}.py" for name in ("torch", "torch_laws")]
     required = {"INVTIME_REQUIRE_BACKENDS": "torch"}
-    session.run("pytest", *tests, f"{KIT}::test_torch", *session.posargs, env=required)
+    session.run(
+        "pytest",
+        "tests/frameworks/test_torch.py",
+        *own,
+        f"{KIT}::test_torch",
+        *session.posargs,
+        env=required,
+    )
 
 
 @nox.session(python=PYTHONS[-1], default=False)

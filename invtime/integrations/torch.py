@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Iterable
 from functools import partial, wraps
@@ -11,7 +10,7 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 
 import torch
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import ChainedScheduler, LRScheduler, MultiplicativeLR
+from torch.optim.lr_scheduler import LRScheduler
 
 from invtime.decimals import read_count, read_number
 from invtime.errors import ConfigError, shown, typed
@@ -368,7 +367,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         return None
 
     def _warn_of_others(self) -> None:
-        if self._warned or not (found := self._changed_by_others()) or _is_chained(self):
+        if self._warned or not (found := self._changed_by_others()):
             return
         self._warned = True
         index, rate, last = found
@@ -428,28 +427,6 @@ def _set_rates_of_new_groups(scheduler: InverseTimeLR) -> None:
 def _set_loaded_rates(scheduler: InverseTimeLR) -> None:
     if scheduler._sets_loaded_rates:
         scheduler._set_rates()
-
-
-def _is_chained(scheduler: Any) -> bool:
-    """Whether a ChainedScheduler is stepping this one, and multiplies its rates as it may.
-
-    Only the frames know: a scheduler is not told of the chain that it is in.
-    """
-    frame = sys._getframe(3)  # of what has called step()
-    while isinstance(caller := frame.f_locals.get("self"), LRScheduler) and frame.f_back:
-        if isinstance(caller, ChainedScheduler):
-            first, *others = caller._schedulers
-            return first is scheduler and all(map(_multiplies, others))
-        scheduler, frame = caller, frame.f_back
-    return False
-
-
-def _multiplies(scheduler: LRScheduler) -> bool:
-    """Of PyTorch's own only one multiplies at every step; others may."""
-    return (
-        isinstance(scheduler, MultiplicativeLR)
-        or type(scheduler).__module__ != LRScheduler.__module__
-    )
 
 
 def _groups(optimizer: Any) -> list[dict[str, Any]]:

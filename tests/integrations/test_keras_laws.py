@@ -386,3 +386,44 @@ def test_a_run_that_is_killed_resumed_changed_and_resumed(tmp_path):
     with np.load(tmp_path / "found.npz") as found:
         halved = np.float32(2) ** np.arange(89, -1, -1, dtype=np.float32)
         assert_same_bits(-found["momentum"][:, 0] * halved, np.array(expected, np.float32))
+
+
+# -- layers that are unfrozen ----------------------------------------------------------------
+
+
+def half_frozen(schedule):
+    """A frozen layer beside another one; the weights of each become its rates."""
+    inputs = keras.Input((STEPS,))
+    options = {"use_bias": False, "kernel_initializer": "zeros"}
+    body, head = keras.layers.Dense(1, **options), keras.layers.Dense(1, **options)
+    body.trainable = False
+    model = keras.Model(inputs, body(inputs) + head(inputs))
+    model.compile(keras.optimizers.SGD(schedule), loss="mae")
+    return model, body, head
+
+
+def test_a_layer_that_is_unfrozen_has_the_rates_of_the_count(schedule):
+    model, body, head = half_frozen(schedule)
+    fit(model, 0, 30)
+    body.trainable = True
+    optimizer = keras.optimizers.SGD(schedule)
+    optimizer.iterations.assign(model.optimizer.iterations)
+    model.compile(optimizer, loss="mae")
+    fit(model, 30)
+    rates = true(schedule, range(STEPS))
+    assert_same_bits(rates_used(head), rates)
+    assert_same_bits(rates_used(body)[30:], rates[30:])
+    assert not rates_used(body)[:30].any()
+
+
+def test_a_layer_that_is_unfrozen_without_compile_does_not_train():
+    model, body, _ = half_frozen(STAIRCASE)
+    fit(model, 0, 3)
+    body.trainable = True
+    if BACKEND == "tensorflow":
+        fit(model, 3, 6)
+        assert int(model.optimizer.iterations) == 6
+        assert not rates_used(body).any()
+    else:
+        with pytest.raises(ValueError, match="optimizer"):
+            fit(model, 3, 6)
