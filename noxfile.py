@@ -125,7 +125,7 @@ def frameworks(session: nox.Session) -> None:
 @nox.session(python=OLDEST)
 def trainers(session: nox.Session) -> None:
     """The tests with what people train with: Lightning, Hugging Face, flax, Equinox, ..."""
-    install_frameworks(session, *TRAINERS, *RUNNERS)
+    install_frameworks(session, *TRAINERS, "orbax-checkpoint", *RUNNERS)
     required = {**REQUIRED, "INVTIME_REQUIRE_MODULES": ",".join(TRAINERS)}
     session.run("pytest", "tests/trainers", *PARALLEL, *session.posargs, env=required)
 
