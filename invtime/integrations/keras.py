@@ -61,7 +61,8 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
 
     Raises:
         ConfigError: (a ValueError) a parameter is of a wrong type or out of range, or
-            `initial_learning_rate` is a tensor: its dtype would not survive in the config.
+            `initial_learning_rate` is a tensor or a variable of another dtype than
+            `keras.config.floatx()`: it would not survive in the config.
 
     Source: the signature up to `name`, the formula and its config keys are those of
     `keras.optimizers.schedules.InverseTimeDecay`, which has no phases.
@@ -103,7 +104,7 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
         final_learning_rate: Any = 0,
     ) -> None:
         super().__init__()
-        self.schedule = spec.InverseTimeDecay(
+        schedule = spec.InverseTimeDecay(
             initial_learning_rate,
             decay_steps,
             decay_rate,
@@ -117,8 +118,7 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
             cooldown_steps=cooldown_steps,
             final_learning_rate=final_learning_rate,
         )
-        if self.schedule.dtype is not None:
-            raise _pinned(self.schedule)
+        self.schedule = _unpinned(schedule)
 
     def __call__(self, step: Any = None, learning_rate: Any = None) -> Any:
         """The rate at `step`, in `keras.config.floatx()`, as a tensor of the Keras backend.
@@ -163,7 +163,12 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
 
     @classmethod
     def from_config(cls, config: Any) -> InverseTimeDecay:
-        """The schedule of a config, of this class or of Keras's own; else a ConfigError."""
+        """The schedule of a config, of this class or of Keras's own; else a ConfigError.
+
+        The config of a subclass is passed to its constructor, as Keras's own schedules do it.
+        """
+        if cls is not InverseTimeDecay:
+            return cls(**config)
         return cls.from_schedule(spec.InverseTimeDecay.from_config(config))
 
     @classmethod
@@ -171,7 +176,8 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
         """The Keras schedule of an `invtime.InverseTimeDecay`, or in place of Keras's own.
 
         Raises:
-            ConfigError: (a ValueError) it is neither of the two, or a tensor pinned its dtype.
+            ConfigError: (a ValueError) it is neither of the two, or its dtype is pinned to
+                another one than `keras.config.floatx()`.
         """
         if type(schedule) is schedules.InverseTimeDecay:
             return cls.from_config(schedule.get_config())
@@ -181,9 +187,7 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
                 "invtime.InverseTimeDecay or a keras.optimizers.schedules.InverseTimeDecay "
                 "itself, since a subclass may compute something else; build one of these"
             )
-        if schedule.dtype is not None:
-            raise _pinned(schedule)
-        return cls(**schedule.get_config())
+        return cls(**_unpinned(schedule).get_config())
 
     def to_keras(self) -> Any:
         """Keras's own schedule of the same parameters, which rounds in its own way.
@@ -203,9 +207,11 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
         return schedules.InverseTimeDecay(rate, **config)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, InverseTimeDecay):
+        """Whether the class and the parameters are the same, whatever the names."""
+        if type(other) is not type(self):
             return NotImplemented
-        return self.schedule == other.schedule
+        own, others = ({**each.get_config(), "name": None} for each in (self, other))
+        return self.schedule == other.schedule and own == others
 
     def __hash__(self) -> int:
         return hash(self.schedule)
@@ -214,9 +220,12 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
         return f"{__name__}.{self.schedule!r}"
 
 
-def _pinned(schedule: spec.InverseTimeDecay) -> ConfigError:
-    return ConfigError(
-        f"initial_learning_rate is a tensor of dtype {schedule.dtype}, for which the config of a "
-        "Keras schedule has no key: rates are of keras.config.floatx(); pass the plain number, "
-        f"{schedule.initial_learning_rate!r}"
-    )
+def _unpinned(schedule: spec.InverseTimeDecay) -> spec.InverseTimeDecay:
+    """The schedule without a dtype, which is that of Keras anyway."""
+    if schedule.dtype not in (None, floatx()):
+        raise ConfigError(
+            f"initial_learning_rate is of the pinned dtype {schedule.dtype}, for which the config "
+            f"of a Keras schedule has no key: rates are of keras.config.floatx(), {floatx()}; "
+            f"pass the plain number, {schedule.initial_learning_rate!r}"
+        )
+    return schedule.replace(dtype=None)

@@ -150,6 +150,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         }
         groups = _groups(optimizer)
         before = _count_before(step, last_epoch)
+        foreign = set(self.__dict__)  # of a subclass
         if decay_rate is None or isinstance(decay_steps, InverseTimeDecay):
             _refuse_beside_a_schedule({"decay_rate": decay_rate, **parameters})
             self.schedules = _one_for_each(groups, decay_steps)
@@ -163,7 +164,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
                 InverseTimeDecay, decay_steps=decay_steps, decay_rate=decay_rate, **parameters
             )
             self.schedules = tuple(
-                _of_rate(index, group, of_rate) for index, group in enumerate(groups)
+                _of_rate(index, _initial(group), of_rate) for index, group in enumerate(groups)
             )
             self._of_new_groups = "that of its rate"
             if step is not None:  # PyTorch would raise a KeyError from a count of 0 on
@@ -171,8 +172,11 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
                     group.setdefault("initial_lr", _copied(group["lr"]))
         self._keeps_count = keep_count
         self._warned = False
+        self._read_base_lrs: list[Any] = []
         super().__init__(optimizer, before)
+        self._read_base_lrs = list(self.base_lrs)
         self._sets_loaded_rates = step is not None  # after the step of the constructor
+        self._own = frozenset(self.__dict__) - foreign | {"_own"}
         _watch(self)
 
     @classmethod
@@ -236,18 +240,23 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         self._sets_loaded_rates = False
 
     def get_lr(self) -> list[float | torch.Tensor]:
-        """The rate of each group at `last_epoch`, as Python floats."""
+        """The rate of each group at `last_epoch`: a float, or a tensor where its rate is one."""
         self._take_new_groups()
         self._refuse_another_number_of_groups()
-        step = self.last_epoch
-        return [schedule(step) for schedule in self.schedules]
+        step, groups = self.last_epoch, self.optimizer.param_groups
+        own = zip(groups, self.schedules, strict=True)
+        return [_like(group["lr"], schedule(step)) for group, schedule in own]
 
     def state_dict(self) -> dict[str, Any]:
         """The count, the last rates and the schedules as JSON, all of them plain values.
 
+        The attributes of a subclass, or of a user, are there too, as in PyTorch's schedulers.
         Reads the rates from the device where they are tensors.
         """
+        self._take_new_groups()
+        own = self._own
         return {
+            **{key: value for key, value in self.__dict__.items() if key not in own},
             "last_epoch": self.last_epoch,
             "_step_count": self._step_count,
             "_last_lr": [float(rate) for rate in self._last_lr],
@@ -276,7 +285,8 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         if saved == self.schedules:
             self.last_epoch = state_dict["last_epoch"]
             self._step_count = state_dict["_step_count"]
-            self._last_lr = list(state_dict["_last_lr"])
+            last = zip(self.optimizer.param_groups, state_dict["_last_lr"], strict=False)
+            self._last_lr = [_like(group["lr"], rate) for group, rate in last]
         elif self._keeps_count and "last_epoch" in state_dict:
             self.last_epoch = state_dict["last_epoch"]
             self._step_count = self.last_epoch + 1
@@ -294,6 +304,8 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
                 "load what its state_dict() returned, or build a scheduler of the class that the "
                 "state is from; where the state has a last_epoch, keep_count=True goes on from it"
             )
+        if own:
+            self.__dict__.update({k: v for k, v in state_dict.items() if k not in self._own})
         if self._sets_loaded_rates:
             self._set_rates()
 
@@ -305,10 +317,21 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
     def _take(self, group: dict[str, Any], schedule: InverseTimeDecay) -> None:
         self.schedules += (schedule,)
         self.base_lrs.append(_copied(group["initial_lr"]))
+        self._read_base_lrs = list(self.base_lrs)
 
     def _take_new_groups(self) -> None:
-        """The schedules of the groups that have joined, as far as they are known."""
+        """The schedules of the groups that have joined, as far as they are known.
+
+        A rate that was written into `base_lrs` becomes that of its group, as in `LambdaLR`.
+        """
         groups = self.optimizer.param_groups
+        written = zip(self.base_lrs, self._read_base_lrs, strict=False)
+        for index, (rate, read) in enumerate(written):
+            if rate is not read:
+                own = _of_rate(index, rate, self.schedules[index].replace)
+                self.schedules = (*self.schedules[:index], own, *self.schedules[index + 1 :])
+                groups[index]["initial_lr"] = _copied(rate)
+                self._read_base_lrs[index] = rate
         for index in range(len(self.schedules), len(groups)):
             group = groups[index]
             if self._of_new_groups == "none":
@@ -321,7 +344,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
                     # One tensor has one rate, which is no longer the one that was written.
                     if isinstance(group["lr"], torch.Tensor) and group["lr"] is other["lr"]:
                         group.setdefault("initial_lr", _copied(other["initial_lr"]))
-                schedule = _of_rate(index, group, self._with_rate)
+                schedule = _of_rate(index, _initial(group), self.schedules[0].replace)
                 group.setdefault("initial_lr", _copied(group["lr"]))
             self._take(group, schedule)
 
@@ -331,9 +354,6 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
                 _count(len(self.schedules), len(self.optimizer.param_groups))
                 + "; give a group that has joined since its own by scheduler.add_schedule(...)"
             )
-
-    def _with_rate(self, initial_learning_rate: int | float) -> InverseTimeDecay:
-        return self.schedules[0].replace(initial_learning_rate=initial_learning_rate)
 
     def _set_rates(self, first: int = 0) -> None:
         """Set the groups from the first on to the rates of the count, if there is one yet."""
@@ -451,11 +471,14 @@ def _count_before(step: int | None, last_epoch: int) -> int:
     return read_count("step", step) - 1
 
 
-def _of_rate(
-    index: int, group: dict[str, Any], of_rate: Callable[..., InverseTimeDecay]
-) -> InverseTimeDecay:
+def _initial(group: dict[str, Any]) -> Any:
+    return group.get("initial_lr", group["lr"])
+
+
+def _of_rate(index: int, given: Any, of_rate: Callable[..., InverseTimeDecay]) -> InverseTimeDecay:
     """The schedule of a group, whose initial rate is the number that was written."""
-    given = group.get("initial_lr", group["lr"])
+    if isinstance(given, torch.Tensor) and given.numel() == 1:
+        given = given.reshape(())  # optimizers take a rate of shape (1,) too
     rate, _ = read_number(f"the rate of parameter group {index}", given)
     try:
         return of_rate(initial_learning_rate=rate)
@@ -498,6 +521,13 @@ def _count(schedules: int, groups: int) -> str:
         f"there are {schedules} schedules and {groups} parameter groups; pass one schedule for "
         "all, or as many as the optimizer has groups when the scheduler is built"
     )
+
+
+def _like(rate: Any, value: float) -> Any:
+    """The value as a tensor where the rate of its group is one."""
+    if isinstance(rate, torch.Tensor):
+        return torch.full((), value, dtype=rate.dtype, device=rate.device)
+    return value
 
 
 def _copied(rate: Any) -> Any:

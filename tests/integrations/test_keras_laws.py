@@ -427,3 +427,59 @@ def test_a_layer_that_is_unfrozen_without_compile_does_not_train():
     else:
         with pytest.raises(ValueError, match="optimizer"):
             fit(model, 3, 6)
+
+
+# -- a rate that is a variable, and subclasses -----------------------------------------------
+
+
+def test_the_constant_rate_of_an_optimizer_may_become_the_initial_rate():
+    optimizer = keras.optimizers.SGD(0.1)
+    optimizer.learning_rate = InverseTimeDecay(optimizer.learning_rate, 12, 0.5)
+    assert optimizer._learning_rate.get_config() == InverseTimeDecay(0.1, 12, 0.5).get_config()
+    found = rates_used(fit(build(optimizer)))
+    assert_same_bits(found, true(SCHEDULES["continuous"], range(STEPS)))
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Scaled(InverseTimeDecay):
+    """The ordinary pattern: one more argument, and one more key."""
+
+    def __init__(self, *args, factor=2.0, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.factor = factor
+
+    def __call__(self, step):
+        return super().__call__(step) * self.factor
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+
+
+class Bare(InverseTimeDecay):
+    """The same parameters, and other values."""
+
+    def __call__(self, step):
+        return super().__call__(step) / 2
+
+
+def test_a_subclass_with_an_argument_more_is_saved_and_loaded(tmp_path):
+    schedule = Scaled(0.1, 12, 0.5, factor=4.0, stable_steps=3)
+    model = fit(build(keras.optimizers.SGD(schedule)), 0, 20)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    again = loaded.optimizer._learning_rate
+    assert type(again) is Scaled
+    assert again == schedule
+    assert again.factor == 4.0
+    expected = true(schedule, range(STEPS)) * np.float32(4)  # a power of two
+    assert_same_bits(rates_used(fit(loaded, 20)), expected)
+    assert Scaled.from_schedule(schedule.schedule) == Scaled(**schedule.schedule.get_config())
+
+
+def test_a_subclass_is_not_equal_to_its_parent_or_to_one_of_another_argument():
+    own, parent = Bare(0.1, 12, 0.5), InverseTimeDecay(0.1, 12, 0.5)
+    assert own == Bare(0.1, 12, 0.5, name="mine")
+    assert own != parent
+    assert parent != own
+    assert Scaled(0.1, 12, 0.5) == Scaled(0.1, 12, 0.5)
+    assert Scaled(0.1, 12, 0.5) != Scaled(0.1, 12, 0.5, factor=3.0)

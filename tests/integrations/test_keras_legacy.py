@@ -40,11 +40,11 @@ def wrapper(tf_keras):
 
     @tf_keras.saving.register_keras_serializable(package="invtime")
     class InverseTime(tf_keras.optimizers.schedules.LearningRateSchedule):
-        def __init__(self, **config):
-            self.schedule = InverseTimeDecay(**config)
+        def __init__(self, *args, **config):
+            self.schedule = InverseTimeDecay(*args, **config)
 
         def __call__(self, step):
-            return self.schedule(step)
+            return self.schedule(tf.convert_to_tensor(step))
 
         def get_config(self):
             return self.schedule.get_config()
@@ -80,6 +80,33 @@ def optimizers(tf_keras, module):
 def test_a_legacy_optimizer_with_a_function_of_nothing(tf_keras):
     optimizer = tf_keras.optimizers.legacy.SGD(lambda: STAIRCASE(optimizer.iterations))
     assert_rates(fit(model_of(tf_keras, optimizer)).get_weights()[0])
+
+
+def test_tf_keras_has_a_tensor_of_a_number_too(wrapper):
+    rate = wrapper(0.1, 41, 0.5, staircase=True)(41)
+    assert tf.is_tensor(rate)
+    assert rate.numpy() == np.float32(STAIRCASE(41))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "complex64"])
+def test_a_legacy_optimizer_reads_the_integer_count_in_a_function_alone(tf_keras, wrapper, dtype):
+    schedule = InverseTimeDecay(0.1, 2**24 + 1, 0.5, staircase=True)
+
+    def update(optimizer):
+        weight = tf.Variable(0, dtype=dtype)
+        optimizer.iterations.assign(2**24 + 1)
+        optimizer.apply_gradients([(tf.ones_like(weight), weight)])
+        return -weight.numpy()
+
+    optimizer = tf_keras.optimizers.legacy.SGD(lambda: schedule(optimizer.iterations))
+    chain = np.float32(schedule(2**24 + 1)).astype(dtype)
+    assert update(optimizer) == chain
+    cast = tf_keras.optimizers.legacy.SGD(wrapper(**schedule.get_config()))
+    if dtype == "complex64":
+        with pytest.raises(StepTypeError):
+            update(cast)
+    else:
+        assert update(cast) == {"float16": 0, "float32": np.float32(0.1)}[dtype]
 
 
 @pytest.mark.parametrize("interrupted", [40, 41, 42])

@@ -29,7 +29,7 @@ from torch.optim.lr_scheduler import (
 )
 from torch.optim.swa_utils import SWALR
 
-from invtime import InverseTimeDecay
+from invtime import ConfigError, InverseTimeDecay
 from invtime.integrations.torch import InverseTimeLR
 from invtime.reference import values as true
 
@@ -414,6 +414,107 @@ def test_a_compiled_update_follows_from_any_count():
         assert -weight.item() == RECIPE(step)
         scheduler.step()
     assert compiler.frame_count == 1
+
+
+# -- what other schedulers of PyTorch do --------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(), (1,)], ids=["()", "(1,)"])
+@pytest.mark.parametrize("kind", ["parameters", "schedule"])
+def test_rates_are_of_the_type_of_those_of_the_group(kind, shape):
+    """Before a state is loaded, and after it."""
+
+    def start():
+        optimizer = sgd(torch.full(shape, 0.3, dtype=torch.float64))
+        arguments = (3, 0.5, True) if kind == "parameters" else (STAIRCASE,)
+        return optimizer, InverseTimeLR(optimizer, *arguments)
+
+    optimizer, scheduler = start()
+    assert run(optimizer, scheduler, 7) == alone(STAIRCASE, range(7))
+    saved = optimizer.state_dict(), scheduler.state_dict()
+    for part, state in zip(start(), saved, strict=True):
+        part.load_state_dict(state)
+    for each in (scheduler, part):
+        for (rate,) in (each.get_last_lr(), each.get_lr()):
+            assert rate.dtype == torch.float64
+            assert rate == STAIRCASE(7)
+    assert run(part.optimizer, part, 7) == alone(STAIRCASE, range(7, 14))
+
+
+def test_rates_that_are_floats_stay_floats():
+    scheduler = InverseTimeLR(sgd(), PLAIN)
+    scheduler.load_state_dict(scheduler.state_dict())
+    assert [*map(type, scheduler.get_last_lr() + scheduler.get_lr())] == [float, float]
+
+
+@pytest.mark.parametrize("peak", [0.4, torch.tensor(0.4, dtype=torch.float32)], ids=type)
+@pytest.mark.parametrize("duplicate", [lambda scheduler: scheduler, *COPIES])
+def test_a_rate_that_is_written_into_base_lrs_is_obeyed(schedule, duplicate, peak):
+    optimizer = sgd(0.5, 0.5)
+    scheduler = InverseTimeLR(optimizer, [schedule, PLAIN])
+    run(optimizer, scheduler, 5)
+    scheduler.base_lrs[0] = peak
+    scheduler = duplicate(scheduler)
+    optimizer = scheduler.optimizer
+    optimizer.step()
+    scheduler.step()
+    both = schedule.replace(initial_learning_rate=0.4), PLAIN
+    assert scheduler.schedules == both
+    expected = zip(*(true(each, range(6, 6 + N)) for each in both), strict=True)
+    assert run(optimizer, scheduler) == [list(each) for each in expected]
+    assert float(optimizer.param_groups[0]["initial_lr"]) == float(peak)
+
+
+def test_a_rate_in_base_lrs_that_does_not_go_with_the_phases_is_named():
+    optimizer = sgd()
+    scheduler = InverseTimeLR(optimizer, PLAIN.replace(minimum_learning_rate=0.05))
+    scheduler.base_lrs = [0.01]
+    optimizer.step()
+    with pytest.raises(ConfigError, match=r"parameter group 0 has the rate 0\.01: minimum_lear"):
+        scheduler.step()
+    assert scheduler.last_epoch == 0
+
+
+class Counting(InverseTimeLR):
+    """A subclass with attributes of its own, from before its parent's and from after."""
+
+    def __init__(self, *args, **kwargs):
+        self.calls = 0
+        super().__init__(*args, **kwargs)
+        self.label = "mine"
+
+    def step(self, epoch=None):
+        self.calls += 1
+        super().step(epoch)
+
+
+def test_the_attributes_of_a_subclass_are_in_its_state():
+    optimizer = sgd()
+    scheduler = Counting(optimizer, PLAIN)
+    scheduler.label = "other"
+    run(optimizer, scheduler, 4)
+    saved = json.loads(json.dumps(scheduler.state_dict()))
+    assert (saved["calls"], saved["label"]) == (5, "other")  # building makes a step
+    resumed = Counting(sgd(), PLAIN)
+    resumed.load_state_dict(saved)
+    assert (resumed.calls, resumed.label, resumed.last_epoch) == (5, "other", 4)
+    assert resumed.state_dict() == saved
+    plain = InverseTimeLR(sgd(), PLAIN)
+    assert plain.state_dict().keys() == saved.keys() - {"calls", "label"}
+
+
+def test_a_step_that_fails_is_not_counted():
+    optimizer = sgd()
+    scheduler = InverseTimeLR(optimizer, [PLAIN])
+    run(optimizer, scheduler, 4)
+    optimizer.add_param_group({"params": [parameter()], "lr": 1.0})
+    for _ in range(2):
+        optimizer.step()
+        with pytest.raises(ConfigError, match="1 schedules and 2 parameter groups"):
+            scheduler.step()
+    assert scheduler.last_epoch == 4
+    again = InverseTimeLR(optimizer, [PLAIN, STAIRCASE], last_epoch=scheduler.last_epoch - 1)
+    assert again.get_last_lr() == [PLAIN(4), STAIRCASE(4)]
 
 
 # -- all of it -------------------------------------------------------------------------------
