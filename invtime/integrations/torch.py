@@ -232,20 +232,21 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
 
         Warns once, with a UserWarning, where a rate is not what this scheduler has set.
         """
-        self._take_new_groups()
-        self._refuse_another_number_of_groups()  # before the count goes on
-        if self._step_count and self.last_epoch >= 0 and epoch is None:
+        self._follow_groups()  # before the count goes on
+        if not self._warned and self._step_count and self.last_epoch >= 0 and epoch is None:
             self._warn_of_others()
         super().step(epoch)
         self._sets_loaded_rates = False
 
     def get_lr(self) -> list[float | torch.Tensor]:
         """The rate of each group at `last_epoch`: a float, or a tensor where its rate is one."""
-        self._take_new_groups()
-        self._refuse_another_number_of_groups()
-        step, groups = self.last_epoch, self.optimizer.param_groups
-        own = zip(groups, self.schedules, strict=True)
-        return [_like(group["lr"], schedule(step)) for group, schedule in own]
+        self._follow_groups()
+        step = self.last_epoch
+        rates = [schedule(step) for schedule in self.schedules]
+        if self._get_lr_called_within_step:  # which fills the tensors with them
+            return rates
+        groups = self.optimizer.param_groups
+        return [_like(group["lr"], rate) for group, rate in zip(groups, rates, strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
         """The count, the last rates and the schedules as JSON, all of them plain values.
@@ -253,6 +254,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         The attributes of a subclass, or of a user, are there too, as in PyTorch's schedulers.
         Reads the rates from the device where they are tensors.
         """
+        self._take_new_rates()
         self._take_new_groups()
         own = self._own
         return {
@@ -317,21 +319,33 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
     def _take(self, group: dict[str, Any], schedule: InverseTimeDecay) -> None:
         self.schedules += (schedule,)
         self.base_lrs.append(_copied(group["initial_lr"]))
+        self._read_base_lrs.append(self.base_lrs[-1])
+
+    def _follow_groups(self) -> None:
+        """The schedules of the groups as they are now, or a ConfigError."""
+        groups = self.optimizer.param_groups
+        if len(self.schedules) != len(groups) or self.base_lrs != self._read_base_lrs:
+            self._take_new_rates()
+            self._take_new_groups()
+            if len(self.schedules) != len(groups):
+                raise ConfigError(
+                    _count(len(self.schedules), len(groups))
+                    + "; give a group that has joined since its own by scheduler.add_schedule(...)"
+                )
+
+    def _take_new_rates(self) -> None:
+        """A rate that was written into `base_lrs` becomes that of its group, as in `LambdaLR`."""
+        schedules = list(self.schedules)
+        for index, (rate, read) in enumerate(zip(self.base_lrs, self._read_base_lrs, strict=False)):
+            if rate is not read:
+                schedules[index] = _of_rate(index, rate, schedules[index].replace)
+                self.optimizer.param_groups[index]["initial_lr"] = _copied(rate)
+        self.schedules = tuple(schedules)
         self._read_base_lrs = list(self.base_lrs)
 
     def _take_new_groups(self) -> None:
-        """The schedules of the groups that have joined, as far as they are known.
-
-        A rate that was written into `base_lrs` becomes that of its group, as in `LambdaLR`.
-        """
+        """The schedules of the groups that have joined, as far as they are known."""
         groups = self.optimizer.param_groups
-        written = zip(self.base_lrs, self._read_base_lrs, strict=False)
-        for index, (rate, read) in enumerate(written):
-            if rate is not read:
-                own = _of_rate(index, rate, self.schedules[index].replace)
-                self.schedules = (*self.schedules[:index], own, *self.schedules[index + 1 :])
-                groups[index]["initial_lr"] = _copied(rate)
-                self._read_base_lrs[index] = rate
         for index in range(len(self.schedules), len(groups)):
             group = groups[index]
             if self._of_new_groups == "none":
@@ -347,13 +361,6 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
                 schedule = _of_rate(index, _initial(group), self.schedules[0].replace)
                 group.setdefault("initial_lr", _copied(group["lr"]))
             self._take(group, schedule)
-
-    def _refuse_another_number_of_groups(self) -> None:
-        if len(self.schedules) != len(self.optimizer.param_groups):
-            raise ConfigError(
-                _count(len(self.schedules), len(self.optimizer.param_groups))
-                + "; give a group that has joined since its own by scheduler.add_schedule(...)"
-            )
 
     def _set_rates(self, first: int = 0) -> None:
         """Set the groups from the first on to the rates of the count, if there is one yet."""
@@ -377,17 +384,16 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
 
     def _changed_by_others(self) -> tuple[int, Any, Any] | None:
         """The first group whose rate is not what was set last, that rate, and what was set."""
-        for index, (group, last) in enumerate(
-            zip(self.optimizer.param_groups, self._last_lr, strict=False)
-        ):
-            rate = group["lr"]
+        groups = self.optimizer.param_groups
+        for index, last in enumerate(self._last_lr):
+            rate = groups[index]["lr"]
             # To look into a tensor, the host would have to wait for its device.
-            if not isinstance(rate, torch.Tensor) and rate != last:
+            if rate is not last and not isinstance(rate, torch.Tensor) and rate != last:
                 return index, rate, last
         return None
 
     def _warn_of_others(self) -> None:
-        if self._warned or not (found := self._changed_by_others()):
+        if not (found := self._changed_by_others()):
             return
         self._warned = True
         index, rate, last = found
