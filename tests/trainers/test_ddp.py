@@ -16,14 +16,13 @@ pytest.importorskip("torch")
 import torch
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
+from trained import RECIPE, STAIRCASE
 
-from invtime import InverseTimeDecay
 from invtime.integrations.torch import InverseTimeLR
 from invtime.reference import values
 
 pytestmark = pytest.mark.skipif(not distributed.is_gloo_available(), reason="needs gloo")
 
-STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 INTERRUPTED = [40, 41, 42]
 UPDATES = 100
 
@@ -42,11 +41,11 @@ class Model(torch.nn.Module):
 class Run:
     """A new model in each process, and the rates that its updates really had."""
 
-    def __init__(self, watch):
+    def __init__(self, watch, schedule=STAIRCASE, **options):
         self.model = DistributedDataParallel(Model())
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1)
         self.rates = watch(self.optimizer)
-        self.scheduler = InverseTimeLR(self.optimizer, 41, 0.5, staircase=True)
+        self.scheduler = InverseTimeLR(self.optimizer, schedule, **options)
         # The gradients of the two are -0.5 and -1.5: their mean is -1, neither of them is.
         self.inputs = torch.tensor([0.5 + distributed.get_rank()])
 
@@ -90,6 +89,11 @@ def test_a_resumed_run_is_the_uninterrupted_one(ranks, true, interrupted):
         assert first[:interrupted] + resumed[str(interrupted)] == true
 
 
+def test_a_resumed_run_is_changed_and_resumed_again(ranks):
+    for _, resumed in ranks:
+        assert resumed["changed"] == values(RECIPE, range(42, UPDATES))
+
+
 def main(folder, saved, resume=None):
     from conftest import meet, watch
 
@@ -109,6 +113,17 @@ def main(folder, saved, resume=None):
             for _ in range(interrupted, UPDATES):
                 run.update()
             result[interrupted] = run.rates
+        result["changed"] = []
+        path = Path(saved) / "42.pt"
+        for updates in (18, 40):
+            run = Run(watch, RECIPE, keep_count=True)
+            run.load(path)
+            for _ in range(updates):
+                run.update()
+            path = Path(saved) / "changed.pt"
+            run.save(path)
+            distributed.barrier()
+            result["changed"] += run.rates
     print(json.dumps(result))
     distributed.destroy_process_group()
 

@@ -34,19 +34,19 @@ pytestmark = [
 class Model(pl.LightningModule):
     """One weight whose gradient is -1, under a scheduler that `place` puts in its dict."""
 
-    def __init__(self, watch, schedule, place, batches=20):
+    def __init__(self, watch, batches, optimizer, scheduler):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
-        self.watch, self.schedule, self.place, self.batches = watch, schedule, place, batches
+        self.watch, self.batches = watch, batches
+        self.optimizer, self.scheduler = optimizer, scheduler
 
     def training_step(self, batch, batch_idx):
         return -self.weight.sum()
 
     def configure_optimizers(self):
-        optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+        optimizer = self.optimizer(self.parameters(), lr=0.1)
         self.rates = self.watch(optimizer)
-        scheduler = InverseTimeLR.from_schedule(optimizer, self.schedule)
-        return {"optimizer": optimizer, "lr_scheduler": self.place(scheduler)}
+        return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}
 
     def train_dataloader(self):
         return torch.utils.data.DataLoader(range(self.batches))
@@ -60,10 +60,25 @@ def each(interval):
 def fit(tmp_path, rates_of_updates):
     """The rates that the updates of a new model really had."""
 
-    def fit(schedule, place, *, model=Model, batches=20, resume=False, save=None, **options):
-        module = model(rates_of_updates, schedule, place, batches)
+    def fit(
+        schedule,
+        place,
+        *,
+        model=Model,
+        optimizer=torch.optim.SGD,
+        keep_count=False,
+        batches=20,
+        resume=False,
+        save=None,
+        callbacks=(),
+        **options,
+    ):
+        def scheduler(optimizer):
+            return place(InverseTimeLR(optimizer, schedule, keep_count=keep_count))
+
+        module = model(rates_of_updates, batches, optimizer, scheduler)
         if save:
-            options["callbacks"] = ModelCheckpoint(tmp_path / "saved", "last", **save)
+            callbacks = [*callbacks, ModelCheckpoint(tmp_path / "saved", "last", **save)]
         trainer = pl.Trainer(
             accelerator="cpu",
             devices=1,
@@ -72,6 +87,7 @@ def fit(tmp_path, rates_of_updates):
             enable_checkpointing=bool(save),
             enable_progress_bar=False,
             enable_model_summary=False,
+            callbacks=list(callbacks),
             **{"logger": False, **options},
         )
         ckpt_path = tmp_path / "saved" / "last.ckpt" if resume else None
@@ -124,6 +140,14 @@ def test_a_resumed_run_that_counts_epochs_is_the_uninterrupted_one(fit, save):
     assert before + after == true(SHORT, [epoch for epoch in range(8) for _ in range(2)])
 
 
+def test_a_run_is_started_resumed_changed_and_resumed_again(fit, live):
+    def part(schedule, updates, resume, **options):
+        options["save"] = {"every_n_train_steps": 1, "enable_version_counter": False}
+        return fit(schedule, each("step"), max_steps=updates, resume=resume, **options)
+
+    live(part)
+
+
 def test_the_checkpoint_of_another_schedule_is_refused(fit):
     run = {"place": each("step"), "save": {"every_n_train_steps": 3}}
     fit(SHORT, **run, max_steps=3)
@@ -134,7 +158,7 @@ def test_the_checkpoint_of_another_schedule_is_refused(fit):
 def test_the_monitor_logs_the_rate_of_each_update(fit, tmp_path):
     monitor = LearningRateMonitor(logging_interval="step")
     logger = CSVLogger(tmp_path, name=None, version="log")
-    rates = fit(SHORT, each("step"), max_steps=12, logger=logger, callbacks=monitor)
+    rates = fit(SHORT, each("step"), max_steps=12, logger=logger, callbacks=[monitor])
     with (tmp_path / "log" / "metrics.csv").open() as file:
         rows = [(int(row["step"]), float(row["lr-SGD"])) for row in csv.DictReader(file)]
     assert rows == list(enumerate(rates))
