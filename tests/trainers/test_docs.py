@@ -13,12 +13,12 @@ DOCS = Path(__file__).parents[2] / "docs"
 TRAINERS = (DOCS / "trainers.md").read_text("utf-8")
 blocks = runpy.run_path(str(DOCS / "run.py"))["blocks"]
 
-IN_TWO_PROCESSES = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+IN_TWO_PROCESSES = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 SECTIONS = {
-    "Lightning": ("lightning", ()),
-    "Hugging Face Trainer": ("transformers", ()),
-    "accelerate": ("accelerate", ()),
-    "DistributedDataParallel": ("torch", IN_TWO_PROCESSES),
+    "Lightning": (["lightning", "jsonargparse"], []),
+    "Hugging Face Trainer": (["transformers", "accelerate"], []),
+    "accelerate": (["accelerate"], []),
+    "DistributedDataParallel": (["torch"], IN_TWO_PROCESSES),
 }
 
 
@@ -32,8 +32,9 @@ def test_the_snippets_of_a_page_do_what_it_says():
 
 @pytest.mark.parametrize("title", SECTIONS)
 def test_the_blocks_of_a_section_are_a_program(title, tmp_path):
-    module, launcher = SECTIONS[title]
-    pytest.importorskip(module)
+    modules, launcher = SECTIONS[title]
+    for module in modules:
+        pytest.importorskip(module)
     section = TRAINERS.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
     program = tmp_path / "train.py"
     program.write_text("".join(block.code for block in blocks(section) if block.kind == "python"))
