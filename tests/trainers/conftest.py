@@ -7,22 +7,30 @@ import sys
 from pathlib import Path
 
 import pytest
+from trained import RECIPE, STAIRCASE
+
+from invtime.reference import values
 
 
-def watch(optimizer):
+def watch(optimizer, weight=None):
     """The list that an optimizer (SGD, one weight) then adds the rate of each update to.
+
+    Where it has several weights, one of them is passed; while that is frozen, nothing is added.
 
     Each update starts from a weight of zero and moves it by the rate times the gradient. The
     gradients of these tests are powers of two, so that the quotient is the rate to the bit.
     """
-    (weight,) = optimizer.param_groups[0]["params"]
+    if weight is None:
+        (weight,) = optimizer.param_groups[0]["params"]
     rates = []
 
     def before(*_):
-        weight.data.zero_()
+        if weight.requires_grad:
+            weight.data.zero_()
 
     def after(*_):
-        rates.append((weight.data / -weight.grad).item())
+        if weight.requires_grad:
+            rates.append((weight.data / -weight.grad).item())
 
     optimizer.register_step_pre_hook(before)
     optimizer.register_step_post_hook(after)
@@ -30,8 +38,54 @@ def watch(optimizer):
 
 
 @pytest.fixture
-def rates_of_updates():
-    return watch
+def watched():
+    """The optimizers that the test watches, in the order of its runs."""
+    return []
+
+
+@pytest.fixture
+def rates_of_updates(watched):
+    def watching(optimizer, weight=None):
+        watched.append(optimizer)
+        return watch(optimizer, weight)
+
+    return watching
+
+
+def adam(parameters, lr):
+    """An optimizer whose state counts the updates; it moves a weight by the rate, as SGD does."""
+    import torch
+
+    return torch.optim.Adam(parameters, lr, betas=(0.0, 0.0), eps=0.0)
+
+
+# The life of a run: each part's schedule, the updates made at its end, the scheduler's options.
+PARTS = [
+    (STAIRCASE, 41, {}),
+    (STAIRCASE, 60, {}),
+    (RECIPE, 81, {"keep_count": True}),
+    (RECIPE, 100, {"keep_count": True}),
+]
+
+
+@pytest.fixture
+def live(watched):
+    """A function that has a trainer run each part, and resume where the one before it ended.
+
+    `part` takes the schedule, the updates made at its end, whether to resume, and the options
+    of the run. It returns the rates of the updates of a new model.
+    """
+
+    def live(part):
+        done = 0
+        for schedule, updates, options in PARTS:
+            rates = part(schedule, updates, bool(done), optimizer=adam, **options)
+            assert rates == values(schedule, range(done, updates))
+            (state,) = watched[-1].state.values()
+            assert state["step"] == updates
+            done = updates
+
+    return live
 
 
 def meet(folder):

@@ -38,13 +38,24 @@ class Model(torch.nn.Module):
 class Run:
     """A new model, prepared, and the rates that its updates really had."""
 
-    def __init__(self, watch, schedule, *, data=None, batch_size=1, scaler=None, **options):
+    def __init__(
+        self,
+        watch,
+        schedule,
+        *,
+        optimizer=torch.optim.SGD,
+        keep_count=False,
+        data=None,
+        batch_size=1,
+        scaler=None,
+        **options,
+    ):
         self.accelerator = Accelerator(cpu=True, **options)
         self.accelerator.scaler = scaler  # as with mixed precision on a GPU
         model = Model()
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        optimizer = optimizer(model.parameters(), lr=0.1)
         self.rates = watch(optimizer)
-        scheduler = InverseTimeLR.from_schedule(optimizer, schedule)
+        scheduler = InverseTimeLR(optimizer, schedule, keep_count=keep_count)
         data = torch.ones(20) if data is None else data
         loader = torch.utils.data.DataLoader(data, batch_size)
         self.prepared = self.accelerator.prepare(model, optimizer, scheduler, loader)
@@ -133,6 +144,22 @@ def test_a_resumed_run_is_the_uninterrupted_one(rates_of_updates, tmp_path, sche
     after.accelerator.load_state(tmp_path)
     after.epoch()
     assert before.rates + after.rates == true(schedule, range(100))
+
+
+def test_a_run_is_started_resumed_changed_and_resumed_again(rates_of_updates, tmp_path, live):
+    done = 0
+
+    def part(schedule, updates, resume, **options):
+        nonlocal done
+        run = Run(rates_of_updates, schedule, data=torch.ones(updates - done), **options)
+        if resume:
+            run.accelerator.load_state(tmp_path)
+        run.epoch()
+        run.accelerator.save_state(tmp_path)
+        done = updates
+        return run.rates
+
+    live(part)
 
 
 def test_the_checkpoint_of_another_schedule_is_refused(rates_of_updates, tmp_path):

@@ -16,14 +16,13 @@ pytest.importorskip("torch")
 import torch
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
+from trained import RECIPE, STAIRCASE
 
-from invtime import InverseTimeDecay
 from invtime.integrations.torch import InverseTimeLR
 from invtime.reference import values
 
 pytestmark = pytest.mark.skipif(not distributed.is_gloo_available(), reason="needs gloo")
 
-STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 INTERRUPTED = [40, 41, 42]
 UPDATES = 100
 
@@ -39,14 +38,25 @@ class Model(torch.nn.Module):
         return -(self.weight * inputs).sum()
 
 
+class Pair(torch.nn.Module):
+    """A head and a body of this kind."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.body = Model(), Model()
+
+    def forward(self, inputs):
+        return self.head(inputs) + self.body(inputs)
+
+
 class Run:
     """A new model in each process, and the rates that its updates really had."""
 
-    def __init__(self, watch):
+    def __init__(self, watch, schedule=STAIRCASE, **options):
         self.model = DistributedDataParallel(Model())
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1)
         self.rates = watch(self.optimizer)
-        self.scheduler = InverseTimeLR(self.optimizer, 41, 0.5, staircase=True)
+        self.scheduler = InverseTimeLR(self.optimizer, schedule, **options)
         # The gradients of the two are -0.5 and -1.5: their mean is -1, neither of them is.
         self.inputs = torch.tensor([0.5 + distributed.get_rank()])
 
@@ -81,13 +91,48 @@ def true():
 
 
 def test_update_k_has_the_rate_of_step_k_minus_1_in_both_processes(ranks, true):
-    assert [first for first, _ in ranks] == [true, true]
+    assert [first["rates"] for first, _ in ranks] == [true, true]
 
 
 @pytest.mark.parametrize("interrupted", INTERRUPTED)
 def test_a_resumed_run_is_the_uninterrupted_one(ranks, true, interrupted):
     for first, resumed in ranks:
-        assert first[:interrupted] + resumed[str(interrupted)] == true
+        assert first["rates"][:interrupted] + resumed[str(interrupted)] == true
+
+
+def test_a_resumed_run_is_changed_and_resumed_again(ranks):
+    for _, resumed in ranks:
+        assert resumed["changed"] == values(RECIPE, range(42, UPDATES))
+
+
+def test_a_body_that_is_unfrozen_has_the_rate_of_the_count(ranks):
+    for first, _ in ranks:
+        head, body, _ = first["frozen after"]
+        assert [head, body] == [values(RECIPE, range(10)), values(RECIPE, range(6, 10))]
+
+
+def test_a_body_that_was_frozen_before_it_was_wrapped_has_no_common_gradient(ranks):
+    """So docs/trainers.md freezes afterwards."""
+    assert [first["frozen after"][2] for first, _ in ranks] == [-1.0, -1.0]
+    assert [first["frozen before"][2] for first, _ in ranks] == [-0.5, -1.5]
+
+
+def unfreeze(watch, before):
+    """The rates of the head, those of the body from update 7 on, and its last gradient."""
+    pair = Pair()
+    pair.body.requires_grad_(not before)
+    model = DistributedDataParallel(pair, find_unused_parameters=True)
+    optimizer = torch.optim.SGD(pair.parameters(), lr=0.1)
+    scheduler = InverseTimeLR(optimizer, RECIPE)
+    rates = [watch(optimizer, part.weight) for part in (pair.head, pair.body)]
+    inputs = torch.tensor([0.5 + distributed.get_rank()])
+    for update in range(10):
+        pair.body.requires_grad_(update >= 6)
+        optimizer.zero_grad()
+        model(inputs).backward()
+        optimizer.step()
+        scheduler.step()
+    return *rates, pair.body.weight.grad.item()
 
 
 def main(folder, saved, resume=None):
@@ -100,7 +145,9 @@ def main(folder, saved, resume=None):
             run.update()
             if updates in INTERRUPTED:
                 run.save(Path(saved) / f"{updates}.pt")
-        result = run.rates
+        result = {"rates": run.rates}
+        result["frozen after"] = unfreeze(watch, before=False)
+        result["frozen before"] = unfreeze(watch, before=True)
     else:
         result = {}
         for interrupted in INTERRUPTED:
@@ -109,6 +156,17 @@ def main(folder, saved, resume=None):
             for _ in range(interrupted, UPDATES):
                 run.update()
             result[interrupted] = run.rates
+        result["changed"] = []
+        path = Path(saved) / "42.pt"
+        for updates in (18, 40):
+            run = Run(watch, RECIPE, keep_count=True)
+            run.load(path)
+            for _ in range(updates):
+                run.update()
+            path = Path(saved) / "changed.pt"
+            run.save(path)
+            distributed.barrier()
+            result["changed"] += run.rates
     print(json.dumps(result))
     distributed.destroy_process_group()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 pytest.importorskip("torch")
@@ -31,11 +33,11 @@ class Model(torch.nn.Module):
 class Own(Trainer):
     """A trainer that builds the scheduler for the optimizer that it made itself."""
 
-    schedule = watch = rates = None
+    scheduler = watch = rates = None
 
     def create_scheduler(self, num_training_steps, optimizer=None):
         self.rates = self.watch(self.optimizer.optimizer)
-        self.lr_scheduler = InverseTimeLR.from_schedule(self.optimizer, self.schedule)
+        self.lr_scheduler = self.scheduler(self.optimizer)
         return self.lr_scheduler
 
 
@@ -43,10 +45,22 @@ class Own(Trainer):
 def train(request, tmp_path, rates_of_updates):
     """The rates that the updates of a new model really had, and those of the log."""
 
-    def train(schedule, *, batches=20, resume=False, save=None, **options):
+    def train(
+        schedule,
+        *,
+        optimizer=torch.optim.SGD,
+        keep_count=False,
+        batches=20,
+        resume=False,
+        save=None,
+        **options,
+    ):
         arguments = TrainingArguments(
             tmp_path,
-            optim="sgd",
+            optim="sgd" if optimizer is torch.optim.SGD else "adamw_torch",
+            adam_beta1=0.0,  # as in `adam`
+            adam_beta2=0.0,
+            adam_epsilon=0.0,
             per_device_train_batch_size=1,
             logging_steps=1,
             save_strategy="steps" if save else "no",
@@ -57,13 +71,14 @@ def train(request, tmp_path, rates_of_updates):
             report_to="none",
             **options,
         )
+        scheduler = partial(InverseTimeLR, decay_steps=schedule, keep_count=keep_count)
         model, data = Model(), [{"inputs": torch.zeros(1)}] * batches
         if request.param == "create_scheduler":
             trainer = Own(model, arguments, train_dataset=data)
-            trainer.schedule, trainer.watch = schedule, rates_of_updates
+            trainer.scheduler, trainer.watch = scheduler, rates_of_updates
         else:
-            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-            pair = optimizer, InverseTimeLR.from_schedule(optimizer, schedule)
+            optimizer = optimizer(model.parameters(), lr=0.1)
+            pair = optimizer, scheduler(optimizer)
             trainer = Trainer(model, arguments, train_dataset=data, optimizers=pair)
             trainer.rates = rates_of_updates(optimizer)
         trainer.train(resume_from_checkpoint=resume)
@@ -102,6 +117,16 @@ def test_a_resumed_run_is_the_uninterrupted_one(train, schedule, interrupted):
     assert len(before) == interrupted
     assert before + after == true(schedule, range(100))
     assert logged == before + after
+
+
+def test_a_run_is_started_resumed_changed_and_resumed_again(train, live):
+    def part(schedule, updates, resume, **options):
+        options |= {"max_steps": updates, "save": updates}
+        rates, logged = train(schedule, resume=resume, **options)
+        assert logged[-len(rates) :] == rates
+        return rates
+
+    live(part)
 
 
 def test_the_checkpoint_of_another_schedule_is_refused(train):
