@@ -27,7 +27,7 @@ FRAMEWORKS = (
     *(".[torch,jax,keras,dask,plot,cli,testing]", "tensorflow-cpu", "optax", "jsonschema"),
     *("distributed", "array-api-strict", "tensorboard"),
 )
-TRAINERS = ("lightning", "transformers", "accelerate", "flax", "equinox")
+TRAINERS = ("lightning", "jsonargparse", "transformers", "accelerate", "flax", "equinox")
 PLUGINS = (
     *(f"./examples/plugins/invtime-{name}" for name in ("mlx", "paddle", "fused")),
     "./tests/plugins/invtime-broken",
@@ -125,7 +125,8 @@ def frameworks(session: nox.Session) -> None:
 @nox.session(python=OLDEST)
 def trainers(session: nox.Session) -> None:
     """The tests with what people train with: Lightning, Hugging Face, flax, Equinox, ..."""
-    install_frameworks(session, *TRAINERS, "orbax-checkpoint", *RUNNERS)
+    used = "jsonargparse[signatures]", "orbax-checkpoint"  # by Lightning's command, and on a page
+    install_frameworks(session, *TRAINERS, *used, *RUNNERS)
     required = {**REQUIRED, "INVTIME_REQUIRE_MODULES": ",".join(TRAINERS)}
     session.run("pytest", "tests/trainers", *PARALLEL, *session.posargs, env=required)
 
