@@ -125,8 +125,8 @@ def frameworks(session: nox.Session) -> None:
 @nox.session(python=OLDEST)
 def trainers(session: nox.Session) -> None:
     """The tests with what people train with: Lightning, Hugging Face, flax, Equinox, ..."""
-    used = "jsonargparse[signatures]", "orbax-checkpoint"  # by Lightning's command, and on a page
-    install_frameworks(session, *TRAINERS, *used, *RUNNERS)
+    more = "jsonargparse[signatures]", "orbax-checkpoint", "pytorch-ignite", "pytorch-warmup"
+    install_frameworks(session, *TRAINERS, *more, *RUNNERS)
     required = {**REQUIRED, "INVTIME_REQUIRE_MODULES": ",".join(TRAINERS)}
     session.run("pytest", "tests/trainers", *PARALLEL, *session.posargs, env=required)
 
