@@ -68,7 +68,11 @@ def test_ignites_wrapper_at_the_start_of_an_iteration(start, ignite, schedule):
 def test_a_handler_of_ones_own_at_the_end_of_an_iteration(start, ignite, schedule):
     optimizer, scheduler, rates = start(schedule)
     engine = engine_of(ignite, optimizer)
-    engine.add_event_handler(ignite.engine.Events.ITERATION_COMPLETED, lambda: scheduler.step())
+
+    @engine.on(ignite.engine.Events.ITERATION_COMPLETED)
+    def step():  # scheduler.step itself would be passed the engine as the epoch
+        scheduler.step()
+
     engine.run(range(13), max_epochs=10)
     assert rates == true(schedule, range(130))
 
