@@ -423,6 +423,8 @@ def test_a_compiled_update_follows_from_any_count():
 @pytest.mark.parametrize("kind", ["parameters", "schedule"])
 def test_rates_are_of_the_type_of_those_of_the_group(kind, shape):
     """Before a state is loaded, and after it."""
+    if shape and torch.__version__ < (2, 10):
+        pytest.skip("the SGD of PyTorch 2.6 takes no rate of shape (1,)")
 
     def start():
         optimizer = sgd(torch.full(shape, 0.3, dtype=torch.float64))
