@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable
 from functools import partial, wraps
-from typing import Any, overload
+from typing import Any, Literal, overload
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 import torch
@@ -16,6 +16,9 @@ from invtime.decimals import read_count, read_number
 from invtime.errors import ConfigError, shown, typed
 from invtime.parameters import DEFAULTS
 from invtime.spec import InverseTimeDecay
+
+# The schedule of a group that joins later: the same as all have, one of the group's rate, or none.
+_OfNewGroups = Literal["the same", "of its rate", "none"]
 
 
 class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look into torch
@@ -38,9 +41,9 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
     optimizer, a CUDA graph) is filled in place with that value, rounded to its dtype: the host
     does not wait for the device, and nothing is compiled again.
 
-    The rate is set, not multiplied: what another scheduler or the loop has made of it is gone at
-    the next `step()`, which warns of it, once. In a `ChainedScheduler` this one comes first. A
-    tensor rate is not compared, so there is no warning.
+    The rate is set, not multiplied: what another scheduler or the loop has made of it is lost at
+    the next `step()`, which warns of it, once. A tensor rate is not compared, so there is no
+    warning. A rate that is written into `base_lrs` is the group's L from the next `step()` on.
 
     A group that `optimizer.add_param_group` adds goes by the common count, from its next update
     on. Its schedule is the one for all groups, where there is one; else its rate is its L.
@@ -154,9 +157,8 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         if decay_rate is None or isinstance(decay_steps, InverseTimeDecay):
             _refuse_beside_a_schedule({"decay_rate": decay_rate, **parameters})
             self.schedules = _one_for_each(groups, decay_steps)
-            self._of_new_groups = "that of all"
-            if not isinstance(decay_steps, InverseTimeDecay):
-                self._of_new_groups = "none"
+            for_all = isinstance(decay_steps, InverseTimeDecay)
+            self._of_new_groups: _OfNewGroups = "the same" if for_all else "none"
             for group, schedule in zip(groups, self.schedules, strict=True):
                 group["initial_lr"] = schedule.initial_learning_rate
         else:
@@ -166,7 +168,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
             self.schedules = tuple(
                 _of_rate(index, _initial(group), of_rate) for index, group in enumerate(groups)
             )
-            self._of_new_groups = "that of its rate"
+            self._of_new_groups = "of its rate"
             if step is not None:  # PyTorch would raise a KeyError from a count of 0 on
                 for group in groups:
                     group.setdefault("initial_lr", _copied(group["lr"]))
@@ -176,7 +178,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         super().__init__(optimizer, before)
         self._read_base_lrs = list(self.base_lrs)
         self._sets_loaded_rates = step is not None  # after the step of the constructor
-        self._own = frozenset(self.__dict__) - foreign | {"_own"}
+        self._own_attributes = frozenset(self.__dict__) - foreign | {"_own_attributes"}
         _watch(self)
 
     @classmethod
@@ -256,7 +258,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         """
         self._take_new_rates()
         self._take_new_groups()
-        own = self._own
+        own = self._own_attributes
         return {
             **{key: value for key, value in self.__dict__.items() if key not in own},
             "last_epoch": self.last_epoch,
@@ -282,8 +284,8 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
                 and `keep_count` is not set; or it has no count.
         """
         self._take_new_groups()
-        own = state_dict.keys() >= {"last_epoch", "_step_count", "_last_lr", "schedules"}
-        saved = tuple(map(InverseTimeDecay.from_json, state_dict["schedules"])) if own else ()
+        ours = state_dict.keys() >= {"last_epoch", "_step_count", "_last_lr", "schedules"}
+        saved = tuple(map(InverseTimeDecay.from_json, state_dict["schedules"])) if ours else ()
         if saved == self.schedules:
             self.last_epoch = state_dict["last_epoch"]
             self._step_count = state_dict["_step_count"]
@@ -293,7 +295,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
             self.last_epoch = state_dict["last_epoch"]
             self._step_count = self.last_epoch + 1
             self._sets_loaded_rates = True
-        elif own:
+        elif ours:
             raise ConfigError(
                 f"the state is from the schedules {list(saved)}, and this scheduler has "
                 f"{list(self.schedules)}; build it with those of the state; or with "
@@ -306,8 +308,9 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
                 "load what its state_dict() returned, or build a scheduler of the class that the "
                 "state is from; where the state has a last_epoch, keep_count=True goes on from it"
             )
-        if own:
-            self.__dict__.update({k: v for k, v in state_dict.items() if k not in self._own})
+        if ours:
+            own = self._own_attributes
+            self.__dict__.update({k: v for k, v in state_dict.items() if k not in own})
         if self._sets_loaded_rates:
             self._set_rates()
 
@@ -350,7 +353,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
             group = groups[index]
             if self._of_new_groups == "none":
                 return
-            if self._of_new_groups == "that of all":
+            if self._of_new_groups == "the same":
                 schedule = self.schedules[0]
                 group["initial_lr"] = schedule.initial_learning_rate
             else:

@@ -19,7 +19,7 @@ import pytest
 pytest.importorskip("keras", exc_type=ImportError)
 
 import keras
-from keras_fits import STEPS, assert_same_bits, build, fit, rates_used, true
+from keras_fits import PHASES, QUIET, STEPS, assert_same_bits, build, fit, rates_used, true
 
 import invtime
 from invtime import ConfigError, StepTypeError
@@ -29,24 +29,9 @@ from invtime.reference import Reference
 
 BACKEND = keras.backend.backend()
 
-pytestmark = [
-    # Keras 3.15 reads its variables with np.array, whose copy= they do not take.
-    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),
-    # Dynamo says that it runs Keras's deprecated functions, and Keras uses those of torch.
-    pytest.mark.filterwarnings("ignore::UserWarning:torch"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
-]
+pytestmark = QUIET
 
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)  # its second drop is at step 82
-PHASES = {
-    "warmup_steps": 10,
-    "warmup_learning_rate": 0.001,
-    "stable_steps": 15,
-    "minimum_learning_rate": 0.05,
-    "cooldown_start": 60,
-    "cooldown_steps": 15,
-    "final_learning_rate": 1 / 3000,
-}
 RECIPE = InverseTimeDecay(0.1, 12.25, 0.5, **PHASES)  # every phase, in 90 updates
 KNOTS = [10, 25, 50, 60, 75]
 SCHEDULES = {

@@ -18,38 +18,20 @@ import pytest
 pytest.importorskip("keras", exc_type=ImportError)
 
 import keras
-from keras_fits import STEPS, assert_same_bits, build, fit, rates_used, true
+from keras_fits import PHASES, QUIET, STEPS, assert_same_bits, build, fit, rates_used, true
 
 from invtime.integrations.keras import InverseTimeDecay
-from invtime.parameters import PHASES
 from invtime.reference import Reference
 
 BACKEND = keras.backend.backend()
 
-pytestmark = [
-    # Keras 3.15 reads its variables with np.array, whose copy= they do not take.
-    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),
-    # Dynamo says that it runs Keras's deprecated functions, and Keras uses those of torch.
-    pytest.mark.filterwarnings("ignore::UserWarning:torch"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
-]
+pytestmark = QUIET
 
 SCHEDULES = {
     "continuous": InverseTimeDecay(0.1, 12, 0.5),
     "staircase": InverseTimeDecay(0.05, 10, 0.96, staircase=True, name="mine"),
     "double word": InverseTimeDecay(1 / 3, 12.345678901, 1 / 7, staircase=True),
-    "phases": InverseTimeDecay(
-        0.1,
-        12.25,
-        0.5,
-        warmup_steps=10,
-        warmup_learning_rate=0.001,
-        stable_steps=15,
-        minimum_learning_rate=0.05,
-        cooldown_start=60,
-        cooldown_steps=15,
-        final_learning_rate=1 / 3000,
-    ),
+    "phases": InverseTimeDecay(0.1, 12.25, 0.5, **PHASES),
 }
 STAIRCASE = SCHEDULES["staircase"]
 RECIPE = SCHEDULES["phases"]

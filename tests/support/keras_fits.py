@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+import pytest
 
 from invtime.reference import values
 
 STEPS = 90
+PHASES = {  # every phase, in that many updates
+    "warmup_steps": 10,
+    "warmup_learning_rate": 0.001,
+    "stable_steps": 15,
+    "minimum_learning_rate": 0.05,
+    "cooldown_start": 60,
+    "cooldown_steps": 15,
+    "final_learning_rate": 1 / 3000,
+}
+QUIET = [
+    # Keras 3.15 reads its variables with np.array, whose copy= they do not take.
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),
+    # Dynamo says that it runs Keras's deprecated functions, and Keras uses those of torch.
+    pytest.mark.filterwarnings("ignore::UserWarning:torch"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
+]
 
 
 def build(optimizer, **mode):
