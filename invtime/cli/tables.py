@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
 
 from invtime.cli.output import width
 
-GAP = 2  # blanks between two columns
-INDENT = 4  # of the notes below a row
+INDENT = "    "  # of the notes below a row
 
 
 def as_table(
@@ -38,34 +37,44 @@ def as_table(
         yield ", ".join(said)
         yield ""
     kept = [column for column in kept if column not in same]
-    columns_of_terminal = width()
-    lines = _aligned(kept, found, numbers)
-    if columns_of_terminal is None:
+    cells = [dict(zip(kept, kept, strict=True)), *found]
+    room = width()
+    lines = _aligned(kept, cells, numbers)
+    if room is None:
         yield from lines
         return
-    below = [c for c in kept if c in notes and max(map(len, lines)) > columns_of_terminal]
-    header, *lines = _aligned([c for c in kept if c not in below], found, numbers)
-    yield header
-    yield "-" * max(map(len, (header, *lines)))
-    for line, row in zip(lines, found, strict=True):
+    below: list[str] = []
+    if _longest(lines) > room:
+        below = [column for column in kept if column in notes]
+        kept = [column for column in kept if column not in notes]
+        lines = _aligned(kept, cells, numbers)
+    if _longest(lines) > room:
+        lines = _aligned(kept, cells, numbers, gap=" ")
+    yield lines[0]
+    yield "-" * _longest(lines)
+    for line, row in zip(lines[1:], found, strict=True):
         yield line
         for column in below:
-            text = wrap(row[column], columns_of_terminal - INDENT, break_long_words=False)
-            yield from (" " * INDENT + part for part in text)
+            text = wrap(row[column], room - len(INDENT), break_long_words=False)
+            yield from (INDENT + part for part in text)
+
+
+def _longest(lines: Iterable[str]) -> int:
+    return max(map(len, lines))
 
 
 def _aligned(
-    columns: Sequence[str], rows: Sequence[dict[str, str]], numbers: Sequence[str]
+    columns: Sequence[str],
+    lines: Sequence[Mapping[str, str]],
+    numbers: Sequence[str],
+    gap: str = "  ",
 ) -> list[str]:
-    """The header and the rows, each cell padded to the width of its column."""
-    lines = [{column: column for column in columns}, *rows]
-    widths = {column: max(len(line[column]) for line in lines) for column in columns}
+    """The lines, each cell padded to the width of its column."""
+    widths = {column: _longest(line[column] for line in lines) for column in columns}
     return [
-        (" " * GAP)
-        .join(
+        gap.join(
             line[column].rjust(wide) if column in numbers else line[column].ljust(wide)
             for column, wide in widths.items()
-        )
-        .rstrip()
+        ).rstrip()
         for line in lines
     ]
