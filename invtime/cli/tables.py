@@ -18,7 +18,7 @@ def as_table(
     names: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> Iterator[str]:
-    """The lines of a table, without the columns that are empty in every row.
+    """The lines of a table, without the columns that are empty in every row; none without rows.
 
     No cell is ever cut. On a terminal a rule divides the header from the rows.
 
@@ -30,6 +30,8 @@ def as_table(
         notes: those that stand below their row where it would be longer than the terminal.
     """
     found = [dict(zip(columns, row, strict=True)) for row in rows]
+    if not found:
+        return
     kept = [column for column in columns if any(row[column] for row in found)]
     same = [c for c in names if len(found) > 1 and len({row[c] for row in found}) == 1]
     said = [f"{column}: {found[0][column]}" for column in same if column in kept]
