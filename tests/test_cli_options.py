@@ -233,6 +233,19 @@ def test_a_peer_that_is_not_installed_is_refused(tmp_path):
     )
 
 
+def test_a_peer_that_was_asked_for_and_does_not_run_is_no_success(tmp_path):
+    (tmp_path / "torch.py").write_text("raise SystemExit('no such device')")
+    command = [sys.executable, "-m", "invtime.cli", "audit", *SHORT, "--steps", "10"]
+    command += ["--peer", "numpy", "--peer", "torch"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    last = done.stdout.splitlines()[-1]
+    assert last == "not called: torch (its process ended with status 1: no such device)"
+
+
 def test_an_audit_that_calls_no_peer_is_refused():
     pytest.importorskip("torch")
     message = refused("audit", *SHORT, "--staircase", "--peer", "torch-sequential", "--steps", 10)

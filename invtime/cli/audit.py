@@ -87,7 +87,8 @@ def audit(
         )
     _check_compared(report)
     emit(_lines(report, layout))
-    raise typer.Exit(0 if report.ok else 1)
+    # A peer that was asked for is installed, so that its process has failed.
+    raise typer.Exit(0 if report.ok and not (peer and report.skipped) else 1)
 
 
 def _check_installed(names: Iterable[str]) -> None:
