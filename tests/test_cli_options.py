@@ -164,16 +164,16 @@ def test_an_error_speaks_of_the_options(arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "suggested", "where"),
     [
-        (["tabel"], "table", "invtime"),
-        (["table", "--stpo", "5"], "--stop", "invtime table"),
+        (["tabel"], "did you mean table", "invtime"),
+        (["table", "--stpo", "5"], "did you mean --start or --step or --stop", "invtime table"),
         (["table", "--decay-step", "5"], "--decay-steps", "invtime table"),
-        (["verify", "--backends", "numpy"], "--backend", "invtime verify"),
-        (["audit", "--peers", "numpy"], "--peer", "invtime audit"),
+        (["verify", "--backends", "numpy"], "did you mean --backend", "invtime verify"),
+        (["audit", "--peers", "numpy"], "did you mean --peer", "invtime audit"),
     ],
 )
 def test_a_mistyped_name_is_told_the_right_one(arguments, suggested, where):
     message = refused(*arguments)
-    assert suggested in message.replace(arguments[-1], "")
+    assert suggested in message.replace("D", "d").replace("'", "")  # as typer 0.20 has it
     assert message.endswith(f"; see {where} --help\n")
 
 
@@ -267,7 +267,7 @@ def test_a_schedule_that_no_peer_was_called_for_is_said(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--timeout", "5"], "--timeout was given without --dask"),
+        (["--backend", "numpy", "--timeout", "5"], "--timeout was given without --dask"),
         (["--backend", "numpy", "--mode", "jit"], "no chosen backend has the mode 'jit'"),
         (["--backend", "nowhere"], "no backend is named 'nowhere'"),
     ],
