@@ -62,6 +62,7 @@ def test_a_whole_number_is_read_in_every_option_alike(text):
     assert printed("table", *SHORT, "--stop", 2001, "--step", text).split()[4::2] == rates
     assert printed("table", *SHORT, "--start", text, "--stop", 2001).split()[4:] == rates[1:]
     assert len(printed("table", *SHORT, "--stop", text).splitlines()) == 2001
+    assert printed("table", *SHORT, "--at", text).split()[3:] == ["2000", rates[1]]
     assert printed("fingerprint", *SHORT, "--values", text) == SCHEDULE.fingerprint(2000) + "\n"
     options = ["--format", "json", "--backend", "numpy", "--dtype", "float64"]
     assert json.loads(printed("verify", *SHORT, "--steps", text, *options))["steps"] == 2000
@@ -251,6 +252,16 @@ def test_an_audit_that_calls_no_peer_is_refused():
     message = refused("audit", *SHORT, "--staircase", "--peer", "torch-sequential", "--steps", 10)
     assert "nothing was compared; torch-sequential: " in message
     assert "pass another --peer, or none for all" in message
+
+
+def test_an_audit_says_once_what_is_the_same_in_every_row():
+    pytest.importorskip("jax")
+    same, blank, header, *rows = printed(
+        "audit", *SHORT, "--peer", "numpy", "--peer", "jax", "--steps", 10
+    ).splitlines()[1:6]
+    assert (same, blank) == ("dtype: float32", "")
+    assert "dtype" not in header
+    assert [row.split()[:2] for row in rows] == [["numpy", "eager"], ["jax", "eager"]]
 
 
 def test_a_schedule_that_no_peer_was_called_for_is_said(tmp_path):

@@ -96,7 +96,7 @@ def _listed(at: str) -> list[int | float]:
                 f"--at {shown(at)} has {shown(step)} in it; a step must be a finite number; "
                 "separate the steps by commas, as in 0,1000,2500.5"
             )
-    return steps
+    return [int(step) if step == int(step) else step for step in steps]
 
 
 def _rounding(dtype: str) -> Callable[[float], float]:
