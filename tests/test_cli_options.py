@@ -71,6 +71,15 @@ def test_a_whole_number_is_read_in_every_option_alike(text):
     assert (report["start"], report["stop"]) == (2000, 4000)
 
 
+def test_a_whole_number_of_any_size_is_read():
+    huge = 10**400
+    found = json.loads(printed("table", *SHORT, "--at", huge, "--format", "json"))
+    assert found == [{"step": huge, "learning_rate": SCHEDULE(huge)}]
+    options = ["--start", huge, "--stop", huge + 1, "--format", "json"]
+    assert json.loads(printed("table", *SHORT, *options)) == found
+    assert "must begin at 0 or later" in refused("audit", *SHORT, "--start", huge)
+
+
 @pytest.mark.parametrize(
     ("command", "option"),
     [
