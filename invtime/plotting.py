@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCALES = ("linear", "log")
 POINTS = 600  # of a curve
 MOST_PLATEAUS, MOST_MARKERS = 2000, 50
-MOST_STEPS = 10**300  # a float holds no more than 1e308, and matplotlib wants a margin
+MOST_STEPS = int(1e300)  # a float holds no more than 1e308, and matplotlib wants a margin
 LONGEST = 115  # characters of a legend
 
 COLORS = {
