@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import typer
 
 from invtime import registry
-from invtime.cli.output import as_table, emit
+from invtime.cli.output import emit
+from invtime.cli.tables import as_table
 
-COLUMNS = ("backend", "version", "devices", "distribution", "problem")
+COLUMNS = ("backend", "version", "usable", "devices", "distribution", "problem")
 
 
 def backends(
     devices: Annotated[
-        bool, typer.Option("--devices", help="Import the frameworks and list their devices.")
+        bool,
+        typer.Option("--devices", metavar="", help="Import the frameworks and list their devices."),
     ] = False,
     layout: Annotated[
         Literal["table", "json"], typer.Option("--format", help="How to write it.")
@@ -28,7 +31,11 @@ def backends(
     Exit status: 0, also where a backend cannot be used; 2 for bad input.
     """
     rows = [_row(state, devices) for state in registry.list_backends()]
-    emit([json.dumps(rows, indent=2)] if layout == "json" else as_table(COLUMNS, map(_cells, rows)))
+    emit([json.dumps(rows, indent=2)] if layout == "json" else _lines(rows))
+
+
+def _lines(rows: list[dict[str, Any]]) -> Iterator[str]:
+    return as_table(COLUMNS, map(_cells, rows), names=("distribution",), notes=("problem",))
 
 
 def _row(state: registry.BackendState, devices: bool) -> dict[str, Any]:
@@ -50,9 +57,14 @@ def _row(state: registry.BackendState, devices: bool) -> dict[str, Any]:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    devices = "usable" if row["usable"] else ""
-    if row["devices"] is not None:
-        devices = ", ".join(row["devices"])
+    devices = ", ".join(row["devices"] or ())
     problem = "; run: ".join(filter(None, (row["problem"], row["problem"] and row["install"])))
-    cells = row["backend"], row["version"], devices, row["distribution"], problem
-    return [cell or "-" for cell in cells]
+    usable = "yes" if row["usable"] else "no"
+    return [
+        row["backend"],
+        row["version"] or "",
+        usable,
+        devices,
+        row["distribution"] or "",
+        problem,
+    ]

@@ -66,7 +66,8 @@ def select(
 ) -> list[Place]:
     """Every combination that was asked for; None asks for all.
 
-    Raises PlacementError for a mode or a device that no backend has, or an unknown dtype.
+    Raises PlacementError for a mode or a device that no backend has, or no backend has together,
+    or an unknown dtype.
     """
     places = [
         Place(backend, version, mode, device, dtype)
@@ -78,13 +79,20 @@ def select(
     _check("mode", modes, {place.mode for place in places})
     _check("device", devices, {form for place in places for form in _forms(place.device)})
     wanted = None if dtypes is None else {dtype_name(dtype) for dtype in dtypes}
-    return [
+    found = [
         place
         for place in places
         if (modes is None or place.mode in modes)
         and (devices is None or not _forms(place.device).isdisjoint(devices))
         and (wanted is None or place.dtype in wanted)
     ]
+    if places and not found:
+        pairs = sorted({f"{place.mode} on {place.device}" for place in places})
+        raise PlacementError(
+            f"no chosen backend has the modes {shown(modes)} on the devices {shown(devices)}; "
+            f"there are {', '.join(pairs)}; pass two of these that go together"
+        )
+    return found
 
 
 def _forms(device: str) -> set[str]:
