@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import runpy
 import shlex
+import textwrap
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 
 from invtime import ConfigError, InverseTimeDecay, UnknownBackendError
-from invtime.audit import Audit, Finding, Shift, audit, runner, worker
+from invtime.audit import Audit, Finding, Shift, Skipped, audit, worker
 from invtime.audit.compare import Comparison
 from invtime.audit.expressions import has_phases
 from invtime.audit.peers import PEERS, Mode, Peer
@@ -445,21 +447,79 @@ def test_what_is_not_installed_is_skipped_with_the_reason(monkeypatch):
 
 
 def test_what_does_not_import_is_skipped_with_the_reason(monkeypatch, tmp_path):
-    (tmp_path / "numpy.py").write_text("raise ImportError('broken in two')")
-    broken = PEERS["numpy"]._replace(environment={"PYTHONPATH": str(tmp_path)})
-    monkeypatch.setitem(runner.PEERS, "numpy", broken)
-    (skipped,) = audit([STAIRCASE], peers=["numpy"]).skipped
-    assert skipped.reason == "its process ended with status 1: ImportError: broken in two"
+    needs("torch")
+    (tmp_path / "torch.py").write_text("raise ImportError('broken in two')")
+    broken = PEERS["torch"]._replace(environment={"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"})
+    monkeypatch.setitem(PEERS, "torch", broken)
+    report = audit([STAIRCASE], peers=["torch", "numpy"], steps=10)
+    assert report.skipped == (Skipped("torch", "ImportError: broken in two"),)
+    assert [finding.peer for finding in report.findings] == ["numpy"]
 
 
-def test_what_a_peer_raises_is_a_failure_and_not_ok(monkeypatch):
+# Takes the place of NumPy's modules in the processes: it ends one amid the second schedule.
+MORTAL = """
+    import os
+    import signal
+    import sys
+    from invtime.audit import worker
+
+    find = worker.find
+
+    def mortal(schedule, mode, start, stop):
+        if mode.name == "host" and schedule.staircase:
+            print("out of memory", file=sys.stderr, flush=True)
+            {death}
+        return find(schedule, mode, start, stop)
+
+    worker.find = mortal
+"""
+
+
+@pytest.mark.parametrize(
+    ("death", "problem"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "status -9 (SIGKILL): out of memory"),
+        ("os._exit(7)", "status 7: out of memory"),
+        ("os._exit(0)", "status 0: out of memory"),
+    ],
+)
+def test_a_peer_that_ends_its_process_fails_and_the_others_go_on(
+    monkeypatch, tmp_path, death, problem
+):
+    (tmp_path / "sitecustomize.py").write_text(textwrap.dedent(MORTAL.format(death=death)))
+    environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    for name in ("deepmd", "numpy"):
+        monkeypatch.setitem(PEERS, name, PEERS[name]._replace(environment=environment))
+    schedules = [WSD, STAIRCASE, CONTINUOUS]
+    seen = []
+    report = audit(
+        schedules,
+        peers=["deepmd", "numpy"],
+        steps=400,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert not report.ok
+    assert report.skipped == ()
+    rows = [(finding.peer, finding.mode, finding.verdict) for finding in report.findings]
+    assert rows == [
+        ("deepmd", "host", "rounding"),
+        ("numpy", "eager", "rounding"),
+        ("deepmd", "host", "failed"),
+        ("numpy", "eager", "exact"),
+        ("deepmd", "", "failed"),
+        ("numpy", "eager", "rounding"),
+    ]
+    errors = {finding.error for finding in report.findings if finding.peer == "deepmd"}
+    assert errors == {None, f"its process ended with {problem}"}
+    assert (seen[0], seen[-1]) == ((0, 2), (2, 2))
+
+
+def test_what_a_peer_raises_is_a_failure_and_not_ok():
     def prepare(schedule):
         raise RuntimeError("no such kernel\nat all")
 
-    peer = Peer("raising", "nothing", ("numpy",), lambda: (Mode("eager", prepare),))
-    monkeypatch.setitem(PEERS, "raising", peer)
-    (found,) = worker.findings("raising", [STAIRCASE.get_config()], 0, 10)
-    finding = Finding(**found | {"schedule": STAIRCASE})
+    fields = worker.found(STAIRCASE, Mode("eager", prepare), 0, 10)
+    finding = Finding(STAIRCASE, "raising", "eager", "1.0", **fields)
     assert (finding.error, finding.verdict) == ("RuntimeError: no such kernel", "failed")
     assert not Audit((STAIRCASE,), 0, 10, (finding,), ()).ok
 

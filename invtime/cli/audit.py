@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from invtime import config as configs
 from invtime.cli import schedule as options
-from invtime.cli.output import as_table, emit
+from invtime.cli.output import as_table, emit, progress_bar
 from invtime.spec import InverseTimeDecay
 
 if TYPE_CHECKING:
@@ -50,7 +48,7 @@ def audit(
 ) -> None:
     """Say whether a run with Keras's, Paddle's or a hand-written schedule had another one.
 
-    Calls what people use for this schedule today, each in a process of its own and on the CPU,
+    Calls what people use for this schedule today, in a process for each framework and on the CPU,
     and compares it with the exact values: the drops of a staircase that come late or early,
     and the steps with other bits. What is not installed is listed with the reason.
 
@@ -62,15 +60,8 @@ def audit(
     """
     from invtime import audit
 
-    # The peer at work, on stderr while it is a terminal.
-    with Console(stderr=True, quiet=not sys.stderr.isatty()).status("audit") as status:
-        report = audit.audit(
-            schedules,
-            peers=peer,
-            start=start,
-            steps=steps,
-            progress=lambda name: status.update(f"audit: {name}"),
-        )
+    with progress_bar("audit") as progress:
+        report = audit.audit(schedules, peers=peer, start=start, steps=steps, progress=progress)
     emit(_lines(report, layout))
     raise typer.Exit(0 if report.ok else 1)
 
