@@ -79,24 +79,23 @@ class _Workers:
 
     def follow(self, index: int, task: Task) -> None:
         """Start the process of a task, and hand on its messages until it has ended."""
-        problem: str | None = "it was not started"
+        problem: str | None
         try:
+            job, done = pickle.dumps(task.job), False
             with TemporaryFile() as printed:
                 process = self._start(task, printed)
-                done = False
-                for message in _messages(process, task.job):
+                for message in _messages(process, job):
                     if message is DONE:
                         done = True
                     else:
                         self.messages.put((index, message))
                 status = process.wait()
-                problem = None if done else _problem(status, printed)
                 with self._lock:
                     self._running.discard(process)
+                problem = None if done else _problem(status, printed)
         except Exception as error:  # no process can be made, or the job cannot be pickled
             problem = f"{type(error).__name__}: {error}"
-        finally:
-            self.messages.put((index, Ended(problem)))
+        self.messages.put((index, Ended(problem)))
 
     def _start(self, task: Task, printed: Any) -> subprocess.Popen[bytes]:
         with self._lock:
@@ -120,13 +119,13 @@ class _Workers:
                 process.kill()
 
 
-def _messages(process: subprocess.Popen[bytes], job: Any) -> Iterator[Any]:
+def _messages(process: subprocess.Popen[bytes], job: bytes) -> Iterator[Any]:
     """What a process says until it ends; stdin stays open, for its end is this process's."""
     assert process.stdin is not None
     assert process.stdout is not None
-    # It may end before it has read its job, or amid a message.
-    with suppress(OSError, EOFError, pickle.UnpicklingError), process.stdin, process.stdout:
-        process.stdin.write(pickle.dumps(job))
+    # It may end before it has read its job, or amid a message, where pickle raises anything.
+    with suppress(Exception), process.stdin, process.stdout:
+        process.stdin.write(job)
         process.stdin.flush()
         while True:
             yield pickle.load(process.stdout)
