@@ -28,7 +28,8 @@ from invtime import (
 )
 from invtime.dtypes import DTYPES
 from invtime.registry import Registry
-from invtime.verification import runner, sweep, to_junit, verify, verify_apart
+from invtime.verification import runner, sweep, to_junit, verify
+from invtime.verification.apart import verify_apart
 from invtime.verification.grid import CHUNK
 
 SCHEDULE = invtime.InverseTimeDecay(0.1, 1000, 0.5)

@@ -93,13 +93,14 @@ def verify(
 @contextmanager
 def _verify(address: str | None, timeout: float) -> Iterator[Callable[..., Report]]:
     """What does the work: processes of this machine, or a Dask cluster, by its address."""
-    from invtime import verification
+    from invtime.verification import verify
+    from invtime.verification.apart import verify_apart
 
     if address is None:
-        yield verification.verify_apart
+        yield verify_apart
         return
     with _executor(address) as executor:
-        yield partial(verification.verify, executor=executor, timeout=timeout)
+        yield partial(verify, executor=executor, timeout=timeout)
 
 
 @contextmanager

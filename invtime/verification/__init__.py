@@ -8,9 +8,8 @@
 (True, [0])
 """
 
-from invtime.verification.apart import verify_apart
 from invtime.verification.junit import to_junit
 from invtime.verification.report import Difference, Missing, Report, Run
 from invtime.verification.runner import verify
 
-__all__ = ["Difference", "Missing", "Report", "Run", "to_junit", "verify", "verify_apart"]
+__all__ = ["Difference", "Missing", "Report", "Run", "to_junit", "verify"]

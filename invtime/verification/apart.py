@@ -6,6 +6,7 @@ for each dtype anew. A framework that takes its process with it ends no other's 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from invtime.verification.worker import Offer, Part, Progress, Unusable
 
 WORKER = "invtime.verification.worker"
 # JAX and TensorFlow each take nearly all of a GPU's memory, and a second process finds none.
-ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+SHARING = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 UNITS = 1000  # of progress in each part
 
 
@@ -113,7 +114,8 @@ def _shares(dtypes: Sequence[str]) -> list[list[str]]:
 
 
 def _work(results: Sequence[Result], progress: Callable[[int, int], object] | None) -> None:
-    tasks = [children.Task(WORKER, result.part, ENVIRONMENT) for result in results]
+    environment = {name: os.environ.get(name, value) for name, value in SHARING.items()}
+    tasks = [children.Task(WORKER, result.part, environment) for result in results]
     with closing(children.run(tasks)) as messages:
         for index, message in messages:
             _enter(results[index], message)
