@@ -97,7 +97,7 @@ def read_count(key: str, value: Any) -> int:
     if number != int(number) or not 0 <= number <= 2**53:
         raise ConfigError(
             f"{key} is {shown(number)}; it must be a whole number of steps from 0 to 2**53; "
-            "round it, or pass int(...) of it"
+            "round it"
         )
     return int(number)
 
@@ -165,6 +165,11 @@ def _exact_int(key: str, value: int) -> int:
 
 
 def _not_a_number(key: str, value: Any) -> ConfigError:
+    if isinstance(value, str):
+        return ConfigError(
+            f"{key} is {typed(value)}; it must be a number, such as 0.1 or 1000; pass one, "
+            "without quotes"
+        )
     return ConfigError(
         f"{key} is {typed(value)}; accepted are int, float, a NumPy "
         "scalar, or a scalar tensor of integers or floats; convert it to one of these"

@@ -50,7 +50,7 @@ def draw(
     bears a marker at its first step. Phases are shaded and named as long as theirs is the only
     curve on the axes.
     """
-    stop = default_stop(form) if stop is None else stop
+    stop = last_step(form) + 1 if stop is None else stop
     for name, scale in (("xscale", xscale), ("yscale", yscale)):
         if not _is_scale(scale):
             raise ConfigError(f"{name} is {shown(scale)}; it must be 'linear' or 'log'")
@@ -65,13 +65,14 @@ def draw(
     if not 0 <= start <= first < stop:
         raise ConfigError(
             f"start is {shown(start)} and stop is {shown(stop)}; they must be 0 <= start < stop, "
-            "and stop above 1 on a log axis"
+            "and stop above 1 on a log axis, which begins at step 1"
         )
-    points, style = _curve(form, first, stop, logarithmic)
+    last = stop - 1
+    points, style = _curve(form, first, last, logarithmic)
     steps, rates = zip(*points, strict=True)
     if yscale == "log" and not any(rates):
         raise ConfigError(
-            f"every rate from step {first} to step {stop} is 0; a log axis has no 0; "
+            f"every rate from step {first} to step {last} is 0; a log axis has no 0; "
             "pass yscale='linear'"
         )
     alone = not ax.lines
@@ -85,7 +86,7 @@ def draw(
     if not alone:
         _clear_phases(ax)
     elif isinstance(form, Table):
-        _mark_phases(ax, form, first, stop)
+        _mark_phases(ax, form, first, last)
     return ax
 
 
@@ -93,7 +94,7 @@ def _is_scale(scale: Any) -> bool:
     return scale is None or (isinstance(scale, str) and scale in SCALES)
 
 
-def default_stop(form: Form | Table) -> int:
+def last_step(form: Form | Table) -> int:
     """The last step that is drawn where nothing is said.
 
     A tenth past the step from which the rate is held, at the floor or after a cool-down. Where
@@ -212,17 +213,17 @@ def need_matplotlib() -> None:
 
 
 def _curve(
-    form: Form | Table, first: int, stop: int, logarithmic: bool
+    form: Form | Table, first: int, last: int, logarithmic: bool
 ) -> tuple[list[tuple[int, float]], dict[str, Any]]:
     """The points of a curve, two at each drop of a staircase, and the style of its line."""
     knots = form.starts if isinstance(form, Table) else ()
-    plateaus, end = _plateaus(form, first, stop)
-    steps = {first, stop, *knots, *plateaus}
+    plateaus, end = _plateaus(form, first, last)
+    steps = {first, last, *knots, *plateaus}
     if isinstance(form, Table) or not plateaus:
-        steps |= _spread(first, stop, logarithmic)
+        steps |= _spread(first, last, logarithmic)
     drops = {*plateaus, end} if plateaus else set()
     points, marked = [], []
-    for step in sorted(step for step in steps if first <= step <= stop):
+    for step in sorted(step for step in steps if first <= step <= last):
         if step in drops and step > first:
             points.append((step, form.at(step - 1)))
         if step in plateaus:

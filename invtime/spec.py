@@ -408,9 +408,10 @@ class InverseTimeDecay(NoArray):
             ax: the axes to draw on; None means pyplot's current ones, so that several
                 schedules come together. `ax.legend()` names them.
             start: the first step, 0 or more; on a log axis it is at least 1.
-            stop: the last step; None means a tenth past the step from which the rate is held, at
-                the floor or after the cool-down, or ten `decay_steps` from the start of the decay
-                where there is none, or the floor is below a hundredth of the peak.
+            stop: the steps end before this one, as in `range`; None means a tenth past the step
+                from which the rate is held, at the floor or after the cool-down, or ten
+                `decay_steps` from the start of the decay where there is none, or the floor is
+                below a hundredth of the peak.
             xscale: "linear" or "log"; None leaves the axis as it is.
             yscale: the same, for the rate.
 

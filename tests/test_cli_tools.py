@@ -87,9 +87,9 @@ def test_the_fingerprint_in_json():
     ("arguments", "message"),
     [
         ([], "or --config FILE"),
-        ([*NUMBERS, "--values", "0"], "values is 0"),
-        ([*NUMBERS, "--values", "5", "--dtype", "int8"], "dtype 'int8'"),
-        ([*NUMBERS, "--dtype", "float32"], "only values have a dtype"),
+        ([*NUMBERS, "--values", "0"], "'0' is not a whole number of 1 or more"),
+        ([*NUMBERS, "--values", "5", "--dtype", "int8"], "'int8' is not one of"),
+        ([*NUMBERS, "--dtype", "float32"], "--dtype is float32 and there is no --values"),
         (["--config", "no/such/file.json"], "No such file"),
     ],
 )

@@ -146,6 +146,7 @@ def test_mindspore_takes_an_integer_of_steps():
     [
         ("invtime", {"initial_learning_rate": 0.1, "decay_steps": 1000.0, "decay_rate": 0.5}),
         ("keras-legacy", {"learning_rate": 0.1, "decay": 0.0005}),
+        ("keras-legacy", {"decay": 0.0005, "lr": 0.1}),  # the name of 2015 to 2020
     ],
 )
 def test_what_may_be_left_out(dialect, parameters):
@@ -167,6 +168,9 @@ def test_the_legacy_optimizer_decays_only_where_it_is_told_to():
         ("paddle", [0.1], r"the parameters are \[0.1\]"),
         ("paddle", {"learning_rate": 0.1, "gama": 1}, "no parameter 'gama', which is 1"),
         ("paddle", {"learning_rate": 0.1}, "no 'gamma'; add it"),
+        ("paddle", {"lr": 0.1, "gamma": 1}, "'lr', .*; write learning_rate for it if that is"),
+        ("paddle", {"lr": 0.1, "learning_rate": 0.1, "gamma": 1}, "'lr', .*gamma; remove it"),
+        ("keras-legacy", {"lr": 0.1, "learning_rate": 0.1}, "one parameter .*; remove lr"),
         ("paddle", {"learning_rate": 0.1, "gamma": "x"}, "gamma is 'x'"),
         ("paddle", {"learning_rate": 0.1, "gamma": True}, "gamma is True"),
         ("paddle", {"learning_rate": 0.1, "gamma": -1}, "decay_rate is -1"),

@@ -168,7 +168,7 @@ HOUSE = {
     "testing": "invtime reference registry backends.base hookspecs evaluate dtypes errors",
     "cli": (
         "invtime verification audit checklog dialects plotting fingerprint spec registry config "
-        "reference table dtypes errors"
+        "reference table errors"
     ),
 }
 ROOMS = sorted(HOUSE, key=len, reverse=True)

@@ -78,11 +78,13 @@ def test_a_curve_is_the_schedule_at_whole_steps():
 
 def test_a_range_of_steps():
     _, line = drawn_by(SCHEDULE, start=7, stop=12)
-    assert list(line.get_xdata()) == [7, 8, 9, 10, 11, 12]
+    assert list(line.get_xdata()) == [7, 8, 9, 10, 11]
+    _, line = drawn_by(SCHEDULE, start=7, stop=8)
+    assert list(line.get_xdata()) == [7]
 
 
 def test_on_a_log_axis_the_steps_are_spread_evenly_from_1():
-    ax, line = drawn_by(SCHEDULE, xscale="log", yscale="log", stop=10**9)
+    ax, line = drawn_by(SCHEDULE, xscale="log", yscale="log", stop=10**9 + 1)
     steps = line.get_xdata()
     assert (steps[0], steps[-1]) == (1, 10**9)
     assert np.diff(np.log10(steps[steps > 1000])).max() < 0.02
@@ -93,29 +95,29 @@ def test_on_a_log_axis_the_steps_are_spread_evenly_from_1():
 
 
 def test_a_staircase_has_its_plateaus_and_a_marker_at_the_start_of_each():
-    _, line = drawn_by(STAIRCASE, stop=130)
+    _, line = drawn_by(STAIRCASE, stop=131)
     assert points_of(line) == corners_of(STAIRCASE, 0, 41, 82, 123, 130)
     assert markers_of(line) == [0, 41, 82, 123]
     assert [points_of(line)[i] for i in line.get_markevery()] == [
         (n, STAIRCASE(n)) for n in (0, 41, 82, 123)
     ]
-    _, line = drawn_by(STAIRCASE, start=50, stop=130)  # in the middle of a plateau
+    _, line = drawn_by(STAIRCASE, start=50, stop=131)  # in the middle of a plateau
     assert points_of(line) == corners_of(STAIRCASE, 50, 82, 123, 130)
     assert markers_of(line) == [82, 123]
 
 
 def test_a_staircase_of_fractional_plateaus_drops_at_whole_steps():
     third = invtime.InverseTimeDecay(0.1, 2.5, 0.5, staircase=True)
-    _, line = drawn_by(third, stop=9)
+    _, line = drawn_by(third, stop=10)
     assert points_of(line) == corners_of(third, 0, 3, 5, 8, 9)
     several = invtime.InverseTimeDecay(0.1, 0.3, 0.5, staircase=True)  # stages in one step
-    _, line = drawn_by(several, stop=4)
+    _, line = drawn_by(several, stop=5)
     assert points_of(line) == corners_of(several, 0, 1, 2, 3, 4, 4)[:-1]
 
 
 @pytest.mark.parametrize(
     ("stop", "corners", "marked"),
-    [(41 * 49, True, 50), (41 * 50, True, 0), (41 * 3000, False, 0)],
+    [(41 * 49 + 1, True, 50), (41 * 50 + 1, True, 0), (41 * 3000, False, 0)],
 )
 def test_many_plateaus_lose_their_markers_then_their_corners(stop, corners, marked):
     _, line = drawn_by(STAIRCASE, stop=stop)
@@ -152,7 +154,7 @@ def test_the_ends_of_the_range_can_be_drawn(schedule, tmp_path):
         ({"yscale": "symlog"}, "yscale is 'symlog'"),
         ({"stop": 10.0}, "stop is 10.0; it must be an int"),
         ({"start": True}, "start is True"),
-        ({"start": -1}, "start is -1 and stop is 10000; they must be"),
+        ({"start": -1}, "start is -1 and stop is 10001; they must be"),
         ({"start": 5, "stop": 5}, "start is 5 and stop is 5"),
         ({"stop": 1, "xscale": "log"}, "above 1 on a log axis"),
     ],
@@ -231,7 +233,7 @@ def test_phases_are_shaded_and_named():
     assert spans_of(ax) == [*pairwise([*KNOTS, 11_000])]
     assert names_of(ax) == NAMES
     assert len({patch.get_facecolor() for patch in ax.patches}) == 5  # the rate is held in two
-    ax, _ = drawn_by(RECIPE, start=600, stop=9000)
+    ax, _ = drawn_by(RECIPE, start=600, stop=9001)
     assert spans_of(ax) == [(600, 2500), (2500, 7167), (7167, 9000)]
     assert names_of(ax) == ["stable", "decay", "floor"]
 
@@ -290,7 +292,7 @@ def test_a_title_stands_above_the_names():
 
 
 @pytest.mark.parametrize(
-    ("schedule", "stop"),
+    ("schedule", "last"),
     [
         (SCHEDULE, 10_000),
         (RECIPE, 11_000),
@@ -306,9 +308,9 @@ def test_a_title_stands_above_the_names():
         (SCHEDULE.replace(cooldown_start=0, cooldown_steps=1), 2),
     ],
 )
-def test_what_is_drawn_where_no_stop_is_said(schedule, stop):
+def test_what_is_drawn_where_no_stop_is_said(schedule, last):
     _, line = drawn_by(schedule)
-    assert (line.get_xdata()[0], line.get_xdata()[-1]) == (0, stop)
+    assert (line.get_xdata()[0], line.get_xdata()[-1]) == (0, last)
 
 
 @pytest.mark.parametrize(
@@ -354,7 +356,7 @@ def test_rates_that_are_all_0_in_the_range_have_no_logarithm():
     for schedule in (cooled, SCHEDULE.replace(warmup_steps=9)):  # 0 at an end of the range
         drawn_by(schedule, yscale="log")
     with pytest.raises(invtime.ConfigError, match="every rate from step 10 to step 20 is 0"):
-        cooled.plot(plotting.figure()[1], yscale="log", start=10, stop=20)
+        cooled.plot(plotting.figure()[1], yscale="log", start=10, stop=21)
 
 
 def test_without_axes_the_current_ones_are_taken():
@@ -458,7 +460,7 @@ def test_plot_names_the_phases_of_one_schedule(tmp_path):
         (["-o", "no/such/folder/a.png", *NUMBERS], "No such file or directory"),
         (["-o", "a.png"], "no schedule without --initial-learning-rate"),
         (["-o", "a.png", "--config", "no-such.json"], "No such file"),
-        (["-o", "a.png", *NUMBERS, "--start", 9, "--stop", 9], "start is 9 and stop is 9"),
+        (["-o", "a.png", *NUMBERS, "--start", 9, "--stop", 9], "--start is 9 and --stop is 9"),
     ],
 )
 def test_plot_refuses(arguments, message, tmp_path, monkeypatch):

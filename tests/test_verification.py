@@ -555,13 +555,23 @@ def test_unusable_backends_are_missing_and_no_fault(monkeypatch):
         ({"modes": ["jitted"]}, invtime.PlacementError, "'jitted'; there are .*'eager'"),
         ({"devices": ["cuda"]}, invtime.PlacementError, "'cuda'; there are .*'cpu'"),
         ({"dtypes": ["float8"]}, invtime.PlacementError, "float8"),
-        ({"steps": -1}, invtime.ConfigError, "-1"),
+        ({"steps": 0}, invtime.ConfigError, "steps is 0; it must be an int of 1 or more"),
         ({"steps": 1e5}, invtime.ConfigError, "100000.0"),
     ],
 )
 def test_what_cannot_be_verified_is_refused(options, error, message):
     with pytest.raises(error, match=message):
         verify(SCHEDULE, **{"backends": ["numpy"], **options})
+
+
+@pytest.mark.parametrize("steps", [1, 2**14, 2**14 + 1])
+def test_steps_is_their_number(monkeypatch, steps):
+    """The consecutive steps are 0 to steps - 1: no more, and no fewer."""
+    seen = set()
+    monkeypatch.setattr(Grid, "chunks", lambda grid, piece: seen.add(piece) or iter(()))
+    verify(SCHEDULE, backends=["numpy"], steps=steps)
+    ends = {piece.stop for piece in seen if piece.dtype == "int64" and not piece.edges}
+    assert max(ends) == steps
 
 
 def test_progress_reaches_its_total():

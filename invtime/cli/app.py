@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from invtime import __version__
 from invtime.cli import (
@@ -18,12 +20,33 @@ from invtime.cli import (
     table,
     verify,
 )
-from invtime.cli.output import bad_input, emit
+from invtime.cli.output import bad_input, complain, emit
+
+
+class _Commands(TyperGroup):
+    """The commands, with one line on stderr for a command line that is wrong, as for any input."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        try:
+            own = {"prog_name": "invtime", "standalone_mode": False}
+            status = super().main(*args, **{**options, **own})
+        except Exception as error:
+            # An exception of click's, of which newer versions of typer have their own copy.
+            if not hasattr(error, "format_message"):
+                raise
+            status = 2
+            text = error.format_message().replace("Value error, ", "").rstrip(".?")
+            if text:  # or it is the help
+                command = getattr(getattr(error, "ctx", None), "command_path", "invtime")
+                complain(f"{text}; see {command} --help")
+        sys.exit(status)
+
 
 app = typer.Typer(
     name="invtime",
+    cls=_Commands,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
@@ -39,7 +62,9 @@ def _version(wanted: bool) -> None:
 def invtime(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", metavar="", callback=_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Inverse time decay of a learning rate, the same bits in every framework."""

@@ -3,44 +3,58 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from invtime import config as configs
 from invtime.cli import schedule as options
-from invtime.cli.output import as_table, emit, progress_bar
+from invtime.cli.output import emit, progress_bar, prose, read_file
+from invtime.cli.tables import as_table
+from invtime.cli.values import completes, whole
+from invtime.errors import ConfigError
 from invtime.spec import InverseTimeDecay
 
 if TYPE_CHECKING:
-    from invtime.audit import Audit
+    from invtime.audit import Audit, Finding
 
+NUMBERS = ("points", "late", "early", "other bits", "ULP")
+COLUMNS = ("peer", "mode", "dtype", *NUMBERS, "verdict", "note")
 
-Configs = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FILE",
-        help="A config in JSON, or a list of them; - reads stdin.",
-        rich_help_panel=options.PANEL,
-    ),
-]
+Configs = Annotated[str | None, options.config_option("A config in JSON, or a list of them")]
 
 
 def _read(file: str) -> list[InverseTimeDecay]:
-    found = configs.loads(options.read_file(file))
+    found = configs.loads(read_file(file))
     if not isinstance(found, list):
         return [InverseTimeDecay.from_config(found)]
     return [InverseTimeDecay.from_json(json.dumps(one)) for one in found]
 
 
+def _peers() -> list[str]:
+    from invtime.audit.peers import PEERS
+
+    return [*PEERS]
+
+
 @options.takes(Configs, _read)
 def audit(
     *schedules: InverseTimeDecay,
-    steps: Annotated[int, typer.Option(min=1, help="The number of the run's steps.")] = 100_000,
-    start: Annotated[int, typer.Option(min=0, help="The first step of the run.")] = 0,
+    steps: Annotated[
+        int, typer.Option(metavar="N", parser=whole(1), help="The number of the run's steps.")
+    ] = 100_000,
+    start: Annotated[
+        int, typer.Option(metavar="N", parser=whole(0), help="The first step of the run.")
+    ] = 0,
     peer: Annotated[
-        list[str] | None, typer.Option(help="Only this peer, such as keras-jax; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completes(_peers),
+            help="Only this peer, such as keras-jax; may be repeated.",
+        ),
     ] = None,
     layout: Annotated[
         Literal["table", "json"], typer.Option("--format", help="How to write it.")
@@ -52,18 +66,43 @@ def audit(
     and compares it with the exact values: the drops of a staircase that come late or early,
     and the steps with other bits. What is not installed is listed with the reason.
 
-    Example: `invtime audit --initial-learning-rate 0.1 --decay-steps 41 --decay-rate 0.5
-    --staircase --peer keras-jax`
+    Example: `invtime audit --lr 0.1 -S 41 -R 0.5 --staircase --peer keras-jax`
 
     Exit status: 0 if nobody was affected (other bits within rounding affect nobody), 1 if
     somebody was or failed, 2 for bad input.
     """
     from invtime import audit
 
+    _check_installed(peer or ())
     with progress_bar("audit") as progress:
         report = audit.audit(schedules, peers=peer, start=start, steps=steps, progress=progress)
+    _check_compared(report)
     emit(_lines(report, layout))
-    raise typer.Exit(0 if report.ok else 1)
+    # A peer that was asked for is installed, so that its process has failed.
+    raise typer.Exit(0 if report.ok and not (peer and report.skipped) else 1)
+
+
+def _check_installed(names: Iterable[str]) -> None:
+    """Raise a ConfigError for a peer that was asked for and cannot be called here."""
+    from invtime.audit.peers import PEERS
+
+    for name in names:
+        modules = PEERS[name].modules if name in PEERS else ()
+        for module in modules:
+            if find_spec(module) is None:
+                raise ConfigError(
+                    f"--peer {name} needs {module}, which is not installed; "
+                    "install it, or leave this --peer out"
+                )
+
+
+def _check_compared(report: Audit) -> None:
+    """Raise a ConfigError where no peer was called for any of the schedules."""
+    if all(finding.skipped for finding in report.findings):
+        reasons = [(skipped.peer, skipped.reason) for skipped in report.skipped]
+        reasons += [(finding.peer, str(finding.skipped)) for finding in report.findings]
+        why = "; ".join(f"{peer}: {reason}" for peer, reason in dict.fromkeys(reasons))
+        raise ConfigError(f"nothing was compared; {why}; pass another --peer, or none for all")
 
 
 def _lines(report: Audit, layout: str) -> Iterator[str]:
@@ -71,15 +110,38 @@ def _lines(report: Audit, layout: str) -> Iterator[str]:
 
     if layout == "json":
         yield report.to_json(indent=2)
-    else:
-        for schedule in report.schedules:
-            yield words.call(schedule)
-            rows = map(words.cells, report.of(schedule))
-            yield from as_table(words.COLUMNS, rows, words.NUMBERS)
-            yield from words.verdicts(report, schedule)
-            yield ""
-        versions = {finding.version for finding in report.findings}
-        parts = sorted({part for version in versions for part in version.split(", ")})
-        yield f"versions: {', '.join(parts)}"
-        for skipped in report.skipped:
-            yield f"not called: {skipped.peer} ({skipped.reason})"
+        return
+    for schedule in report.schedules:
+        called = [finding for finding in report.of(schedule) if finding.skipped is None]
+        yield prose(words.call(schedule))
+        yield from as_table(COLUMNS, map(_cells, called), numbers=NUMBERS, notes=("note",))
+        yield from map(prose, _skipped(report.of(schedule)))
+        verdicts = words.verdicts(report, schedule) if called else ["Nothing was compared."]
+        yield from map(prose, verdicts)
+        yield ""
+    versions = {finding.version for finding in report.findings}
+    parts = sorted({part for version in versions for part in version.split(", ")})
+    yield prose(f"versions: {', '.join(parts)}")
+    for skipped in report.skipped:
+        yield prose(f"not called: {skipped.peer} ({skipped.reason})")
+
+
+def _cells(finding: Finding) -> list[str]:
+    """A finding under `COLUMNS`."""
+    counts = finding.points, finding.late, finding.early, finding.differing, finding.worst_ulp
+    numbers = [str(count or "") for count in counts]
+    return [
+        *(finding.peer, finding.mode, finding.dtype, *numbers, finding.verdict),
+        finding.error or "",
+    ]
+
+
+def _skipped(findings: Iterable[Finding]) -> Iterator[str]:
+    """A line for each reason why peers were not called for a schedule."""
+    reasons: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.skipped is not None:
+            names = reasons.setdefault(finding.skipped, [])
+            names += [finding.peer] if finding.peer not in names else []
+    for reason, names in reasons.items():
+        yield f"skipped: {', '.join(names)} ({reason})"

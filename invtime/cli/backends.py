@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from invtime import registry
-from invtime.cli.output import as_table, emit, progress_bar
+from invtime.cli.output import emit, progress_bar
+from invtime.cli.tables import as_table
 
 if TYPE_CHECKING:
     from invtime.verification.apart import Result
 
-COLUMNS = ("backend", "version", "devices", "distribution", "problem")
+COLUMNS = ("backend", "version", "usable", "devices", "distribution", "problem")
 
 
 def backends(
     devices: Annotated[
-        bool, typer.Option("--devices", help="Import the frameworks and list their devices.")
+        bool,
+        typer.Option("--devices", metavar="", help="Import the frameworks and list their devices."),
     ] = False,
     layout: Annotated[
         Literal["table", "json"], typer.Option("--format", help="How to write it.")
@@ -33,7 +36,11 @@ def backends(
     states = registry.list_backends()
     found = _found(states) if devices else {}
     rows = [_row(state, found.get(state.name)) for state in states]
-    emit([json.dumps(rows, indent=2)] if layout == "json" else as_table(COLUMNS, map(_cells, rows)))
+    emit([json.dumps(rows, indent=2)] if layout == "json" else _lines(rows))
+
+
+def _lines(rows: list[dict[str, Any]]) -> Iterator[str]:
+    return as_table(COLUMNS, map(_cells, rows), names=("distribution",), notes=("problem",))
 
 
 def _found(states: list[registry.BackendState]) -> dict[str, Result]:
@@ -64,9 +71,14 @@ def _row(state: registry.BackendState, found: Result | None) -> dict[str, Any]:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    devices = "usable" if row["usable"] else ""
-    if row["devices"] is not None:
-        devices = ", ".join(row["devices"])
+    devices = ", ".join(row["devices"] or ())
     problem = "; run: ".join(filter(None, (row["problem"], row["problem"] and row["install"])))
-    cells = row["backend"], row["version"], devices, row["distribution"], problem
-    return [cell or "-" for cell in cells]
+    usable = "yes" if row["usable"] else "no"
+    return [
+        row["backend"],
+        row["version"] or "",
+        usable,
+        devices,
+        row["distribution"] or "",
+        problem,
+    ]

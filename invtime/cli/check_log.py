@@ -9,6 +9,7 @@ import typer
 
 from invtime.cli import schedule as options
 from invtime.cli.output import emit
+from invtime.cli.values import whole
 from invtime.spec import InverseTimeDecay
 
 
@@ -29,7 +30,8 @@ def check_log(
         str | None, typer.Option(metavar="NAME", help="The column, key or tag of the rates.")
     ] = None,
     first_step: Annotated[
-        int | None, typer.Option(help="What the log calls the schedule's step 0.")
+        int | None,
+        typer.Option(metavar="N", parser=whole(), help="What the log calls the schedule's step 0."),
     ] = None,
     layout: Annotated[
         Literal["table", "json"], typer.Option("--format", help="How to write it.")

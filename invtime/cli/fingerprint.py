@@ -9,6 +9,8 @@ import typer
 
 from invtime.cli import schedule as options
 from invtime.cli.output import emit, progress_bar
+from invtime.cli.values import DTYPES, Dtype, whole
+from invtime.errors import ConfigError
 from invtime.spec import InverseTimeDecay
 
 
@@ -17,11 +19,13 @@ def fingerprint(
     schedule: InverseTimeDecay,
     values: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Of the bits of the rates at the steps 0 to N - 1."),
+        typer.Option(
+            metavar="N", parser=whole(1), help="Of the bits of the rates at the steps 0 to N - 1."
+        ),
     ] = None,
     dtype: Annotated[
-        str | None,
-        typer.Option(help="Of those: float64 (the default), float32, float16 or bfloat16."),
+        Dtype | None,
+        typer.Option(metavar="DTYPE", help=f"Of those rates: {DTYPES}; float64 if left out."),
     ] = None,
     layout: Annotated[
         Literal["plain", "json"], typer.Option("--format", help="How to write it.")
@@ -32,13 +36,17 @@ def fingerprint(
     Schedules whose rates are the same numbers at every step have the same fingerprint, however
     they are written.
 
-    Example: `invtime fingerprint --initial-learning-rate 0.1 --decay-steps 1000
-    --decay-rate 0.5`
+    Example: `invtime fingerprint --lr 0.1 -S 1000 -R 0.5`
 
     Exit status: 0; 2 for bad input.
     """
     from invtime.fingerprint import fingerprint as digest
 
+    if dtype is not None and values is None:
+        raise ConfigError(
+            f"--dtype is {dtype} and there is no --values; the fingerprint of the meaning has no "
+            "dtype; pass --values N too, or leave --dtype out"
+        )
     pinned = None if values is None else schedule.dtype
     with progress_bar("fingerprint") as progress:
         text = digest(schedule.form, values, dtype or pinned, progress)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
+from textwrap import fill
+from typing import TextIO
 
 import typer
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from invtime.errors import InvTimeError
-
-WIDE = 400  # columns where the output is no terminal: a file or a pipe should not be wrapped
+from invtime.errors import InvTimeError, shown
 
 
 def emit(lines: Iterable[str]) -> None:
@@ -32,14 +30,51 @@ def emit(lines: Iterable[str]) -> None:
         raise typer.Exit(141) from None
 
 
+def width() -> int | None:
+    """The columns of the terminal that stdout is; None where it is a pipe or a file."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def prose(text: str) -> str:
+    """A line of words, broken between them where it is longer than the terminal is wide."""
+    columns = width()
+    if columns is None:
+        return text
+    return fill(
+        text, columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def complain(text: str) -> None:
+    """Write the line about a failure to stderr."""
+    print(f"invtime: {' '.join(text.split())}", file=sys.stderr)
+
+
 @contextmanager
 def bad_input() -> Iterator[None]:
     """Turn what the user got wrong into one line on stderr and exit status 2."""
     try:
         yield
     except (InvTimeError, OSError, ImportError) as error:
-        print(f"invtime: {' '.join(str(error).split())}", file=sys.stderr)
+        complain(_file_trouble(error) if isinstance(error, OSError) else str(error))
         raise typer.Exit(2) from None
+
+
+def _file_trouble(error: OSError) -> str:
+    if not isinstance(error.filename, str | bytes | os.PathLike):
+        return str(error)
+    remedies = {
+        FileNotFoundError: "check the spelling, and the folder that the command runs in",
+        IsADirectoryError: "pass the name of a file",
+        PermissionError: "pass a file that you may use, or change its permissions",
+    }
+    remedy = remedies.get(type(error), "pass another file")
+    return f"{shown(os.fspath(error.filename))}: {error.strerror}; {remedy}"
+
+
+def read_file(file: str) -> bytes:
+    """What is in a file, or on stdin for -."""
+    return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
 
 
 def check_writable(path: Path) -> None:
@@ -48,29 +83,40 @@ def check_writable(path: Path) -> None:
         pass
 
 
-def as_table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[str] = ()
-) -> list[str]:
-    """The lines of a table, the columns in `numbers` aligned to the right."""
-    table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left")
-    for row in rows:
-        table.add_row(*map(Text, row))  # plain text: brackets in it are no markup
-    console = Console(width=None if sys.stdout.isatty() else WIDE)
-    with console.capture() as capture:
-        console.print(table)
-    return [line.rstrip() for line in capture.get().splitlines()]
-
-
 @contextmanager
 def progress_bar(name: str) -> Iterator[Callable[[int, int], None] | None]:
     """A bar on stderr while it is a terminal, gone at the end; called with done and total."""
-    from rich.progress import Progress
-
     if not sys.stderr.isatty():
         yield None
         return
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with (
+        _others_wait() as terminal,
+        Progress(console=Console(file=terminal), transient=True) as bar,
+    ):
         task = bar.add_task(name, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _others_wait() -> Iterator[TextIO]:
+    """The terminal of stderr for one writer; what others write comes at the end.
+
+    The others are frameworks, which write from C++ too, in the middle of a bar.
+    """
+    stderr = sys.stderr.fileno()
+    with (
+        os.fdopen(os.dup(stderr), "w", encoding=sys.stderr.encoding) as terminal,
+        TemporaryFile() as waiting,
+    ):
+        os.dup2(waiting.fileno(), stderr)
+        try:
+            yield terminal
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal.fileno(), stderr)
+            waiting.seek(0)
+            shutil.copyfileobj(waiting, sys.stderr.buffer)
+            sys.stderr.flush()

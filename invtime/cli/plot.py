@@ -9,30 +9,33 @@ import typer
 
 from invtime.cli import schedule as options
 from invtime.cli.output import check_writable
+from invtime.cli.values import whole
 from invtime.spec import InverseTimeDecay
 
 Scale = Literal["linear", "log"]
+OPTIONS = {"start": "--start", "stop": "--stop", "yscale": "--y-scale"}
 
 
 Configs = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="FILE",
-        help="A config in JSON, - for stdin; several are drawn on one axis.",
-        rich_help_panel=options.PANEL,
-    ),
+    options.config_option("A config in JSON; several are drawn on one axis"),
 ]
 
 
-@options.takes(Configs, lambda files: [options.build(config=file) for file in files])
+@options.takes(Configs, lambda files: map(options.from_config, files))
 def plot(
     *schedules: InverseTimeDecay,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The picture, .png or .svg.")
     ],
-    start: Annotated[int, typer.Option(help="The first step.")] = 0,
+    start: Annotated[int, typer.Option(metavar="N", parser=whole(0), help="The first step.")] = 0,
     stop: Annotated[
-        int | None, typer.Option(help="The last step; if left out, past the last phase.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            parser=whole(1),
+            help="The steps end before this one; if left out, past the last phase.",
+        ),
     ] = None,
     x_scale: Annotated[Scale, typer.Option(help="The axis of the steps.")] = "linear",
     y_scale: Annotated[Scale, typer.Option(help="The axis of the rate.")] = "linear",
@@ -43,8 +46,7 @@ def plot(
     phases of a schedule that is alone are shaded and named. The numbers themselves are what
     `invtime table` prints.
 
-    Example: `invtime plot --initial-learning-rate 0.1 --decay-steps 1000 --decay-rate 0.5
-    --output rate.svg`
+    Example: `invtime plot --lr 0.1 -S 1000 -R 0.5 -o rate.svg`
 
     Exit status: 0; 2 for bad input, or where matplotlib is missing.
     """
@@ -53,8 +55,9 @@ def plot(
     plotting.check_path(output)
     check_writable(output)
     if stop is None:
-        stop = max(plotting.default_stop(schedule.form) for schedule in schedules)
+        stop = max(plotting.last_step(schedule.form) for schedule in schedules) + 1
     drawn, ax = plotting.figure()
-    for schedule in schedules:
-        schedule.plot(ax, start=start, stop=stop, xscale=x_scale, yscale=y_scale)
+    with options.speaking_of(OPTIONS):
+        for schedule in schedules:
+            schedule.plot(ax, start=start, stop=stop, xscale=x_scale, yscale=y_scale)
     plotting.save(drawn, output)

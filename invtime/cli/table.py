@@ -12,7 +12,7 @@ import typer
 
 from invtime.cli import schedule as options
 from invtime.cli.output import emit
-from invtime.dtypes import dtype_name
+from invtime.cli.values import DTYPES, Dtype, read_number, whole
 from invtime.errors import StepTypeError, shown
 from invtime.spec import InverseTimeDecay
 from invtime.table import Table
@@ -25,16 +25,27 @@ RATE = 23  # the longest rate, such as 2.2250738585072014e-308
 def table(
     found: InverseTimeDecay,
     *,
-    start: Annotated[int, typer.Option(help="The first step.")] = 0,
-    stop: Annotated[int | None, typer.Option(help="The steps end before this one.")] = None,
-    step: Annotated[int, typer.Option(min=1, help="From one step to the next.")] = 1,
+    start: Annotated[
+        int | None,
+        typer.Option(metavar="N", parser=whole(), help="The first step; 0 if left out."),
+    ] = None,
+    stop: Annotated[
+        int | None,
+        typer.Option(metavar="N", parser=whole(), help="The steps end before this one."),
+    ] = None,
+    step: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", parser=whole(1), help="From one step to the next; 1 if left out."
+        ),
+    ] = None,
     at: Annotated[
         str | None,
-        typer.Option(metavar="LIST", help="The steps themselves, as in 0,1000,2500.5."),
+        typer.Option(metavar="LIST", help="The steps themselves, such as 0,1000,2500.5."),
     ] = None,
     dtype: Annotated[
-        str, typer.Option(help="Round to float64, float32, float16 or bfloat16.")
-    ] = "float64",
+        Dtype, typer.Option(metavar="DTYPE", help=f"Round to it: {DTYPES}.")
+    ] = Dtype.float64,
     layout: Annotated[
         Literal["table", "csv", "json"], typer.Option("--format", help="How to write it.")
     ] = "table",
@@ -44,20 +55,41 @@ def table(
     A rate of any dtype is printed with the digits of binary64, and so exactly; in JSON, one
     that overflows its dtype is null. A schedule with phases has a column for them.
 
-    Example: `invtime table --initial-learning-rate 0.1 --decay-steps 1000 --decay-rate 0.5
-    --stop 5000 --step 1000`
+    Example: `invtime table --lr 0.1 -S 1000 -R 0.5 --stop 5000 --step 1000`
 
     Exit status: 0; 2 for bad input.
     """
-    steps = _range(start, stop, step, at) if at is None or stop is not None else _listed(at)
-    rounded = _rounding(dtype_name(dtype))
+    steps = _steps(at, {"--start": start, "--stop": stop, "--step": step})
+    rounded = _rounding(dtype)
     phase = _phases(found)
     rows = ((n, rounded(found(n)), phase(n)) for n in steps)
     emit(_lines(steps, rows, layout, phased=bool(phase(0))))
 
 
+def _steps(at: str | None, given: dict[str, int | None]) -> Sequence[int | float]:
+    """The steps of the list --at, or of the range that the other options give."""
+    start, stop, step = given.values()
+    if at is not None:
+        others = ", ".join(option for option, number in given.items() if number is not None)
+        if others:
+            raise StepTypeError(f"--at was given with {others}; leave one of them out")
+        return _listed(at)
+    if stop is None:
+        raise StepTypeError(
+            "no steps without --stop or --at; pass --stop N, with --start and --step if need be, "
+            "or --at 0,1000,2500.5"
+        )
+    found = range(start or 0, stop, step or 1)
+    if not found:
+        raise StepTypeError(
+            f"--start is {found.start} and --stop is {stop}; there is no step between, since the "
+            "steps end before --stop; pass a --stop above --start"
+        )
+    return found
+
+
 def _listed(at: str) -> list[int | float]:
-    steps = [options.read_number(text) for text in at.split(",")]
+    steps = [read_number(text) for text in at.split(",")]
     for step in steps:
         if isinstance(step, str) or not isfinite(step):
             raise StepTypeError(
@@ -65,15 +97,6 @@ def _listed(at: str) -> list[int | float]:
                 "separate the steps by commas, as in 0,1000,2500.5"
             )
     return steps
-
-
-def _range(start: int, stop: int | None, step: int, at: str | None) -> range:
-    if stop is None or at is not None:
-        raise StepTypeError(
-            f"--stop is {stop} and --at is {shown(at)}; exactly one of them must be given; "
-            "pass --stop N, with --start and --step if need be, or --at 0,1000,2500.5"
-        )
-    return range(start, stop, step)
 
 
 def _rounding(dtype: str) -> Callable[[float], float]:
@@ -105,7 +128,7 @@ def _lines(
         yield ",".join(columns)
         yield from (f"{n},{rate!r},{phase}".rstrip(",") for n, rate, phase in rows)
     else:
-        widest = (steps[0], steps[-1]) if isinstance(steps, range) and steps else steps
+        widest = (steps[0], steps[-1]) if isinstance(steps, range) else steps
         width = max(len(str(n)) for n in ("step", *widest))
         lines = (f"{n:>{width}}  {rate!r:<{RATE}}  {phase}" for n, rate, phase in rows)
         yield f"{'step':>{width}}  {'learning rate':<{RATE}}  {'phase' if phased else ''}".rstrip()

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from invtime.cli import schedule as options
-from invtime.cli.output import as_table, check_writable, emit, progress_bar
+from invtime.cli.output import check_writable, emit, progress_bar, prose
+from invtime.cli.tables import as_table
+from invtime.cli.values import Dtype, backends_here, completes, whole
 from invtime.errors import ConfigError, shown
 from invtime.spec import InverseTimeDecay
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from invtime.verification import Report, Run
-
-NUMBERS = ("points", "mismatches", "worst ULP")
-COLUMNS = ("backend", "mode", "device", "dtype", *NUMBERS, "first differing step", "note")
+    from invtime.verification import Report
 
 
 @options.takes()
@@ -29,19 +28,30 @@ def verify(
     found: InverseTimeDecay,
     *,
     steps: Annotated[
-        int, typer.Option(min=0, help="Compare at every step up to this one, and at the edges.")
+        int,
+        typer.Option(
+            metavar="N", parser=whole(1), help="Compare at the steps 0 to N - 1, and at the edges."
+        ),
     ] = 100_000,
     backend: Annotated[
-        list[str] | None, typer.Option(help="Only this backend; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completes(backends_here),
+            help="Only this backend; may be repeated.",
+        ),
     ] = None,
     mode: Annotated[
-        list[str] | None, typer.Option(help="Only this mode, such as eager; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this mode, such as eager; may be repeated."),
     ] = None,
     device: Annotated[
-        list[str] | None, typer.Option(help="Only this device or kind; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this device, or kind of device; may be repeated."),
     ] = None,
     dtype: Annotated[
-        list[str] | None, typer.Option(help="Only this result dtype; may be repeated.")
+        list[Dtype] | None,
+        typer.Option(metavar="DTYPE", help="Only this dtype of the rates; may be repeated."),
     ] = None,
     layout: Annotated[
         Literal["table", "json"], typer.Option("--format", help="How to write it.")
@@ -56,25 +66,31 @@ def verify(
         ),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(min=1, help="With --dask, the longest wait for one piece, in seconds.")
-    ] = 1800,
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=1,
+            help="With --dask, the longest wait for one piece; 1800 if left out.",
+        ),
+    ] = None,
 ) -> None:
     """Compare every installed backend with the exact values, bit by bit.
 
     Each mode (eager, compiled), device and dtype is one row. A mismatch is a step with bits
     that the contract does not allow.
 
-    Example: `invtime verify --initial-learning-rate 0.1 --decay-steps 1000 --decay-rate 0.5
-    --backend numpy`
+    Example: `invtime verify --lr 0.1 -S 1000 -R 0.5 --backend numpy`
 
     Exit status: 0 if nothing differs, 1 on a mismatch or where a framework or a worker failed, 2
     for bad input.
     """
     from invtime import verification
 
+    if timeout is not None and dask is None:
+        raise ConfigError("--timeout was given without --dask; pass both, or leave it out")
     if junit is not None:
         check_writable(junit)
-    with _verify(dask, timeout) as work, progress_bar("verify") as progress:
+    with _verify(dask, timeout or 1800) as work, progress_bar("verify") as progress:
         report = work(
             found,
             backends=backend,
@@ -127,15 +143,15 @@ def _executor(address: str) -> Iterator[Executor]:
 
 
 def _lines(report: Report) -> Iterator[str]:
-    yield from as_table(COLUMNS, map(_cells, report.runs), NUMBERS)
-    for missing in report.missing:
-        run = f"; run: {missing.install}" if missing.install else ""
-        yield f"not compared: {missing.backend} ({missing.reason}){run}"
+    from invtime.verification import words
 
-
-def _cells(run: Run) -> list[str]:
-    points = str(run.points) if run.points == run.asked else f"{run.points} of {run.asked}"
-    counts = [points, str(run.mismatches), str(run.worst_ulp)]
-    first = "" if run.first is None else str(run.first)
-    note = run.note if run.error is None else f"failed {run.error}"
-    return [f"{run.backend} {run.version}", run.mode, run.device, run.dtype, *counts, first, note]
+    yield from as_table(
+        words.COLUMNS,
+        map(words.cells, report.runs),
+        numbers=words.NUMBERS,
+        names=words.NAMES,
+        notes=("note",),
+    )
+    yield ""
+    yield from map(prose, words.absences(report))
+    yield prose(words.verdict(report))

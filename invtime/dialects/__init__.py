@@ -50,17 +50,29 @@ def from_dialect(name: str, parameters: Mapping[str, Any]) -> InverseTimeDecay:
             f"the parameters are {typed(parameters)}; they must "
             f"be a dict or a JSON object with keys out of {keys}"
         )
+    for alias, key in dialect.aliases.items():
+        if alias in parameters:
+            if key in parameters:
+                raise ConfigError(f"{alias} and {key} are one parameter of {name}; remove {alias}")
+            parameters = {**parameters, key: parameters[alias]}
+            del parameters[alias]
+    needed = [key for key in dialect.keys if key not in dialect.defaults]
+    missing = [key for key in needed if key not in parameters]
     for key, value in parameters.items():
         if key not in dialect.keys:
-            remedy = "use the dialect invtime, which has it" if key in PHASES else "remove it"
+            remedy = "remove it"
+            if key in PHASES:
+                remedy = "use the dialect invtime, which has it"
+            elif missing:
+                remedy = f"write {' or '.join(missing)} for it if that is meant, or else remove it"
             raise ConfigError(
                 f"the schedule of {name} has no parameter {shown(key)}, which is {shown(value)}; "
                 f"accepted are {keys}; {remedy}"
             )
-    needed = [key for key in dialect.keys if key not in dialect.defaults]
-    for key in needed:
-        if key not in parameters:
-            raise ConfigError(f"{name} needs {', '.join(needed)}; there is no {shown(key)}; add it")
+    if missing:
+        raise ConfigError(
+            f"{name} needs {', '.join(needed)}; there is no {shown(missing[0])}; add it"
+        )
     return dialect.read({**dialect.defaults, **parameters})
 
 

@@ -25,6 +25,8 @@ class Dialect(NamedTuple):
     """The parameters that `read` knows, in the library's order."""
     defaults: Mapping[str, Any] = {}
     """What the library takes for a parameter that is left out."""
+    aliases: Mapping[str, str] = {}
+    """Other names that the library takes for a parameter."""
     phases: bool = False
     """Whether `write` takes a schedule with phases."""
 

@@ -104,7 +104,7 @@ DIALECTS: Mapping[str, Dialect] = {
         "tf.keras.optimizers.legacy.SGD(learning_rate={learning_rate}, decay={decay})",
         "decay",
         {"decay": 0},
-    ),
+    )._replace(aliases={"lr": "learning_rate"}),
     "paddle": _per_step(
         "paddle.optimizer.lr.InverseTimeDecay(learning_rate={learning_rate}, gamma={gamma})",
         "gamma",

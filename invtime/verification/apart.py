@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import product
 
 from invtime import children, registry
 from invtime.dtypes import DTYPES
@@ -93,10 +94,7 @@ def _with_places(names: Iterable[str], choice: Choice, named: bool) -> list[str]
         if result.unusable is not None:
             _reason(result.unusable, named)
     offers = [result.offer for result in results if result.offer is not None]
-    choice.check(
-        (mode for offer in offers for mode in offer.modes),
-        (device for offer in offers for device in offer.devices),
-    )
+    choice.check({pair for offer in offers for pair in product(offer.modes, offer.devices)})
     return [r.part.backend for r in results if r.offer is None or r.offer.chosen]
 
 

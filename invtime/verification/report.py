@@ -81,7 +81,7 @@ class Report:
 
     schedule: InverseTimeDecay
     steps: int
-    """The last of the consecutive steps."""
+    """The number of the consecutive steps, from 0 on."""
     runs: tuple[Run, ...]
     missing: tuple[Missing, ...] = ()
 

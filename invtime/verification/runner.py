@@ -49,7 +49,7 @@ def verify(
         devices: names that a backend lists, such as "cuda:0", or a kind ("cpu", "cuda") for
             all of that kind; None means all.
         dtypes: result dtypes; None means all four. NumPy skips bfloat16 without ml_dtypes.
-        steps: the last of the consecutive integer steps, 0 or more.
+        steps: the number of the consecutive integer steps, which are 0 to steps - 1; 1 or more.
         executor: whose workers do the work, a piece of the grid at a time, such as a
             `ProcessPoolExecutor` that spawns, or `dask.distributed.Client(...).get_executor()`.
             Each worker needs the same backends and devices; threads of one process take turns.
@@ -64,9 +64,9 @@ def verify(
     Raises:
         UnknownBackendError, BackendUnavailableError, BackendConflictError: for a name in
             `backends`; where None was passed, an unusable one is in `Report.missing`.
-        PlacementError: no chosen backend has the mode or the device, or the dtype is none of
-            the four.
-        ConfigError: `steps` is not an integer of 0 or more.
+        PlacementError: no chosen backend has the mode or the device, or the two together, or the
+            dtype is none of the four.
+        ConfigError: `steps` is not an integer of 1 or more.
     """
     check_steps(steps)
     loaded, missing = load(backends)
@@ -79,10 +79,10 @@ def verify(
 
 
 def check_steps(steps: int) -> None:
-    """Raise ConfigError for what is no last step."""
-    if type(steps) is not int or steps < 0:
+    """Raise ConfigError for what is no number of steps."""
+    if type(steps) is not int or steps < 1:
         raise ConfigError(
-            f"steps is {shown(steps)}; it must be an int of 0 or more; pass 100_000, say"
+            f"steps is {shown(steps)}; it must be an int of 1 or more; pass 100_000, say"
         )
 
 
@@ -93,7 +93,7 @@ def run_here(
     progress: Callable[[int, int], object] | None,
 ) -> tuple[Run, ...]:
     """The run in each place, all in this process."""
-    sweep = Sweep(schedule, steps, places)
+    sweep = Sweep(schedule, steps - 1, places)
     books = _Books(sweep, places, progress)
     for piece in books.pieces():
         books.enter(piece, sweep.compare(piece, books.tick))
@@ -109,9 +109,9 @@ def _run_on(
     progress: Callable[[int, int], object] | None,
 ) -> tuple[Run, ...]:
     """The run in each place, by the workers of an executor."""
-    books = _Books(Sweep(schedule, steps, places), places, progress)
+    books = _Books(Sweep(schedule, steps - 1, places), places, progress)
     spots = tuple((p.backend.name, p.mode, p.device, p.dtype) for p in places)
-    job = Job(schedule, steps, spots, uuid.uuid4().hex)
+    job = Job(schedule, steps - 1, spots, uuid.uuid4().hex)
     try:
         with closing(_outcomes(executor, job, books, timeout)) as outcomes:
             for piece, outcome in outcomes:

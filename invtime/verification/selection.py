@@ -92,10 +92,11 @@ class Choice(NamedTuple):
 
     def has(self, mode: str, device: str, dtype: str) -> bool:
         """Whether it was asked for."""
-        return (
-            (self.modes is None or mode in self.modes)
-            and (self.devices is None or not _forms(device).isdisjoint(self.devices))
-            and dtype in self.result_dtypes
+        return dtype in self.result_dtypes and self._takes(mode, device)
+
+    def _takes(self, mode: str, device: str) -> bool:
+        return (self.modes is None or mode in self.modes) and (
+            self.devices is None or not _forms(device).isdisjoint(self.devices)
         )
 
     @property
@@ -104,10 +105,20 @@ class Choice(NamedTuple):
         wanted = None if self.dtypes is None else {dtype_name(dtype) for dtype in self.dtypes}
         return [dtype for dtype in DTYPES if wanted is None or dtype in wanted]
 
-    def check(self, modes: Iterable[str], devices: Iterable[str]) -> None:
-        """Raise PlacementError for a mode or a device that is not there."""
-        _check("mode", self.modes, set(modes))
-        _check("device", self.devices, {form for device in devices for form in _forms(device)})
+    def check(self, there: set[tuple[str, str]]) -> None:
+        """Raise PlacementError for a mode or a device that is not there, or not with another.
+
+        `there` has each mode with each device of its backend.
+        """
+        _check("mode", self.modes, {mode for mode, _ in there})
+        _check("device", self.devices, {form for _, device in there for form in _forms(device)})
+        if there and not any(self._takes(*pair) for pair in there):
+            pairs = sorted(f"{mode} on {device}" for mode, device in there)
+            raise PlacementError(
+                f"no chosen backend has the modes {shown(self.modes)} on the devices "
+                f"{shown(self.devices)}; there are {', '.join(pairs)}; "
+                "pass two of these that go together"
+            )
 
 
 EVERYTHING = Choice(None, None, None)
@@ -116,9 +127,10 @@ EVERYTHING = Choice(None, None, None)
 def select(found: Sequence[Place], choice: Choice) -> list[Place]:
     """The places that were asked for.
 
-    Raises PlacementError for a mode or a device that none of them has, or an unknown dtype.
+    Raises PlacementError for a mode or a device that none of them has, or none has together, or
+    an unknown dtype.
     """
-    choice.check((place.mode for place in found), (place.device for place in found))
+    choice.check({(place.mode, place.device) for place in found})
     return [place for place in found if choice.has(place.mode, place.device, place.dtype)]
 
 
