@@ -236,7 +236,7 @@ def raising(outcomes):
 
 
 LOSSES = [
-    (fewer, r"InvTimeError: \d+ of 1001 points came back"),
+    (fewer, r"InvTimeError: \d+ of 1000 points came back"),
     (lambda outcomes: outcomes[:1], "ValueError: "),
     (lambda outcomes: None, "TypeError: "),
     (raising, "RuntimeError: the machine was taken back"),
@@ -259,7 +259,7 @@ def test_what_is_lost_each_time_is_reported(lose, reason):
     for run, complete in zip(report.runs, whole.runs, strict=True):
         assert 1000 < run.points < run.asked == complete.points
         assert not run.ok
-        assert run.error.startswith("the float64 steps 0 to 1000 were lost in 3 tries: ")
+        assert run.error.startswith("the float64 steps 0 to 999 were lost in 3 tries: ")
         assert re.search(reason, run.error)
     found = json.loads(report.to_json())["runs"][0]
     assert found["points"] < found["asked"]
@@ -357,7 +357,8 @@ def test_a_choice_of_modes_devices_and_dtypes_is_the_same_apart():
         ({"modes": ["eager", "jitted"]}, PlacementError, r"'jitted'; there are \['eager'\]"),
         ({"devices": ["cuda"]}, PlacementError, r"'cuda'; there are \['cpu'\]"),
         ({"dtypes": ["float8"]}, PlacementError, "float8"),
-        ({"steps": -1}, ConfigError, "-1"),
+        ({"steps": 0}, ConfigError, "steps is 0"),
+        ({"modes": ["eager"], "devices": ["gpu"]}, PlacementError, "'gpu'; there"),
     ],
 )
 @pytest.mark.usefixtures("deaths")
