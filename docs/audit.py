@@ -144,7 +144,8 @@ def _details(audit: Audit, schedule: InverseTimeDecay) -> Iterator[str]:
 
 def _numbers(finding: Finding, drops: bool) -> Iterator[str]:
     """The cells of a mode; that of its drops only where the schedule has some."""
-    yield f"{finding.peer} {finding.mode}, {finding.dtype}" if finding.dtype else finding.peer
+    name = f"{finding.peer} {finding.mode}".rstrip()  # without one where its process ended early
+    yield f"{name}, {finding.dtype}" if finding.dtype else name
     if drops:
         shifted = finding.late + finding.early
         yield f"{_cell(finding).strip('*')} of {finding.drops}" if shifted else "on time"

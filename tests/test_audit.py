@@ -546,9 +546,25 @@ def test_bad_arguments_are_refused(arguments, error):
 def rows_of(text, schedule, peer):
     """The rows of a peer in the table of a schedule, as they stand."""
     (section,) = re.findall(
-        rf"^## `{re.escape(call(schedule))}`\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
+        rf"^### \d+\. `{re.escape(call(schedule))}`\n(.*?)(?=^##|\Z)",
+        text,
+        re.MULTILINE | re.DOTALL,
     )
-    return [line for line in section.splitlines() if line.startswith(f"| {peer} |")]
+    return [line for line in section.splitlines() if line.startswith(f"| {peer} ")]
+
+
+def matrix_of(text):
+    """The cells of the matrix: peer -> number of the schedule -> cell."""
+    found = {}
+    for table in re.findall(r"^:class: matrix\n\n(.*?)^:::", text, re.MULTILINE | re.DOTALL):
+        head, _, *rows = (
+            [cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()
+        )
+        assert len(head) <= 6  # what a phone has room for
+        for peer, *cells in rows:
+            numbers = (int(label.split()[0]) for label in head[1:])
+            found.setdefault(peer, {}).update(zip(numbers, cells, strict=True))
+    return found
 
 
 def fixed():
@@ -556,8 +572,31 @@ def fixed():
 
 
 def test_the_page_is_of_the_fixed_configs():
-    headings = re.findall(r"^## `(.*)`$", PAGE.read_text(), re.MULTILINE)
-    assert headings == [call(schedule) for schedule in fixed()]
+    text = PAGE.read_text("utf-8")
+    headings = re.findall(r"^### (\d+)\. `(.*)`$", text, re.MULTILINE)
+    assert headings == [(str(n), call(schedule)) for n, schedule in enumerate(fixed(), 1)]
+    cells = matrix_of(text)
+    assert list(cells) == list(PEERS)
+    assert {tuple(row) for row in cells.values()} == {tuple(range(1, len(headings) + 1))}
+
+
+def test_a_cell_of_the_matrix_is_of_the_worst_mode():
+    def finding(mode, **fields):
+        shifts = (Shift(41, 1, late=True),) if {"late", "early"} & fields.keys() else ()
+        return Finding(STAIRCASE, "jax", mode, "1", "float32", 10, 9, shifts=shifts, **fields)
+
+    for fields, cell in (
+        ([{}], "same"),
+        ([{"differing": 3}, {}], "rounding"),
+        ([{"differing": 3}, {"late": 2}, {"late": 7}, {"late": 1}], "**7 late**"),
+        ([{"late": 7, "early": 1}, {"far": 5}], "**7 late, 1 early**"),
+        ([{"skipped": "no"}, {"far": 5}], "**from 5**"),
+        ([{"skipped": "no"}, {"skipped": "no"}], "-"),
+        ([{"late": 7}, {"error": "it ended"}], "**fails**"),
+    ):
+        found = tuple(finding(str(i), **each) for i, each in enumerate(fields))
+        text = "\n".join(MARKDOWN(Audit((STAIRCASE,), 0, 10, found, ())))
+        assert matrix_of(text) == {"jax": {1: cell}}
 
 
 @pytest.mark.parametrize("peer", ["numpy", "keras-jax"])
@@ -575,14 +614,20 @@ def test_rows_of_the_page_are_reproduced(peer):
     made = "\n".join(MARKDOWN(report))
     for schedule in schedules:
         rows = rows_of(made, schedule, peer)
-        assert rows
+        assert rows or matrix_of(made)[peer][1 + fixed().index(schedule)] == "-"
         assert rows == rows_of(text, schedule, peer)
+    if len(schedules) == len(fixed()):
+        assert matrix_of(made)[peer] == matrix_of(text)[peer]
 
 
 def test_the_page_has_the_late_drop_of_compiled_keras():
     text = PAGE.read_text("utf-8")
     rows = [row.split(" | ") for row in rows_of(text, STAIRCASE, "keras-jax")]
-    assert [(row[1], row[-1]) for row in rows] == [("eager", "rounding |"), ("jit", "affected |")]
+    assert [(row[0].split()[2], row[1], row[-1]) for row in rows] == [
+        ("eager,", "on time", "rounding |"),
+        ("jit,", "825 late of 2439", "affected |"),
+    ]
+    assert matrix_of(text)["keras-jax"][3] == "**825 late**"
     assert "at 41, 82, 164, 287, 328" in text
 
 
