@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import runpy
 import shlex
+import textwrap
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 
 from invtime import ConfigError, InverseTimeDecay, UnknownBackendError
-from invtime.audit import Audit, Finding, Shift, audit, runner, worker
+from invtime.audit import Audit, Finding, Shift, Skipped, audit, worker
 from invtime.audit.compare import Comparison
 from invtime.audit.expressions import has_phases
 from invtime.audit.peers import PEERS, Mode, Peer
@@ -445,21 +447,79 @@ def test_what_is_not_installed_is_skipped_with_the_reason(monkeypatch):
 
 
 def test_what_does_not_import_is_skipped_with_the_reason(monkeypatch, tmp_path):
-    (tmp_path / "numpy.py").write_text("raise ImportError('broken in two')")
-    broken = PEERS["numpy"]._replace(environment={"PYTHONPATH": str(tmp_path)})
-    monkeypatch.setitem(runner.PEERS, "numpy", broken)
-    (skipped,) = audit([STAIRCASE], peers=["numpy"]).skipped
-    assert skipped.reason == "its process ended with status 1: ImportError: broken in two"
+    needs("torch")
+    (tmp_path / "torch.py").write_text("raise ImportError('broken in two')")
+    broken = PEERS["torch"]._replace(environment={"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"})
+    monkeypatch.setitem(PEERS, "torch", broken)
+    report = audit([STAIRCASE], peers=["torch", "numpy"], steps=10)
+    assert report.skipped == (Skipped("torch", "ImportError: broken in two"),)
+    assert [finding.peer for finding in report.findings] == ["numpy"]
 
 
-def test_what_a_peer_raises_is_a_failure_and_not_ok(monkeypatch):
+# Takes the place of NumPy's modules in the processes: it ends one amid the second schedule.
+MORTAL = """
+    import os
+    import signal
+    import sys
+    from invtime.audit import worker
+
+    find = worker.find
+
+    def mortal(schedule, mode, start, stop):
+        if mode.name == "host" and schedule.staircase:
+            print("out of memory", file=sys.stderr, flush=True)
+            {death}
+        return find(schedule, mode, start, stop)
+
+    worker.find = mortal
+"""
+
+
+@pytest.mark.parametrize(
+    ("death", "problem"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "status -9 (SIGKILL): out of memory"),
+        ("os._exit(7)", "status 7: out of memory"),
+        ("os._exit(0)", "status 0: out of memory"),
+    ],
+)
+def test_a_peer_that_ends_its_process_fails_and_the_others_go_on(
+    monkeypatch, tmp_path, death, problem
+):
+    (tmp_path / "sitecustomize.py").write_text(textwrap.dedent(MORTAL.format(death=death)))
+    environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    for name in ("deepmd", "numpy"):
+        monkeypatch.setitem(PEERS, name, PEERS[name]._replace(environment=environment))
+    schedules = [WSD, STAIRCASE, CONTINUOUS]
+    seen = []
+    report = audit(
+        schedules,
+        peers=["deepmd", "numpy"],
+        steps=400,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert not report.ok
+    assert report.skipped == ()
+    rows = [(finding.peer, finding.mode, finding.verdict) for finding in report.findings]
+    assert rows == [
+        ("deepmd", "host", "rounding"),
+        ("numpy", "eager", "rounding"),
+        ("deepmd", "host", "failed"),
+        ("numpy", "eager", "exact"),
+        ("deepmd", "", "failed"),
+        ("numpy", "eager", "rounding"),
+    ]
+    errors = {finding.error for finding in report.findings if finding.peer == "deepmd"}
+    assert errors == {None, f"its process ended with {problem}"}
+    assert (seen[0], seen[-1]) == ((0, 2), (2, 2))
+
+
+def test_what_a_peer_raises_is_a_failure_and_not_ok():
     def prepare(schedule):
         raise RuntimeError("no such kernel\nat all")
 
-    peer = Peer("raising", "nothing", ("numpy",), lambda: (Mode("eager", prepare),))
-    monkeypatch.setitem(PEERS, "raising", peer)
-    (found,) = worker.findings("raising", [STAIRCASE.get_config()], 0, 10)
-    finding = Finding(**found | {"schedule": STAIRCASE})
+    fields = worker.found(STAIRCASE, Mode("eager", prepare), 0, 10)
+    finding = Finding(STAIRCASE, "raising", "eager", "1.0", **fields)
     assert (finding.error, finding.verdict) == ("RuntimeError: no such kernel", "failed")
     assert not Audit((STAIRCASE,), 0, 10, (finding,), ()).ok
 
@@ -486,9 +546,25 @@ def test_bad_arguments_are_refused(arguments, error):
 def rows_of(text, schedule, peer):
     """The rows of a peer in the table of a schedule, as they stand."""
     (section,) = re.findall(
-        rf"^## `{re.escape(call(schedule))}`\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
+        rf"^### \d+\. `{re.escape(call(schedule))}`\n(.*?)(?=^##|\Z)",
+        text,
+        re.MULTILINE | re.DOTALL,
     )
-    return [line for line in section.splitlines() if line.startswith(f"| {peer} |")]
+    return [line for line in section.splitlines() if line.startswith(f"| {peer} ")]
+
+
+def matrix_of(text):
+    """The cells of the matrix: peer -> number of the schedule -> cell."""
+    found = {}
+    for table in re.findall(r"^:class: matrix\n\n(.*?)^:::", text, re.MULTILINE | re.DOTALL):
+        head, _, *rows = (
+            [cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()
+        )
+        assert len(head) <= 6  # what a phone has room for
+        for peer, *cells in rows:
+            numbers = (int(label.split()[0]) for label in head[1:])
+            found.setdefault(peer, {}).update(zip(numbers, cells, strict=True))
+    return found
 
 
 def fixed():
@@ -496,8 +572,31 @@ def fixed():
 
 
 def test_the_page_is_of_the_fixed_configs():
-    headings = re.findall(r"^## `(.*)`$", PAGE.read_text(), re.MULTILINE)
-    assert headings == [call(schedule) for schedule in fixed()]
+    text = PAGE.read_text("utf-8")
+    headings = re.findall(r"^### (\d+)\. `(.*)`$", text, re.MULTILINE)
+    assert headings == [(str(n), call(schedule)) for n, schedule in enumerate(fixed(), 1)]
+    cells = matrix_of(text)
+    assert list(cells) == list(PEERS)
+    assert {tuple(row) for row in cells.values()} == {tuple(range(1, len(headings) + 1))}
+
+
+def test_a_cell_of_the_matrix_is_of_the_worst_mode():
+    def finding(mode, **fields):
+        shifts = (Shift(41, 1, late=True),) if {"late", "early"} & fields.keys() else ()
+        return Finding(STAIRCASE, "jax", mode, "1", "float32", 10, 9, shifts=shifts, **fields)
+
+    for fields, cell in (
+        ([{}], "same"),
+        ([{"differing": 3}, {}], "rounding"),
+        ([{"differing": 3}, {"late": 2}, {"late": 7}, {"late": 1}], "**7 late**"),
+        ([{"late": 7, "early": 1}, {"far": 5}], "**7 late, 1 early**"),
+        ([{"skipped": "no"}, {"far": 5}], "**from 5**"),
+        ([{"skipped": "no"}, {"skipped": "no"}], "-"),
+        ([{"late": 7}, {"error": "it ended"}], "**fails**"),
+    ):
+        found = tuple(finding(str(i), **each) for i, each in enumerate(fields))
+        text = "\n".join(MARKDOWN(Audit((STAIRCASE,), 0, 10, found, ())))
+        assert matrix_of(text) == {"jax": {1: cell}}
 
 
 @pytest.mark.parametrize("peer", ["numpy", "keras-jax"])
@@ -515,14 +614,20 @@ def test_rows_of_the_page_are_reproduced(peer):
     made = "\n".join(MARKDOWN(report))
     for schedule in schedules:
         rows = rows_of(made, schedule, peer)
-        assert rows
+        assert rows or matrix_of(made)[peer][1 + fixed().index(schedule)] == "-"
         assert rows == rows_of(text, schedule, peer)
+    if len(schedules) == len(fixed()):
+        assert matrix_of(made)[peer] == matrix_of(text)[peer]
 
 
 def test_the_page_has_the_late_drop_of_compiled_keras():
     text = PAGE.read_text("utf-8")
     rows = [row.split(" | ") for row in rows_of(text, STAIRCASE, "keras-jax")]
-    assert [(row[1], row[-1]) for row in rows] == [("eager", "rounding |"), ("jit", "affected |")]
+    assert [(row[0].split()[2], row[1], row[-1]) for row in rows] == [
+        ("eager,", "on time", "rounding |"),
+        ("jit,", "825 late of 2439", "affected |"),
+    ]
+    assert matrix_of(text)["keras-jax"][3] == "**825 late**"
     assert "at 41, 82, 164, 287, 328" in text
 
 

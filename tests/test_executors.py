@@ -12,13 +12,24 @@ import textwrap
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import invtime
-from invtime import registry
+from invtime import (
+    BackendUnavailableError,
+    ConfigError,
+    PlacementError,
+    UnknownBackendError,
+    children,
+    registry,
+)
+from invtime.dtypes import DTYPES
 from invtime.registry import Registry
 from invtime.verification import runner, sweep, to_junit, verify
+from invtime.verification.apart import verify_apart
 from invtime.verification.grid import CHUNK
 
 SCHEDULE = invtime.InverseTimeDecay(0.1, 1000, 0.5)
@@ -65,6 +76,8 @@ PLUGIN = """
     def invtime_backends():
         for name in ("off", "mortal", "failing"):
             yield invtime.BackendInfo(name, ("numpy",), f"invtime_off:{name.title()}", "-")
+        yield invtime.BackendInfo("gone", ("numpy",), "no_such_framework:Gone", "-")
+        yield invtime.BackendInfo("fatal", ("numpy",), "invtime_fatal:Fatal", "-")
 
     @invtime.hookimpl
     def invtime_backend_for(step_type):
@@ -81,6 +94,9 @@ def deaths(tmp_path_factory):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: invtime-off\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[invtime]\noff = invtime_off\n")
     (path / "invtime_off.py").write_text(textwrap.dedent(PLUGIN))
+    (path / "invtime_fatal.py").write_text(
+        "import os, sys; print('no symbol found', file=sys.stderr, flush=True); os._exit(6)"
+    )
     left = path / "deaths"
     left.write_text("0")
     with pytest.MonkeyPatch.context() as patch:
@@ -304,6 +320,99 @@ def test_a_process_that_dies_is_reported(deaths):
     (run,) = report.runs
     assert run.points < run.asked
     assert "were lost in 3 tries: BrokenProcessPool" in run.error
+
+
+# -- processes of the command ----------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("deaths")
+@pytest.mark.parametrize("cores", [1, 3])
+def test_backends_apart_give_the_same_report_in_the_same_order(monkeypatch, cores):
+    monkeypatch.setattr(children, "cores", lambda: cores)
+    options = {"backends": ["off", "numpy", "failing"], "steps": 2000}
+    report = verify_apart(STAIRCASE, **options)
+    assert report == verify(STAIRCASE, **options)
+    assert [run.dtype for run in report.runs] == [*DTYPES] * 3
+    assert report.runs[0].first.step == 777
+    assert report.runs[8].error == "at int32 steps: RuntimeError: the kernel was lost"
+
+
+@pytest.mark.usefixtures("deaths")
+def test_a_choice_of_modes_devices_and_dtypes_is_the_same_apart():
+    for options in (
+        {"modes": ["eager"], "devices": ["cpu"]},
+        {"dtypes": ["bfloat16", "float64"]},
+        {"modes": ["eager"], "dtypes": [np.float32]},
+    ):
+        options |= {"backends": ["numpy", "off"], "steps": 10}
+        assert verify_apart(SCHEDULE, **options) == verify(SCHEDULE, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"backends": ["nope"]}, UnknownBackendError, "nope"),
+        ({"backends": ["gone"]}, BackendUnavailableError, "'gone' .* cannot be made"),
+        ({"backends": ["gone"], "modes": ["eager"]}, BackendUnavailableError, "'gone' .* be made"),
+        ({"modes": ["eager", "jitted"]}, PlacementError, r"'jitted'; there are \['eager'\]"),
+        ({"devices": ["cuda"]}, PlacementError, r"'cuda'; there are \['cpu'\]"),
+        ({"dtypes": ["float8"]}, PlacementError, "float8"),
+        ({"steps": 0}, ConfigError, "steps is 0"),
+        ({"modes": ["eager"], "devices": ["gpu"]}, PlacementError, "'gpu'; there"),
+    ],
+)
+@pytest.mark.usefixtures("deaths")
+def test_what_cannot_be_verified_apart_is_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        verify_apart(SCHEDULE, **{"backends": ["numpy"], **options})
+
+
+@pytest.mark.usefixtures("deaths")
+def test_what_does_not_import_apart_is_missing(monkeypatch):
+    known = registry.default.plugins.announced
+    for name in set(known) - {"off", "gone"}:
+        monkeypatch.delitem(known, name)
+    report = verify_apart(SCHEDULE, steps=10)
+    assert report.ok
+    assert report == verify(SCHEDULE, steps=10)
+    assert [missing.backend for missing in report.missing] == ["gone"]
+
+
+def test_a_framework_that_ends_its_process_fails_alone(deaths, monkeypatch):
+    monkeypatch.setattr(children, "cores", lambda: 2)
+    deaths.write_text("1")
+    options = {"backends": ["mortal", "numpy"], "steps": 1000}
+    report = verify_apart(SCHEDULE, **options)
+    whole = verify(SCHEDULE, **options)
+    assert not report.ok
+    lost = [run for run in report.runs if run.error is not None]
+    assert len(lost) == 2  # the dtypes of one of the two processes
+    assert {run.backend for run in lost} == {"mortal"}
+    assert {run.error for run in lost} == {"its process ended with status 1: no message"}
+    pairs = zip(report.runs, whole.runs, strict=True)
+    assert all(run in (one, replace(run, asked=0)) for run, one in pairs if run not in lost)
+    assert [run.dtype for run in report.runs] == [*DTYPES] * 2
+
+
+@pytest.mark.usefixtures("deaths")
+def test_a_framework_that_ends_its_process_on_import_fails(monkeypatch):
+    monkeypatch.setattr(children, "cores", lambda: 2)
+    report = verify_apart(SCHEDULE, backends=["fatal", "numpy"], dtypes=["float64"], steps=10)
+    fatal, fine = report.runs
+    assert (fatal.backend, fatal.mode, fatal.dtype) == ("fatal", "", "float64")
+    assert fatal.error == "its process ended with status 6: no symbol found"
+    assert fine.ok
+    assert not report.ok
+
+
+def test_progress_of_processes_reaches_its_total():
+    seen = []
+    options = {"backends": ["numpy"], "steps": 10}
+    verify_apart(SCHEDULE, progress=lambda *counts: seen.append(counts), **options)
+    done, total = zip(*seen, strict=True)
+    assert sorted(done) == list(done)
+    assert len(set(total)) == 1
+    assert done[-1] == total[-1]
 
 
 # -- Dask ----------------------------------------------------------------------------------

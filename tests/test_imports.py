@@ -159,10 +159,11 @@ HOUSE = {
     ),
     "invtime": "spec config registry hookspecs backends.base errors",
     "reference": "",
+    "children": "",
     "dialects": "spec planning parameters decimals errors form table",
     "integrations": "spec registry versions parameters decimals errors",
-    "verification": "reference spec registry backends.base form table dtypes errors",
-    "audit": "reference spec parameters errors",
+    "verification": "reference children spec registry backends.base form table dtypes errors",
+    "audit": "reference children spec parameters errors",
     "checklog": "reference spec parameters decimals errors",
     "testing": "invtime reference registry backends.base hookspecs evaluate dtypes errors",
     "cli": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,18 @@ import numpy.typing as npt
 
 from invtime.audit.plateaus import Plateaus
 from invtime.audit.report import FAR, Shift
-from invtime.reference import Reference, bits_of_array, rounded, ulp_distances
+from invtime.reference import Floats, Reference, bits_of_array, rounded, ulp_distances
 from invtime.spec import InverseTimeDecay
 
 LISTED = 1000  # shifts that are kept
+
+
+@lru_cache(maxsize=64)
+def known(schedule: InverseTimeDecay, start: int, stop: int) -> tuple[Floats, int]:
+    """The exact rates at start <= n < stop, and the drops there; every mode asks for the same."""
+    plateaus = Plateaus(schedule)
+    drops = sum(plateaus.drops_at(n) for n in range(start, stop))
+    return Reference(schedule).doubles(np.arange(start, stop)), drops
 
 
 class Comparison:
@@ -31,7 +40,7 @@ class Comparison:
 
     def __init__(self, schedule: InverseTimeDecay, dtype: str, far: int = FAR) -> None:
         self.dtype = dtype
-        self._reference = Reference(schedule)
+        self._schedule, self._reference = schedule, Reference(schedule)
         self.plateaus = Plateaus(schedule)
         self._far = far
         self._unit = 2.0**-23 if dtype == "float32" else 2.0**-52
@@ -41,11 +50,13 @@ class Comparison:
 
     def add(self, steps: npt.NDArray[np.int64], found: npt.NDArray[Any]) -> None:
         """Compare the rates found at these steps, in ascending order within a call."""
-        exact = rounded(self._reference.doubles(steps), self.dtype)
+        doubles, drops = self._known(steps)
+        exact = rounded(doubles, self.dtype)
         distance = ulp_distances(bits_of_array(found, self.dtype), exact, self.dtype)
         elsewhere = self._elsewhere(steps, found, distance)
         off = (distance > 0) & ~elsewhere
         self.points += steps.size
+        self.drops += drops
         self.differing += int(off.sum())
         self.worst_ulp = max(self.worst_ulp, int(distance[off].max(initial=0)))
         off &= distance > self._far
@@ -54,12 +65,19 @@ class Comparison:
             first = int(steps[off].min())
             self.far = first if self.far is None else min(self.far, first)
 
+    def _known(self, steps: npt.NDArray[np.int64]) -> tuple[Floats, int]:
+        """The exact rates, and how many of the steps are drops."""
+        first, last = int(steps[0]), int(steps[-1])
+        if last - first == steps.size - 1:
+            return known(self._schedule, first, last + 1)
+        drops = sum(self.plateaus.drops_at(n) for n in steps.tolist())
+        return self._reference.doubles(steps), drops
+
     def _elsewhere(
         self, steps: npt.NDArray[np.int64], found: npt.NDArray[Any], distance: Any
     ) -> npt.NDArray[np.bool_]:
         """Which of the rates are those of another plateau; their shifts are entered."""
         wrong = np.zeros(steps.shape, np.bool_)
-        self.drops += sum(self.plateaus.drops_at(n) for n in steps.tolist())
         for i in np.flatnonzero((distance > self._far) & (found > 0)).tolist():
             step, stage = int(steps[i]), self.plateaus.of(int(steps[i]))
             shown = None if stage is None else self.plateaus.with_rate(float(found[i]), self._near)

@@ -1,20 +1,20 @@
-"""Every peer in a process of its own, and its findings put together."""
+"""Every framework in a process of its own, with its peers, and their findings put together."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from importlib.util import find_spec
 
+from invtime import children
 from invtime.audit.peers import PEERS, Peer
-from invtime.audit.report import Audit, Finding, Shift, Skipped
+from invtime.audit.report import Audit, Finding, Skipped
+from invtime.audit.worker import Begun, Job, Over
 from invtime.errors import ConfigError, UnknownBackendError, shown
 from invtime.spec import InverseTimeDecay
 
 # JAX and TensorFlow would take an accelerator, and TensorFlow writes a page of log lines.
+WORKER = "invtime.audit.worker"
 ON_THE_CPU = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
@@ -24,7 +24,7 @@ def audit(
     peers: Sequence[str] | None = None,
     start: int = 0,
     steps: int = 100_000,
-    progress: Callable[[str], object] | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Audit:
     """Compare what people use for these schedules with the exact values.
 
@@ -33,11 +33,12 @@ def audit(
         peers: names of `invtime.audit.peers.PEERS`; None means all.
         start: the first step of the run.
         steps: the number of its steps, 1 or more.
-        progress: called with the name of each peer as it starts.
+        progress: called as progress(done, total), in peers.
 
     Returns:
         An `Audit`. A peer whose framework is not installed, or does not import, is skipped
-        there with the reason; one that raises for a schedule makes a finding with an error.
+        there with the reason; one that raises for a schedule, or takes its process with it,
+        makes a finding with an error.
 
     Raises:
         UnknownBackendError: a peer has another name.
@@ -57,46 +58,73 @@ def audit(
             raise UnknownBackendError(
                 f"no peer is named {shown(name)}; there are {', '.join(PEERS)}; pass one of these"
             )
-    findings: list[Finding] = []
-    skipped: list[Skipped] = []
-    for name in PEERS if peers is None else dict.fromkeys(peers):
-        if progress is not None:
-            progress(name)
-        missing = [module for module in PEERS[name].modules if find_spec(module) is None]
-        if missing:
-            skipped.append(Skipped(name, f"{missing[0]} is not installed"))
-            continue
-        try:
-            findings += _findings(PEERS[name], schedules, start, start + steps)
-        except _EndedError as ended:
-            skipped.append(Skipped(name, str(ended)))
-    ordered = sorted(findings, key=lambda finding: schedules.index(finding.schedule))
-    return Audit(schedules, start, start + steps, tuple(ordered), tuple(skipped))
+    names = list(PEERS if peers is None else dict.fromkeys(peers))
+    absent = {name: reason for name in names if (reason := _absent(PEERS[name]))}
+    work = _Work(schedules, start, start + steps)
+    work.do([name for name in names if name not in absent], progress or (lambda *counts: None))
+    absent |= work.skipped
+    findings = sorted(work.findings, key=lambda finding: names.index(finding.peer))
+    findings.sort(key=lambda finding: schedules.index(finding.schedule))
+    skipped = tuple(Skipped(name, absent[name]) for name in names if name in absent)
+    return Audit(schedules, start, start + steps, tuple(findings), skipped)
 
 
-class _EndedError(Exception):
-    """The process of a peer ended before it had done its job."""
+def _absent(peer: Peer) -> str | None:
+    missing = [module for module in peer.modules if find_spec(module) is None]
+    return f"{missing[0]} is not installed" if missing else None
 
 
-def _findings(
-    peer: Peer, schedules: Sequence[InverseTimeDecay], start: int, stop: int
-) -> Iterator[Finding]:
-    configs = [schedule.get_config() for schedule in schedules]
-    job = {"peer": peer.name, "schedules": configs, "start": start, "stop": stop}
-    done = subprocess.run(
-        [sys.executable, "-m", "invtime.audit.worker"],
-        input=json.dumps(job),
-        env={**os.environ, **ON_THE_CPU, **peer.environment},
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise _EndedError(f"its process ended with status {done.returncode}: {last}")
-    for line in done.stdout.splitlines():
-        fields = json.loads(line)
-        shifts = tuple(Shift(**shift) for shift in fields.get("shifts", ()))
-        schedule = schedules[fields["schedule"]]
-        yield Finding(**fields | {"schedule": schedule, "shifts": shifts})
+class _Work:
+    """What the processes have found so far."""
+
+    def __init__(self, schedules: Sequence[InverseTimeDecay], start: int, stop: int) -> None:
+        self.findings: list[Finding] = []
+        self.skipped: dict[str, str] = {}
+        self._schedules, self._start, self._stop = schedules, start, stop
+
+    def do(self, names: Sequence[str], progress: Callable[[int, int], object]) -> None:
+        """Call the peers; those after one that ended its process go on in another."""
+        groups: dict[str, list[str]] = {}
+        for name in names:  # a framework takes seconds to import, and its peers share that
+            groups.setdefault(PEERS[name].modules[-1], []).append(name)
+        left = list(groups.values())
+        while left:
+            progress(len(names) - sum(map(len, left)), len(names))
+            with closing(children.run([self._task(group) for group in left])) as messages:
+                last: dict[int, Begun] = {}
+                for index, message in messages:
+                    if isinstance(message, Begun):
+                        last[index] = message
+                    self._enter(left[index], last.get(index), message)
+                    progress(len(names) - sum(map(len, left)), len(names))
+            left = [group for group in left if group]
+
+    def _task(self, names: Sequence[str]) -> children.Task:
+        environment = dict(ON_THE_CPU)
+        for name in names:
+            environment |= PEERS[name].environment
+        configs = [schedule.get_config() for schedule in self._schedules]
+        return children.Task(
+            WORKER, Job(tuple(names), configs, self._start, self._stop), environment
+        )
+
+    def _enter(self, group: list[str], last: Begun | None, message: object) -> None:
+        """Take in a message of the process that has these peers left; its last word is Ended."""
+        if isinstance(message, Skipped):
+            self.skipped[message.peer] = message.reason
+        elif isinstance(message, Over):
+            group.pop(0)
+        elif isinstance(message, dict):
+            assert last is not None  # a result comes after its beginning
+            schedule = self._schedules[last.schedule]
+            self.findings.append(Finding(schedule, last.peer, last.mode, last.version, **message))
+        elif isinstance(message, children.Ended) and group:
+            self._lose(group.pop(0), last, message.problem)
+
+    def _lose(self, name: str, last: Begun | None, problem: str | None) -> None:
+        """Enter a peer that took its process with it: an error where it was, and after that."""
+        if last is None or last.peer != name:
+            last = Begun(name, 0, "", "")
+        for schedule in self._schedules[last.schedule :]:
+            self.findings.append(Finding(schedule, name, last.mode, last.version, error=problem))
+            last = last._replace(mode="")

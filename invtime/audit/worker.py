@@ -1,16 +1,12 @@
-"""One peer in a process of its own: a job on stdin, a line of JSON for each finding on stdout."""
+"""The peers of one framework, each schedule in each of their modes, in a process of their own."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import warnings
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable
 from importlib import import_module
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +15,7 @@ from invtime.audit.compare import Comparison
 from invtime.audit.expressions import UnsupportedError
 from invtime.audit.peers import PEERS, Mode
 from invtime.audit.plateaus import Plateaus
+from invtime.audit.report import Skipped
 from invtime.spec import InverseTimeDecay
 
 CHUNK = 2**17  # steps at once: every chunk has this length, so that a mode compiles once
@@ -30,35 +27,62 @@ FIRST, DROPS, SPREAD = 500, 250, 250
 BESIDE, INSIDE = 10, 50
 
 
-def main() -> None:
-    """Do the job on stdin. What the frameworks print goes to stderr."""
-    out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
+class Job(NamedTuple):
+    """What a worker has to do."""
+
+    peers: tuple[str, ...]
+    schedules: list[dict[str, Any]]
+    """As configs."""
+    start: int
+    stop: int
+
+
+class Begun(NamedTuple):
+    """A peer is called in one of its modes; what is found comes next, as a dictionary."""
+
+    peer: str
+    schedule: int
+    """Its index."""
+    mode: str
+    version: str
+
+
+class Over(NamedTuple):
+    """Everything was said of this peer."""
+
+    peer: str
+
+
+def work(job: Job, say: Callable[[Any], None]) -> None:
+    """Say what is found of each peer: `Begun` and a dictionary for each mode, then `Over`."""
     warnings.simplefilter("ignore")
-    job = json.load(sys.stdin)
-    for finding in findings(job["peer"], job["schedules"], job["start"], job["stop"]):
-        print(json.dumps(finding, default=asdict), file=out, flush=True)
+    schedules = [InverseTimeDecay.from_config(config) for config in job.schedules]
+    for name in job.peers:
+        try:
+            version = ", ".join(f"{m} {import_module(m).__version__}" for m in PEERS[name].modules)
+            modes = PEERS[name].modes()
+        except Exception as error:  # importing a broken framework can raise anything
+            say(Skipped(name, f"{type(error).__name__}: {_first_line(error)}"))
+        else:
+            for index, schedule in enumerate(schedules):
+                for mode in modes:
+                    say(Begun(name, index, mode.name, version))
+                    say(found(schedule, mode, job.start, job.stop))
+        say(Over(name))
 
 
-def findings(
-    name: str, configs: list[dict[str, Any]], start: int, stop: int
-) -> Iterator[dict[str, Any]]:
-    """The findings on each schedule in each mode, as plain data; `schedule` is its index."""
-    peer = PEERS[name]
-    version = ", ".join(f"{m} {import_module(m).__version__}" for m in peer.modules)
-    modes = peer.modes()
-    for index, config in enumerate(configs):
-        schedule = InverseTimeDecay.from_config(config)
-        for mode in modes:
-            found = {"schedule": index, "peer": name, "mode": mode.name, "version": version}
-            try:
-                found |= find(schedule, mode, start, stop)
-            except UnsupportedError as error:
-                found["skipped"] = str(error)
-            except Exception as error:  # a framework can raise anything
-                reason = (str(error).strip().splitlines() or [""])[0]
-                found["error"] = f"{type(error).__name__}: {reason}"
-            yield found
+def found(schedule: InverseTimeDecay, mode: Mode, start: int, stop: int) -> dict[str, Any]:
+    """The fields of a `Finding` on a schedule in a mode, whatever the peer raises."""
+    try:
+        return find(schedule, mode, start, stop)
+    except UnsupportedError as error:
+        return {"skipped": str(error)}
+    except Exception as error:  # a framework can raise anything
+        return {"error": f"{type(error).__name__}: {_first_line(error)}"}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0]
 
 
 def find(schedule: InverseTimeDecay, mode: Mode, start: int, stop: int) -> dict[str, Any]:
@@ -113,7 +137,3 @@ def sample(schedule: InverseTimeDecay, start: int, stop: int) -> npt.NDArray[np.
         end = min(phase.stop or stop, stop)
         steps.update(range(phase.start, end, max(1, (end - phase.start) // INSIDE)))
     return np.array(sorted(n for n in steps if start <= n < stop), np.int64)
-
-
-if __name__ == "__main__":
-    main()

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from invtime import config as configs
 from invtime.cli import schedule as options
-from invtime.cli.output import emit, prose, read_file
+from invtime.cli.output import emit, progress_bar, prose, read_file
 from invtime.cli.tables import as_table
 from invtime.cli.values import completes, whole
 from invtime.errors import ConfigError
@@ -64,7 +62,7 @@ def audit(
 ) -> None:
     """Say whether a run with Keras's, Paddle's or a hand-written schedule had another one.
 
-    Calls what people use for this schedule today, each in a process of its own and on the CPU,
+    Calls what people use for this schedule today, in a process for each framework and on the CPU,
     and compares it with the exact values: the drops of a staircase that come late or early,
     and the steps with other bits. What is not installed is listed with the reason.
 
@@ -76,15 +74,8 @@ def audit(
     from invtime import audit
 
     _check_installed(peer or ())
-    # The peer at work, on stderr while it is a terminal.
-    with Console(stderr=True, quiet=not sys.stderr.isatty()).status("audit") as status:
-        report = audit.audit(
-            schedules,
-            peers=peer,
-            start=start,
-            steps=steps,
-            progress=lambda name: status.update(f"audit: {name}"),
-        )
+    with progress_bar("audit") as progress:
+        report = audit.audit(schedules, peers=peer, start=start, steps=steps, progress=progress)
     _check_compared(report)
     emit(_lines(report, layout))
     # A peer that was asked for is installed, so that its process has failed.

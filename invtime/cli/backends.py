@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from invtime import registry
-from invtime.cli.output import emit
+from invtime.cli.output import emit, progress_bar
 from invtime.cli.tables import as_table
+
+if TYPE_CHECKING:
+    from invtime.verification.apart import Result
 
 COLUMNS = ("backend", "version", "usable", "devices", "distribution", "problem")
 
@@ -30,7 +33,9 @@ def backends(
 
     Exit status: 0, also where a backend cannot be used; 2 for bad input.
     """
-    rows = [_row(state, devices) for state in registry.list_backends()]
+    states = registry.list_backends()
+    found = _found(states) if devices else {}
+    rows = [_row(state, found.get(state.name)) for state in states]
     emit([json.dumps(rows, indent=2)] if layout == "json" else _lines(rows))
 
 
@@ -38,17 +43,26 @@ def _lines(rows: list[dict[str, Any]]) -> Iterator[str]:
     return as_table(COLUMNS, map(_cells, rows), names=("distribution",), notes=("problem",))
 
 
-def _row(state: registry.BackendState, devices: bool) -> dict[str, Any]:
-    found, problem = None, state.problem
-    if devices and problem is None:
-        try:
-            found = registry.default.load(state.name).devices()
-        except Exception as error:  # importing a broken framework can raise anything
-            problem = f"{type(error).__name__}: {error}"
+def _found(states: list[registry.BackendState]) -> dict[str, Result]:
+    """What each usable backend has, its framework imported in a process of its own."""
+    from invtime.verification import apart
+
+    names = [state.name for state in states if state.problem is None]
+    with progress_bar("backends") as progress:
+        return dict(zip(names, apart.offered(names, progress=progress), strict=True))
+
+
+def _row(state: registry.BackendState, found: Result | None) -> dict[str, Any]:
+    devices, problem = None, state.problem
+    if found is not None:
+        devices = None if found.offer is None else found.offer.devices
+        problem = found.problem
+        if found.unusable is not None:
+            problem = f"{found.unusable.error}: {found.unusable.message}"
     return {
         "backend": state.name,
         "version": state.version,
-        "devices": found,
+        "devices": devices,
         "distribution": state.distribution,
         "install": state.install,
         "problem": problem,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from invtime.cli import schedule as options
-from invtime.cli.output import emit
+from invtime.cli.output import emit, progress_bar
 from invtime.cli.values import whole
 from invtime.spec import InverseTimeDecay
 
@@ -51,7 +51,8 @@ def check_log(
     from invtime import checklog
 
     content = sys.stdin.buffer.read() if file == "-" else file
-    log = checklog.read(content, step_column, rate_column)
-    diagnosis = checklog.diagnose(log, schedule, first_step)
+    with progress_bar("check-log"):
+        log = checklog.read(content, step_column, rate_column)
+        diagnosis = checklog.diagnose(log, schedule, first_step)
     emit([diagnosis.to_json(indent=2)] if layout == "json" else diagnosis.lines())
     raise typer.Exit(0 if diagnosis.match else 1)

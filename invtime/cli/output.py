@@ -8,9 +8,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
 from textwrap import fill
-from typing import TextIO
+from threading import Timer
 
 import typer
 
@@ -83,6 +82,9 @@ def check_writable(path: Path) -> None:
         pass
 
 
+SOON = 1.0  # seconds: what takes less shows no bar
+
+
 @contextmanager
 def progress_bar(name: str) -> Iterator[Callable[[int, int], None] | None]:
     """A bar on stderr while it is a terminal, gone at the end; called with done and total."""
@@ -92,31 +94,14 @@ def progress_bar(name: str) -> Iterator[Callable[[int, int], None] | None]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with (
-        _others_wait() as terminal,
-        Progress(console=Console(file=terminal), transient=True) as bar,
-    ):
-        task = bar.add_task(name, total=None)
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task(name, total=None)
+    later = Timer(SOON, bar.start)
+    later.start()
+    try:
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-@contextmanager
-def _others_wait() -> Iterator[TextIO]:
-    """The terminal of stderr for one writer; what others write comes at the end.
-
-    The others are frameworks, which write from C++ too, in the middle of a bar.
-    """
-    stderr = sys.stderr.fileno()
-    with (
-        os.fdopen(os.dup(stderr), "w", encoding=sys.stderr.encoding) as terminal,
-        TemporaryFile() as waiting,
-    ):
-        os.dup2(waiting.fileno(), stderr)
-        try:
-            yield terminal
-        finally:
-            sys.stderr.flush()
-            os.dup2(terminal.fileno(), stderr)
-            waiting.seek(0)
-            shutil.copyfileobj(waiting, sys.stderr.buffer)
-            sys.stderr.flush()
+    finally:
+        later.cancel()
+        later.join()
+        if bar.live.is_started:
+            bar.stop()

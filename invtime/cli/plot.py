@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from invtime.cli import schedule as options
-from invtime.cli.output import check_writable
+from invtime.cli.output import check_writable, progress_bar
 from invtime.cli.values import whole
 from invtime.spec import InverseTimeDecay
 
@@ -56,8 +56,8 @@ def plot(
     check_writable(output)
     if stop is None:
         stop = max(plotting.last_step(schedule.form) for schedule in schedules) + 1
-    drawn, ax = plotting.figure()
-    with options.speaking_of(OPTIONS):
+    with progress_bar("plot"), options.speaking_of(OPTIONS):
+        drawn, ax = plotting.figure()
         for schedule in schedules:
             schedule.plot(ax, start=start, stop=stop, xscale=x_scale, yscale=y_scale)
-    plotting.save(drawn, output)
+        plotting.save(drawn, output)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -86,22 +86,18 @@ def verify(
     """
     from invtime import verification
 
-    # TensorFlow warns of retracing: one function is traced for each dtype of the step here.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if timeout is not None and dask is None:
         raise ConfigError("--timeout was given without --dask; pass both, or leave it out")
     if junit is not None:
         check_writable(junit)
-    with _executor(dask) as executor, progress_bar("verify") as progress:
-        report = verification.verify(
+    with _verify(dask, timeout or 1800) as work, progress_bar("verify") as progress:
+        report = work(
             found,
             backends=backend,
             modes=mode,
             devices=device,
             dtypes=dtype,
             steps=steps,
-            executor=executor,
-            timeout=timeout or 1800,
             progress=progress,
         )
     if junit is not None:
@@ -111,11 +107,21 @@ def verify(
 
 
 @contextmanager
-def _executor(address: str | None) -> Iterator[Executor | None]:
-    """The workers of a Dask cluster, where its scheduler's address is given."""
+def _verify(address: str | None, timeout: float) -> Iterator[Callable[..., Report]]:
+    """What does the work: processes of this machine, or a Dask cluster, by its address."""
+    from invtime.verification import verify
+    from invtime.verification.apart import verify_apart
+
     if address is None:
-        yield None
+        yield verify_apart
         return
+    with _executor(address) as executor:
+        yield partial(verify, executor=executor, timeout=timeout)
+
+
+@contextmanager
+def _executor(address: str) -> Iterator[Executor]:
+    """The workers of a Dask cluster."""
     try:
         from distributed import Client
         from distributed.comm import resolve_address

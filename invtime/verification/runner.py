@@ -15,8 +15,8 @@ from contextlib import closing
 from invtime.errors import ConfigError, InvTimeError, shown
 from invtime.spec import InverseTimeDecay
 from invtime.verification.grid import CHUNK, Piece
-from invtime.verification.report import Report
-from invtime.verification.selection import Place, load, select
+from invtime.verification.report import Report, Run
+from invtime.verification.selection import Choice, Place, load, places, select
 from invtime.verification.sweep import Job, Sweep, compare
 from invtime.verification.tally import Account, Outcome
 
@@ -68,30 +68,59 @@ def verify(
             dtype is none of the four.
         ConfigError: `steps` is not an integer of 1 or more.
     """
+    check_steps(steps)
+    loaded, missing = load(backends)
+    chosen = select(places(loaded), Choice(modes, devices, dtypes))
+    if executor is None:
+        runs = run_here(schedule, steps, chosen, progress)
+    else:
+        runs = _run_on(executor, schedule, steps, chosen, timeout, progress)
+    return Report(schedule, steps, runs, missing)
+
+
+def check_steps(steps: int) -> None:
+    """Raise ConfigError for what is no number of steps."""
     if type(steps) is not int or steps < 1:
         raise ConfigError(
             f"steps is {shown(steps)}; it must be an int of 1 or more; pass 100_000, say"
         )
-    loaded, missing = load(backends)
-    places = select(loaded, modes, devices, dtypes)
+
+
+def run_here(
+    schedule: InverseTimeDecay,
+    steps: int,
+    places: Sequence[Place],
+    progress: Callable[[int, int], object] | None,
+) -> tuple[Run, ...]:
+    """The run in each place, all in this process."""
     sweep = Sweep(schedule, steps - 1, places)
     books = _Books(sweep, places, progress)
-    if executor is None:
-        for piece in books.pieces():
-            books.enter(piece, sweep.compare(piece, books.tick))
-    else:
-        spots = tuple((p.backend.name, p.mode, p.device, p.dtype) for p in places)
-        job = Job(schedule, steps - 1, spots, uuid.uuid4().hex)
-        try:
-            with closing(_outcomes(executor, job, books, timeout)) as outcomes:
-                for piece, outcome in outcomes:
-                    books.tick(piece.chunks * len(outcome))
-                    books.enter(piece, outcome)
-        except _LostError as lost:
-            for account in books.accounts:
-                account.fail(str(lost))
-    runs = tuple(account.result() for account in books.accounts)
-    return Report(schedule, steps, runs, missing)
+    for piece in books.pieces():
+        books.enter(piece, sweep.compare(piece, books.tick))
+    return books.results()
+
+
+def _run_on(
+    executor: Executor,
+    schedule: InverseTimeDecay,
+    steps: int,
+    places: Sequence[Place],
+    timeout: float | None,
+    progress: Callable[[int, int], object] | None,
+) -> tuple[Run, ...]:
+    """The run in each place, by the workers of an executor."""
+    books = _Books(Sweep(schedule, steps - 1, places), places, progress)
+    spots = tuple((p.backend.name, p.mode, p.device, p.dtype) for p in places)
+    job = Job(schedule, steps - 1, spots, uuid.uuid4().hex)
+    try:
+        with closing(_outcomes(executor, job, books, timeout)) as outcomes:
+            for piece, outcome in outcomes:
+                books.tick(piece.chunks * len(outcome))
+                books.enter(piece, outcome)
+    except _LostError as lost:
+        for account in books.accounts:
+            account.fail(str(lost))
+    return books.results()
 
 
 class _LostError(Exception):
@@ -137,6 +166,10 @@ class _Books:
             came = outcome.tally.points + outcome.refused
             if account.open and not outcome.ended and came != piece.size:
                 raise InvTimeError(f"{came} of {piece.size} points came back")
+
+    def results(self) -> tuple[Run, ...]:
+        """The runs as far as they have come."""
+        return tuple(account.result() for account in self.accounts)
 
     def tick(self, chunks: int = 1) -> None:
         """Count chunks that are done, in all runs together."""
