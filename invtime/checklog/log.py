@@ -13,6 +13,14 @@ from typing import Any
 from invtime.errors import InvTimeError, cut, shown
 
 
+CONVENTIONS = {
+    "keras-epoch": "epoch e, from 0, has the rate after its last update: step m * (e + 1)",
+    "lightning-epoch": "epoch e, from 0, has the rate of its first update: step m * e",
+    "trainer": "step n has the rate of update n - 1, the one that was just counted",
+}
+"""What the frameworks log by design, where an epoch has m updates."""
+
+
 class LogError(InvTimeError, ValueError):
     """A file is not a log of learning rates, or has something in it that no log should have."""
 
@@ -29,6 +37,13 @@ class Log:
     first_steps: tuple[int, ...] = (0,)
     """What the log may call the schedule's step 0; the likely one comes first."""
     notes: tuple[str, ...] = ()
+    unit: str = "update"
+    """What the steps count: "update", "epoch", or "row" where the log has no steps.
+
+    Rows are numbered from 0, and each is one more of an unknown number of updates.
+    """
+    conventions: tuple[str, ...] = ()
+    """What the format is known to log, as the names in `CONVENTIONS`."""
 
     @classmethod
     def of(cls, rates: Mapping[int, Any]) -> Log:
