@@ -360,7 +360,7 @@ def mlflow(folder):
 
     rates = _loop(lambda optimizer: InverseTimeLR.from_schedule(optimizer, CONTINUOUS))
     with tempfile.TemporaryDirectory() as place:
-        mlflow.set_tracking_uri(Path(place).as_uri())
+        mlflow.set_tracking_uri((Path(place) / "runs").as_uri())
         with mlflow.start_run():
             for step, (rate, _) in enumerate(rates):
                 mlflow.log_metric("lr", rate, step=step)
