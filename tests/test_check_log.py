@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import subprocess
-import sys
-from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -16,8 +13,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from invtime import BackendUnavailableError, InverseTimeDecay
-from invtime.checklog import Log, LogError, diagnose, read
+from invtime import InverseTimeDecay
+from invtime.checklog import Log, diagnose, read
 from invtime.checklog.case import Case
 from invtime.checklog.inverse import Inverse
 from invtime.reference import Reference
@@ -85,15 +82,16 @@ def test_a_schedule_that_lambda_lr_multiplied_in_again_is_named():
     assert "LambdaLR" in explanation.text
 
 
-@pytest.mark.parametrize("maker", ["torch", "keras_jax"])
-def test_the_logs_are_those_of_real_runs(maker, tmp_path):
-    for needed in maker.split("_"):
-        pytest.importorskip(needed)
-    command = [sys.executable, LOGS / "make.py", tmp_path, maker]
-    subprocess.run(command, check=True, capture_output=True)
-    (made,) = tmp_path.iterdir()
-    rates = [read(file).rates for file in (made, LOGS / made.name)]
-    assert rates[0] == rates[1]
+def test_the_trainer_of_old_logged_the_next_rate():
+    history = [{"step": n, "learning_rate": STAIRCASE(n)} for n in range(1, 130)]
+    diagnosis = diagnose(read(json.dumps({"log_history": history}).encode()), STAIRCASE)
+    assert (diagnosis.match, diagnosis.first_step) == (True, 0)
+
+
+def test_the_first_step_can_be_named():
+    log = logged(STAIRCASE, range(1, 130), lambda n: n - 1)
+    assert kinds(diagnose(log, STAIRCASE))[0] == "shifted"
+    assert diagnose(log, STAIRCASE, first_step=1).match
 
 
 # -- how closely ---------------------------------------------------------------------------
@@ -642,7 +640,7 @@ def test_the_command_reads_stdin_and_says_when_nothing_explains_it(invoke):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["no/such.csv", *OPTIONS], "No such file"),
+        (["no/such.csv", *OPTIONS], "there is no folder 'no'"),
         ([LOGS / "torch.jsonl"], "no schedule without"),
         ([LOGS / "torch.jsonl", *OPTIONS, "--rate-column", "x"], "no column 'x'"),
         ([LOGS, *OPTIONS, "--rate-column", "x"], ""),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from invtime.checklog.log import LogError
 from invtime.checklog.table import Row, Table
 
-MLFLOW = ("timestamp", "value", "step", "dataset_name", "dataset_digest")
+MLFLOW = ("timestamp", "value", "step")  # and the data set, in later columns
 MILLISECONDS = 10**12  # since 1970, in 2001: what a timestamp is above, and a step is below
 
 
@@ -20,16 +21,17 @@ def delimited(text: str) -> Table:
     spaced = delimiter not in header.strip()
     cells = _spaced(lines) if spaced else _separated(lines, delimiter)
     first, place = next(cells)
+    rest = chain([(first, place)], cells)
+    if spaced and len(first) >= 3 and _numbers(first[:3]) and float(first[0]) > MILLISECONDS:
+        return Table("MLflow", MLFLOW, _rows(MLFLOW, rest))
     if not _numbers(first):
         columns = [name.strip() for name in first]
         if spaced and columns[0] == "#":  # as numpy.savetxt writes a header
             del columns[0]
         return Table("text" if spaced else "CSV", columns, _rows(columns, cells))
-    rest = [(first, place), *cells]
-    if spaced and len(first) in (3, 5) and float(first[0]) > MILLISECONDS:
-        return Table("MLflow", MLFLOW[: len(first)], _rows(MLFLOW, rest))
-    columns = _positions([row for row, _ in rest])
-    return Table("text" if spaced else "CSV without a header", columns, _rows(columns, rest))
+    held = list(rest)
+    columns = _positions([row for row, _ in held])
+    return Table("text" if spaced else "CSV without a header", columns, _rows(columns, held))
 
 
 def _separated(lines: Sequence[str], delimiter: str) -> Iterator[tuple[list[str], str]]:

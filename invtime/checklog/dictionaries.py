@@ -13,8 +13,8 @@ from invtime.checklog.table import Row, Table
 
 TRAINER = "trainer_state.json"
 PRINTED = "printed dictionaries"
-# As print writes a dictionary, with strings for keys, anywhere in a line.
-DICTIONARY = re.compile(r"\{'[^{}]*\}")
+# As print writes a dictionary, with strings for keys, anywhere in a line, but in no cell of CSV.
+DICTIONARY = re.compile(r"""(?<![",;])\{'[^{}]*\}""")
 PAIR = re.compile(r"""'([^']*)': (?:'([^']*)'|([^,}]*))""")
 
 
@@ -50,7 +50,8 @@ def printed(text: str) -> Table:
 
 
 def _table(kind: str, rows: list[Row]) -> Table:
-    return Table(kind, list(dict.fromkeys(key for row, _ in rows for key in row)), rows)
+    columns = list(dict.fromkeys(key for row, _ in rows for key in row))
+    return Table(kind, columns, rows)
 
 
 def _lines(text: str) -> Iterator[tuple[Any, str]]:

@@ -103,7 +103,7 @@ def _rate(value: Any, place: str) -> Decimal:
 def number(value: Any) -> Decimal | None:
     """The decimal that was printed, or None where no float is printed so."""
     try:
-        decimal = value if isinstance(value, Decimal) else Decimal(str(value).strip())
+        decimal = Decimal(value if type(value) in (str, Decimal) else str(value))
     except Exception:  # InvalidOperation, or a str() that raises, as that of a huge int
         return None
     if not decimal.is_finite() or abs(decimal.adjusted()) > 1000:  # 0e999999 is a zero, too

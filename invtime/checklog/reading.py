@@ -58,16 +58,14 @@ def read(
 
 def _table(text: str) -> Table:
     """The rows of a text, whose format is found out from how it starts."""
-    start = text.lstrip().split("\n", 1)[0]
-    if start[0] in "{[":
+    dictionaries = DICTIONARY.search(text)
+    if text.lstrip()[0] in "{[":
         try:
             return from_json(text)
         except LogError:
-            if not DICTIONARY.search(text):
+            if not dictionaries:
                 raise
-    elif not DICTIONARY.search(text) or ("{" not in start and columns.RATE.search(start)):
-        return delimited(text)
-    return printed(text)
+    return printed(text) if dictionaries else delimited(text)
 
 
 def _log(table: Table, step_column: str | None, rate_column: str | None, run: str | None) -> Log:
@@ -82,13 +80,14 @@ def _log(table: Table, step_column: str | None, rate_column: str | None, run: st
         step = columns.named(table.columns, (*columns.STEPS, *columns.EPOCHS, *columns.INDEX))
     of_run = columns.named(table.columns, columns.RUNS)
     entries, notes = _with_rates(table, rate, step, of_run)
+    entries = runs.one(entries, run)
     unit = _unit(step, entries, guessed=step_column is None)
     if unit == "row":
         entries = [(number, *entry[1:]) for number, entry in enumerate(entries)]
     known = _conventions(table, rate, unit)
     return build(
         f"{table.kind}, {rate} by row" if unit == "row" else f"{table.kind}, {step} and {rate}",
-        (entry[:3] for entry in runs.one(entries, run)),
+        (entry[:3] for entry in entries),
         conventions.first_steps(known) if unit == "update" else (0,),
         notes,
         unit,
@@ -107,7 +106,7 @@ def _with_rates(
         value = row.get(rate)
         if value is not None and value != "":
             if row.get(low) == row.get(high):
-                entries.append((row.get(step or ""), value, place, row.get(of_run or "")))
+                entries.append((row.get(step), value, place, row.get(of_run)))
             else:
                 means += 1
         elif any(v not in (None, "") for key, v in row.items() if key not in (step, of_run)):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from invtime.checklog.columns import listed
-from invtime.checklog.log import LogError, step_of
+from invtime.checklog.log import LogError, number
 from invtime.errors import shown
 
 Entry = tuple[Any, Any, str, Any]
@@ -33,7 +33,7 @@ def beside(columns: Sequence[str]) -> dict[str, str]:
     return runs if "" not in runs and len(runs) == len(columns) else {}
 
 
-def one(entries: Sequence[Entry], run: str | None) -> Sequence[Entry]:
+def one(entries: list[Entry], run: str | None) -> list[Entry]:
     """The entries of one run: of a name, or of a number where the steps start anew."""
     named = list(dict.fromkeys(str(of) for *_, of in entries if of is not None))
     if len(named) > 1 or (named and run is not None):
@@ -41,13 +41,14 @@ def one(entries: Sequence[Entry], run: str | None) -> Sequence[Entry]:
         return [entry for entry in entries if str(entry[3]) == picked]
     if run is None:
         return entries
-    parts: list[list[Entry]] = []
-    before = None
+    parts: list[list[Entry]] = [[]]
     for entry in entries:
-        step = step_of(entry[0], entry[2])
-        if before is None or step < before:
+        if parts[-1] and _before(entry, parts[-1][-1]):
             parts.append([])
         parts[-1].append(entry)
-        before = step
-    numbers = [str(number) for number in range(1, len(parts) + 1)]
-    return parts[int(pick(run, numbers)) - 1]
+    return parts[int(pick(run, [str(n + 1) for n in range(len(parts))])) - 1]
+
+
+def _before(entry: Entry, other: Entry) -> bool:
+    step, last = number(entry[0]), number(other[0])
+    return step is not None and last is not None and step < last

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Row = tuple[Mapping[str, Any], str]
+Row = tuple[Mapping[Any, Any], str]
 """The cells by their columns, and where they stand."""
 
 
