@@ -408,9 +408,13 @@ def test_tensors_of_one_number_are_read(tmp_path):
 def test_event_tensors_that_are_no_numbers_are_refused(tmp_path):
     pytest.importorskip("tensorboard")
     path = tmp_path / "events.out.tfevents.1"
-    event_file(path, [scalar(0, "lr", np.array([0.1, 0.2], np.float32))])
-    with pytest.raises(LogError, match=r"step 0 has the learning rate \[0.1"):
-        read(path)
+    two, torn = (scalar(0, "lr", np.array([0.1, 0.2], np.float32)) for _ in range(2))
+    torn.summary.value[0].tensor.tensor_content = b"\0"
+    for event in (two, torn):
+        event_file(path, [event, scalar(0, "train/loss", 3.0)])
+        with pytest.raises(LogError, match="'lr' has tensors that are no numbers"):
+            read(path)
+        assert read(path, rate_column="train/loss").steps == (0,)
 
 
 def test_what_a_resumed_run_logs_again_counts(tmp_path):

@@ -9,10 +9,10 @@ from typing import Any
 from invtime.checklog import columns, conventions, runs
 from invtime.checklog.log import Log, LogError, build
 from invtime.checklog.missing import no_events
-from invtime.errors import BackendUnavailableError
+from invtime.errors import BackendUnavailableError, shown
 
-Scalars = dict[str, list[tuple[int, float]]]
-"""Steps and values by tag."""
+Scalars = dict[str, list[tuple[int, Any]]]
+"""Steps and values by tag: each a float, or a tensor as TensorFlow writes it."""
 
 
 def from_events(path: Path, tag: str | None, run: str | None) -> Log:
@@ -27,7 +27,7 @@ def from_events(path: Path, tag: str | None, run: str | None) -> Log:
     chosen = columns.rate_among(scalars, tag, columns.rates(scalars))
     known = conventions.of_tag(chosen)
     unit = "epoch" if conventions.is_of_epochs(chosen) else "update"
-    rows = ((step, value, f"step {step}") for step, value in scalars[chosen])
+    rows = ((step, _number(value, chosen), f"step {step}") for step, value in scalars[chosen])
     firsts = conventions.first_steps(known)
     return build(f"TensorBoard, {chosen}", rows, firsts, unit=unit, conventions=known)
 
@@ -55,7 +55,6 @@ def _all(found: dict[str, Scalars]) -> Scalars:
 def _scalars(files: list[Path]) -> Scalars:
     try:
         from tensorboard.compat.proto.event_pb2 import SessionLog
-        from tensorboard.util.tensor_util import make_ndarray
     except ImportError as error:
         raise BackendUnavailableError(
             f"an event file needs TensorBoard's reader, which does not import ({error}); "
@@ -70,8 +69,7 @@ def _scalars(files: list[Path]) -> Scalars:
             if value.HasField("simple_value"):
                 found.setdefault(value.tag, []).append((event.step, value.simple_value))
             elif value.metadata.plugin_data.plugin_name == "scalars" or value.tag in found:
-                number = make_ndarray(value.tensor)
-                found.setdefault(value.tag, []).append((event.step, number.tolist()))
+                found.setdefault(value.tag, []).append((event.step, value.tensor))
     return found
 
 
@@ -97,3 +95,14 @@ def _events(file: Path) -> Iterator[Any]:
                 f"a record of the event file is damaged ({error}); log again, or pass a copy"
             ) from error
         yield event
+
+
+def _number(value: Any, tag: str) -> float:
+    from tensorboard.util.tensor_util import make_ndarray
+
+    try:
+        return value if isinstance(value, float) else make_ndarray(value).item()
+    except (TypeError, ValueError) as error:
+        raise LogError(
+            f"{shown(tag)} has tensors that are no numbers ({error}); pass a tag of scalars"
+        ) from error
