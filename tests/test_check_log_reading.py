@@ -152,6 +152,7 @@ def test_the_logs_are_those_of_real_runs(maker, tmp_path):
         # printed dictionaries
         "{'step': 0, 'lr': 0.10}\n{'loss': nan}\n{'lr': '0.0667', 'step': 41}\n",
         "[INFO] epoch 1\r 3%|#| {'step': 0, 'lr': 0.10} 3/4 {'x': []}\n{'lr': 0.0667, 'step': 41}",
+        "{'step': np.int64(0), 'lr': tensor(0.10, device='cuda:0')}{'lr': 0.0667, 'step': 41}",
         "lr is logged:\nINFO {'step': 0, 'lr': 0.10}\nINFO {'step': 41, 'lr': 0.0667}",
         "config,step,lr\n\"{'lr': 0.10, 'a': 1}\",0,0.10\n\"{'lr': 0.10, 'a': 1}\",41,0.0667\n",
     ],
@@ -188,6 +189,7 @@ def test_a_column_of_steps_is_known_by_its_name(name):
         (",epoch,lr\n5,1,0.1\n6,2,0.2\n", "epoch", (1, 2), ()),
         ("epoch,lr\n1,0.1\n1,0.2\n2,0.2\n", "row", (0, 1, 2), ()),
         ("epoch,lr\n0.5,0.1\n1,0.2\n", "row", (0, 1), ()),
+        ("epoch,batch,lr\n0,0,0.1\n0,1,0.2\n1,0,0.3\n", "row", (0, 1, 2), ()),
         ("epoch,lr\n,0.1\n1,0.2\n", "row", (0, 1), ()),
         ("loss,lr\n7,0.1\n9,0.2\n", "row", (0, 1), ()),
         ("0.1\n0.2\n", "row", (0, 1), ()),
@@ -234,7 +236,9 @@ def test_one_run_of_several_is_read(text, names):
     assert (second.steps, second.rates) == ((0,), (Decimal("0.3"),))
     with pytest.raises(LogError, match="--run"):
         read(text.encode())
-    with pytest.raises(LogError, match=r"there is no run 'c'; there are '.', '.'; .* --run"):
+    with pytest.raises(
+        LogError, match=r"there is no run 'c' with learning rates; there are '.', '.'; .* --run"
+    ):
         read(text.encode(), run="c")
 
 
@@ -286,7 +290,7 @@ def test_columns_can_be_named():
         ("0.5 0.1\n1.5 0.1\n", "of '1', '2', none is the one with the rates"),
         ("step,lr_0,lr_1\n0,1,2\n", "2 of the columns"),
         ("{'step': 0, 'lr': 0.1}\n{'step': 1, 'lr': nan}", "the learning rate 'nan'"),
-        ("{'step': 0, 'lr': np.float32(0.1)}", "the learning rate 'np.float32(0.1)'"),
+        ("{'step': 0, 'lr': [0.1]}", "the learning rate '[0.1]'"),
         ("step,lr\n1,0.1\n0,0.1\n1,0.2\n", "choose one run with --run 1, 2 or so on"),
         ("step,lr\n0,0.1\n1,\n", "line 3 has a step and no learning rate"),
         ("step,lr\n0,0.1\n1\n", "line 3 has a step and no learning rate"),
@@ -477,3 +481,11 @@ def test_a_missing_file_says_what_is_near(tmp_path, name, message):
         (tmp_path / there).touch()
     with pytest.raises(FileNotFoundError, match=message):
         read(tmp_path / name)
+
+
+def test_a_missing_file_among_no_logs_says_what_there_is(tmp_path):
+    with pytest.raises(FileNotFoundError, match="its folder is empty; pass a log"):
+        read(tmp_path / "lr")
+    (tmp_path / "loss").touch()  # a metric of MLflow's
+    with pytest.raises(FileNotFoundError, match="its folder has 'loss'; pass a log"):
+        read(tmp_path / "lr")

@@ -13,10 +13,11 @@ from invtime.errors import shown
 STEPS = (
     *("step", "steps", "globalstep", "globalsteps", "trainerglobalstep", "trainglobalstep"),
     *("trainstep", "trainsteps", "numupdates", "update", "updates", "iteration", "iterations"),
-    *("iter", "iters", "it", "batch", "batches", "n"),
+    *("iter", "iters", "it", "n"),
 )
 EPOCHS = ("epoch", "epochs")
-INDEX = ("index", "unnamed0", "")  # as pandas writes one
+# Where nothing above is: a batch counts from the start of its epoch. The last are of pandas.
+LAST = ("batch", "batches", "index", "unnamed0", "")
 RUNS = ("run", "runid", "runname")
 RATES = ("learningrate", "lr")
 # What others call it: lr-SGD, lr/group_0, train/lr, optimizer.learning_rate, lr-Adam/pg1.

@@ -14,8 +14,9 @@ from invtime.checklog.table import Row, Table
 TRAINER = "trainer_state.json"
 PRINTED = "printed dictionaries"
 # As print writes a dictionary, with strings for keys, anywhere in a line, but in no cell of CSV.
-DICTIONARY = re.compile(r"""(?<![",;])\{'[^{}]*\}""")
-PAIR = re.compile(r"""'([^']*)': (?:'([^']*)'|([^,}]*))""")
+DICTIONARY = re.compile(r"""(?<![",;])\{'[^{}\r\n]*\}""")
+# A key, and what it has: 0.1, '0.1', np.float32(0.1), or tensor(0.1, device='cuda:0').
+PAIR = re.compile(r"""'([^']*)': (?:[\w.]+\()?(?:'([^']*)'|([^,)}]*))""")
 
 
 def from_json(text: str) -> Table:

@@ -17,7 +17,9 @@ Scalars = dict[str, list[tuple[int, Any]]]
 
 def from_events(path: Path, tag: str | None, run: str | None) -> Log:
     """The log in an event file, or in those of one run in a directory or below it."""
-    found = {name: _scalars(files) for name, files in _runs(path).items()}
+    files = _runs(path)
+    wanted = files if run not in files else [run]
+    found = {name: _scalars(files[name]) for name in wanted}
     rated = {
         name: scalars
         for name, scalars in found.items()
@@ -38,7 +40,8 @@ def _runs(path: Path) -> dict[str, list[Path]]:
         return {path.name: [path]}
     found: dict[str, list[Path]] = {}
     for file in sorted(path.rglob("*tfevents*")):
-        found.setdefault(str(file.parent.relative_to(path)), []).append(file)
+        if file.is_file():
+            found.setdefault(file.parent.relative_to(path).as_posix(), []).append(file)
     if not found:
         raise no_events(path)
     return found

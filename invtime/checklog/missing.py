@@ -19,8 +19,8 @@ def no_file(path: Path) -> FileNotFoundError:
         what = f"there is no folder {shown(str(folder))}; pass the path of a log"
         return FileNotFoundError(f"{what}, or - for standard input")
     names = sorted(each.name for each in folder.iterdir())
-    near = get_close_matches(path.name, names) or [name for name in names if _is_log(name)]
-    there = f"its folder has {listed(near)}" if near else "its folder has no logs"
+    near = get_close_matches(path.name, names) or list(filter(_is_log, names)) or names
+    there = f"its folder has {listed(near)}" if near else "its folder is empty"
     return FileNotFoundError(
         f"there is no file {shown(str(path))}; {there}; pass a log, or - for standard input"
     )

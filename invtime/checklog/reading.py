@@ -77,7 +77,7 @@ def _log(table: Table, step_column: str | None, rate_column: str | None, run: st
     if step_column is not None:
         step: str | None = columns.existing(step_column, table.columns)
     else:
-        step = columns.named(table.columns, (*columns.STEPS, *columns.EPOCHS, *columns.INDEX))
+        step = columns.named(table.columns, (*columns.STEPS, *columns.EPOCHS, *columns.LAST))
     of_run = columns.named(table.columns, columns.RUNS)
     entries, notes = _with_rates(table, rate, step, of_run)
     entries = runs.one(entries, run)

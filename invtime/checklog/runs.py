@@ -21,10 +21,8 @@ def pick(run: str | None, runs: Collection[str]) -> str:
         return next(iter(runs))
     if run is not None and run in runs:
         return run
-    what = (
-        f"{len(runs)} runs have learning rates" if run is None else f"there is no run {shown(run)}"
-    )
-    raise LogError(f"{what}; there are {listed(runs)}; choose one with --run")
+    what = f"{len(runs)} runs have" if run is None else f"there is no run {shown(run)} with"
+    raise LogError(f"{what} learning rates; there are {listed(runs)}; choose one with --run")
 
 
 def beside(columns: Sequence[str]) -> dict[str, str]:
