@@ -185,6 +185,12 @@ def test_a_column_of_steps_is_known_by_its_name(name):
     ("text", "unit", "steps", "conventions"),
     [
         ("epoch,lr\n1,0.1\n2,0.2\n", "epoch", (1, 2), ("keras-epoch",)),
+        (
+            "epoch,lr,x,val_lr,val_x\n1,0.1,3,NA,NA\n2,0.2,3,NA,NA\n",
+            "epoch",
+            (1, 2),
+            ("keras-epoch",),
+        ),
         ("epoch,loss,lr,acc\n1,3,0.1,4\n2,3,0.2,4\n", "epoch", (1, 2), ()),
         (",epoch,lr\n5,1,0.1\n6,2,0.2\n", "epoch", (1, 2), ()),
         ("epoch,lr\n1,0.1\n1,0.2\n2,0.2\n", "row", (0, 1, 2), ()),
@@ -242,6 +248,17 @@ def test_one_run_of_several_is_read(text, names):
         read(text.encode(), run="c")
 
 
+def test_the_only_run_need_not_be_named():
+    for text in (b"run,step,lr\na,0,0.1\na,1,0.2\n", b"step,a - lr\n0,0.1\n1,0.2\n"):
+        assert read(text) == read(text, run="a")
+        assert read(text).steps == (0, 1)
+
+
+def test_a_step_that_is_logged_twice_is_no_new_run():
+    text = b"step,lr\n0,0.1\n0,0.1\n1,0.2\n0,0.3\n"
+    assert (read(text, run="1").steps, read(text, run="2").steps) == ((0, 1), (0,))
+
+
 def test_a_run_that_goes_on_before_it_stopped_is_one():
     log = read(b"step,lr\n0,0.1\n1,0.2\n2,0.3\n1,0.2\n2,0.3\n3,0.4\n")
     assert log.steps == (0, 1, 2, 3)
@@ -269,6 +286,8 @@ def test_the_runs_of_a_directory_are_told_apart(runs):
     assert read(runs / "validation", rate_column="loss").steps == (0,)
     with pytest.raises(LogError, match="of 'loss', none is the one with the rates"):
         read(runs / "validation")
+    event_file(runs / "events.out.tfevents.1", [b"damaged"])
+    assert read(runs, run="b") == whole  # the others are not looked into
 
 
 def test_columns_can_be_named():
@@ -303,6 +322,7 @@ def test_columns_can_be_named():
         ("step,lr\n0,0.1\n1,0e81749429431\n", "line 3 has the learning rate '0e81749429431'"),
         ("step,lr\n0,0.1\n1,1e-99999999\n", "line 3 has the learning rate '1e-99999999'"),
         ("step,lr\n0,0.1\nx,0.1\n", "line 3 has the step 'x'"),
+        (f"step,lr\n0,0.1\n{2**63},0.1\n", "line 3 has the step '9223372036854775808'"),
         ("step,lr\n0,0.1\n1.5,0.1\n", "line 3 has the step '1.5'"),
         ("step,lr\n0,0.1\n1e999999999,0.1\n", "line 3 has the step '1e999999999'"),
         ("step,lr\n0,0.1\n1e30,0.1\n", "line 3 has the step '1e30'"),
