@@ -10,7 +10,7 @@ from invtime.checklog.log import LogError
 from invtime.checklog.table import Row, Table
 
 MLFLOW = ("timestamp", "value", "step")  # and the data set, in later columns
-MILLISECONDS = 10**12  # since 1970, in 2001: what a timestamp is above, and a step is below
+MILLISECONDS = 10**12  # since 1970: above it is a timestamp, that of 2001, and no step
 
 
 def delimited(text: str) -> Table:
