@@ -234,6 +234,7 @@ def test_the_trainers_rate_is_known_by_its_name(name):
         ("Step,a - lr,b - lr\n0,0.1,0.3\n1,0.2,\n", "ab"),
         ("step,lr\n0,0.1\n1,0.2\n0,0.3\n", "12"),
         ("epoch,lr\n0,0.1\n1,0.2\n0,0.3\n", "12"),
+        ("step,lr\n0,0.1\n1,0.2\nstep,lr\n0,0.3\n", "12"),
     ],
 )
 def test_one_run_of_several_is_read(text, names):

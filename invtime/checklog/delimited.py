@@ -28,6 +28,8 @@ def delimited(text: str) -> Table:
         columns = [name.strip() for name in first]
         if spaced and columns[0] == "#":  # as numpy.savetxt writes a header
             del columns[0]
+        # Where logs were put together, each has its header.
+        cells = (cell for cell in cells if cell[0] != first)
         return Table("text" if spaced else "CSV", columns, _rows(columns, cells))
     held = list(rest)
     columns = _positions([row for row, _ in held])
