@@ -37,9 +37,7 @@ EPOCHS = 10  # of 13 updates
 
 def torch(folder):
     """JSON lines of a loop in PyTorch with InverseTimeLR."""
-    from invtime.integrations.torch import InverseTimeLR
-
-    rates = _loop(lambda optimizer: InverseTimeLR.from_schedule(optimizer, SCHEDULE))
+    rates = _rates(SCHEDULE)
     _json_lines(folder / "torch.jsonl", rates)
 
 
@@ -49,6 +47,12 @@ def torch_lambda(folder):
 
     rates = _loop(lambda optimizer: LambdaLR(optimizer, SCHEDULE))
     _json_lines(folder / "torch-lambda.jsonl", rates)
+
+
+def _rates(schedule):
+    from invtime.integrations.torch import InverseTimeLR
+
+    return _loop(lambda optimizer: InverseTimeLR.from_schedule(optimizer, schedule))
 
 
 def _loop(schedule):
@@ -77,9 +81,7 @@ def tensorboard(folder):
     """An event file of the same loop, written by torch.utils.tensorboard."""
     from torch.utils.tensorboard import SummaryWriter
 
-    from invtime.integrations.torch import InverseTimeLR
-
-    rates = _loop(lambda optimizer: InverseTimeLR.from_schedule(optimizer, SCHEDULE))
+    rates = _rates(SCHEDULE)
     with tempfile.TemporaryDirectory() as place:
         with SummaryWriter(place) as writer:
             for step, (rate, loss) in enumerate(rates):
@@ -154,19 +156,19 @@ def transformers(folder):
 
 def transformers_output(folder):
     """What the Trainer prints: dictionaries between its progress bars, and no steps."""
-    _printed(folder / "trainer.txt", "_trainer(CONTINUOUS, logging_steps=5)")
+    _printed(folder / "trainer.txt", "make._trainer(make.CONTINUOUS, logging_steps=5)")
 
 
 def transformers_epochs_output(folder):
     """The same, where it logs at the end of each epoch, and says more."""
     _printed(
         folder / "trainer-epochs.txt",
-        "_trainer(PHASES, logging_strategy='epoch', log_level='info')",
+        "make._trainer(make.PHASES, logging_strategy='epoch', log_level='info')",
     )
 
 
 def _printed(path, program):
-    command = [sys.executable, "-c", f"from make import *; from make import _trainer; {program}"]
+    command = [sys.executable, "-c", f"import make; {program}"]
     with path.open("wb") as file:
         subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=True, cwd=HERE)
 
@@ -310,12 +312,8 @@ def wandb(folder):
 
     The page needs an account, so that it is written here from the history of offline runs.
     """
-    from invtime.integrations.torch import InverseTimeLR
-
-    histories = {}
-    for name, schedule in (("staircase", SCHEDULE), ("phases", PHASES)):
-        rates = _loop(lambda optimizer, own=schedule: InverseTimeLR.from_schedule(optimizer, own))
-        histories[name] = _wandb_history(rates)
+    schedules = {"staircase": SCHEDULE, "phases": PHASES}
+    histories = {name: _wandb_history(_rates(own)) for name, own in schedules.items()}
     with (folder / "wandb.csv").open("w", newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
         ends = ("", "__MIN", "__MAX")
@@ -333,16 +331,17 @@ def _wandb_history(rates):
         with wandb.init(mode="offline", dir=place) as run:
             for rate, loss in rates:
                 run.log({"lr": rate, "loss": loss})
+        wandb.teardown()  # which waits until all is written
         (file,) = Path(place).rglob("*.wandb")
         content = file.read_bytes()
-    record, place, block = b"", 7, 32768
-    while place < len(content):
-        if block - place % block < 7:  # no room for a header
-            place += block - place % block
+    record, at, block = b"", 7, 32768
+    while at < len(content):
+        if block - at % block < 7:  # no room for a header
+            at += block - at % block
             continue
-        _, length, kind = struct.unpack_from("<IHB", content, place)
-        record += content[place + 7 : place + 7 + length]
-        place += 7 + length
+        _, length, kind = struct.unpack_from("<IHB", content, at)
+        at += 7 + length
+        record += content[at - length : at]
         if kind in (1, 4):  # a whole record, or the last part of one
             items = Record.FromString(record).history.item
             record = b""
@@ -356,9 +355,7 @@ def mlflow(folder):
     os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
     import mlflow
 
-    from invtime.integrations.torch import InverseTimeLR
-
-    rates = _loop(lambda optimizer: InverseTimeLR.from_schedule(optimizer, CONTINUOUS))
+    rates = _rates(CONTINUOUS)
     with tempfile.TemporaryDirectory() as place:
         mlflow.set_tracking_uri((Path(place) / "runs").as_uri())
         with mlflow.start_run():
@@ -370,9 +367,7 @@ def mlflow(folder):
 
 def plain(folder):
     """Lines of a step and a rate of six digits, as a loop prints them."""
-    from invtime.integrations.torch import InverseTimeLR
-
-    rates = _loop(lambda optimizer: InverseTimeLR.from_schedule(optimizer, PHASES))
+    rates = _rates(PHASES)
     with (folder / "plain.txt").open("w") as file:
         for step, (rate, _) in enumerate(rates):
             print(step, f"{rate:.6f}", file=file)
