@@ -510,3 +510,18 @@ def test_a_missing_file_among_no_logs_says_what_there_is(tmp_path):
     (tmp_path / "loss").touch()  # a metric of MLflow's
     with pytest.raises(FileNotFoundError, match="its folder has 'loss'; pass a log"):
         read(tmp_path / "lr")
+
+
+def test_the_command_chooses_a_run():
+    pytest.importorskip("typer")
+    pytest.importorskip("rich")
+    from typer.testing import CliRunner
+
+    from invtime.cli.app import app
+
+    options = ["--initial-learning-rate", "0.1", "--decay-steps", "41", "--decay-rate", "0.5"]
+    command = ["check-log", str(LOGS / "wandb.csv"), *options, "--staircase"]
+    result = CliRunner().invoke(app, command)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert "there are 'staircase', 'phases'; choose one with --run" in result.stderr
+    assert CliRunner().invoke(app, [*command, "--run", "staircase"]).exit_code == 0
