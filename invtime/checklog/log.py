@@ -106,9 +106,9 @@ def number(value: Any) -> Decimal | None:
         decimal = Decimal(value if type(value) in (str, Decimal) else str(value))
     except Exception:  # InvalidOperation, or a str() that raises, as that of a huge int
         return None
-    if not decimal.is_finite() or abs(decimal.adjusted()) > 1000:  # 0e999999 is a zero, too
+    if not decimal.is_finite() or abs(size := decimal.adjusted()) > 1000:  # a zero, too: 0e9999
         return None
-    return decimal if decimal.adjusted() < 300 or isfinite(decimal) else None
+    return decimal if size < 300 or isfinite(decimal) else None
 
 
 def _holes(steps: tuple[int, ...]) -> list[str]:

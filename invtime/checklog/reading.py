@@ -100,12 +100,13 @@ def _with_rates(
 ) -> tuple[list[Entry], list[str]]:
     """The rows that have a rate, and notes on those that have none."""
     low, high = (rate + end for end in columns.EXTREMES)
+    whole = low not in table.columns
     entries: list[Entry] = []
     others = means = 0
     for row, place in table.rows:
         value = row.get(rate)
         if value is not None and value != "":
-            if row.get(low) == row.get(high):
+            if whole or row.get(low) == row.get(high):
                 entries.append((row.get(step), value, place, row.get(of_run)))
             else:
                 means += 1
