@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 from invtime.errors import InvTimeError, cut, shown
@@ -29,6 +29,13 @@ class Log:
     first_steps: tuple[int, ...] = (0,)
     """What the log may call the schedule's step 0; the likely one comes first."""
     notes: tuple[str, ...] = ()
+    unit: str = "update"
+    """What the steps count: "update", "epoch", or "row" where the log has no steps.
+
+    Rows are numbered from 0, and each is one more of an unknown number of updates.
+    """
+    conventions: tuple[str, ...] = ()
+    """What the format is known to log, by the names in `invtime.checklog.conventions`."""
 
     @classmethod
     def of(cls, rates: Mapping[int, Any]) -> Log:
@@ -43,6 +50,8 @@ def build(
     rows: Iterable[tuple[Any, Any, str]],
     first_steps: tuple[int, ...] = (0,),
     notes: Iterable[str] = (),
+    unit: str = "update",
+    conventions: tuple[str, ...] = (),
 ) -> Log:
     """The log of rows: a step, a rate, and where they stand.
 
@@ -50,52 +59,56 @@ def build(
         LogError: there is no row, a step or a rate is no number, or a step has two rates.
     """
     found: dict[int, Decimal] = {}
-    repeated = 0
+    count, last, anew = 0, -inf, False
     for step, rate, place in rows:
-        number, value = _step(step, place), _rate(rate, place)
+        number, value = step_of(step, place), _rate(rate, place)
+        anew, last = anew or number < last, number
         if found.setdefault(number, value) != value:
+            runs = "choose one run with --run 1, 2 or so on" if anew else "leave one run in the log"
             raise LogError(
                 f"{place} has step {number} again, with {cut(str(value))} instead of"
-                f" {cut(str(found[number]))}; "
-                "leave one run in the log, or name the column that counts its updates"
+                f" {cut(str(found[number]))}; {runs}, or name the column that counts its updates"
             )
-        repeated += 1
+        count += 1
     if not found:
         raise LogError("there is no learning rate in the log; name its column, if it has one")
-    repeated -= len(found)
     steps = tuple(sorted(found))
     notes = [*notes, *_holes(steps)]
-    if repeated:
-        notes.append(f"rows that repeat a step, with the same rate: {repeated}")
-    return Log(kind, steps, tuple(found[step] for step in steps), first_steps, tuple(notes))
+    if count > len(found):
+        notes.append(f"rows that repeat a step, with the same rate: {count - len(found)}")
+    rates = tuple(found[step] for step in steps)
+    return Log(kind, steps, rates, first_steps, tuple(notes), unit, conventions)
 
 
-def _step(value: Any, place: str) -> int:
-    number = _number(value)
-    if number is None or abs(number) >= 2**63 or number != int(number):
+def step_of(value: Any, place: str) -> int:
+    """The step that a cell has."""
+    if type(value) is str and len(value) < 19 and value.isdecimal():
+        return int(value)
+    step = number(value)
+    if step is None or abs(step) >= 2**63 or step != int(step):
         raise LogError(f"{place} has the step {shown(value)}, which is no whole number; mend it")
-    return int(number)
+    return int(step)
 
 
 def _rate(value: Any, place: str) -> Decimal:
-    number = _number(value)
-    if number is None or number < 0:
+    rate = number(value)
+    if rate is None or rate < 0:
         raise LogError(
             f"{place} has the learning rate {shown(value)}; it must be a number of 0 or more; "
             "mend the line or take it out"
         )
-    return number
+    return rate
 
 
-def _number(value: Any) -> Decimal | None:
+def number(value: Any) -> Decimal | None:
     """The decimal that was printed, or None where no float is printed so."""
     try:
-        number = value if isinstance(value, Decimal) else Decimal(str(value).strip())
+        decimal = Decimal(value if type(value) in (str, Decimal) else str(value))
     except Exception:  # InvalidOperation, or a str() that raises, as that of a huge int
         return None
-    if not number.is_finite() or abs(number.adjusted()) > 1000:  # 0e999999 is a zero, too
+    if not decimal.is_finite() or abs(size := decimal.adjusted()) > 1000:  # a zero, too: 0e9999
         return None
-    return number if isfinite(number) else None
+    return decimal if size < 300 or isfinite(decimal) else None
 
 
 def _holes(steps: tuple[int, ...]) -> list[str]:

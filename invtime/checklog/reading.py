@@ -1,50 +1,48 @@
-"""From a file to a log: CSV, JSON lines, Hugging Face's state, TensorBoard's event files."""
+"""From a file to a log: the format by its content, the columns and the run by their names."""
 
 from __future__ import annotations
 
-import csv
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from invtime.checklog.log import Log, LogError, build
-from invtime.errors import BackendUnavailableError, shown
-
-# In the order of preference; letters alone are compared, so that "Global Step" is one of them.
-STEPS = ("step", "globalstep", "trainerglobalstep", "iteration", "iter", "update", "batch", "n")
-RATES = ("learningrate", "lr")
-# What others call it: lr-SGD, lr/group_0, train/lr, optimizer.learning_rate, lr-Adam/pg1.
-RATE = re.compile(r"(^|[^a-z])(lr|learning[ _-]?rate)([^a-z]|$)", re.IGNORECASE)
-
-TRAINER = "trainer_state.json"
-LISTED = 20  # columns, in an error
-
-Row = tuple[Mapping[str, Any], str]
-"""The cells by their columns, and where they stand."""
+from invtime.checklog import columns, conventions, runs
+from invtime.checklog.delimited import delimited
+from invtime.checklog.dictionaries import DICTIONARY, PRINTED, TRAINER, from_json, printed
+from invtime.checklog.events import from_events
+from invtime.checklog.log import Log, LogError, build, number
+from invtime.checklog.missing import no_file
+from invtime.checklog.runs import Entry
+from invtime.checklog.table import Table
 
 
 def read(
-    path: str | Path | bytes, step_column: str | None = None, rate_column: str | None = None
+    path: str | Path | bytes,
+    step_column: str | None = None,
+    rate_column: str | None = None,
+    run: str | None = None,
 ) -> Log:
     """The log in a file, in a directory of TensorBoard's, or in the bytes of a file.
 
     Args:
         path: the file; its format is found out from its content.
-        step_column: the column, the key or the like that has the steps; None guesses.
+        step_column: the column or the key that has the steps; None guesses.
         rate_column: the one that has the rates, TensorBoard's tag; None guesses.
+        run: the one to read where there are several: its name in the column of the runs, before
+            " - " in a column of wandb's, or its directory; where they have no names, its number
+            from 1. None takes the only one.
 
     Raises:
-        LogError: it is not a log, or the columns cannot be guessed.
+        LogError: it is not a log, the columns cannot be guessed, or it has several runs.
         OSError: it cannot be read.
         BackendUnavailableError: TensorBoard's reader is not installed.
     """
     if not isinstance(path, bytes):
         path = Path(path)
+        if not path.exists():
+            raise no_file(path)
         if path.is_dir() or "tfevents" in path.name:
-            return _events(path, rate_column)
+            return from_events(path, rate_column, run)
         path = path.read_bytes()
     try:
         text = path.decode("utf-8-sig")
@@ -55,137 +53,88 @@ def read(
         ) from error
     if not text.strip():
         raise LogError("the file is empty; pass a log that has learning rates")
-    kind, rows, columns = (_json if text.lstrip()[0] in "{[" else _csv)(text)
-    step = _chosen(step_column, columns, "step", _steps(columns))
-    rate = _chosen(rate_column, columns, "rate", _rates(columns))
-    return _of_rows(kind, rows, step, rate)
+    return _log(_table(text), step_column, rate_column, run)
 
 
-def _csv(text: str) -> tuple[str, list[Row], list[str]]:
-    lines = text.splitlines()
-    delimiter = max(",\t;", key=lines[0].count)
-    reader = csv.DictReader(lines, delimiter=delimiter, strict=True)
-    try:
-        rows: list[Row] = [(row, f"line {reader.line_num}") for row in reader]
-    except csv.Error as error:
-        raise LogError(f"line {reader.line_num} is not CSV ({error}); mend it") from error
-    return "CSV", rows, list(reader.fieldnames or ())
+def _table(text: str) -> Table:
+    """The rows of a text, whose format is found out from how it starts."""
+    dictionaries = DICTIONARY.search(text)
+    if text.lstrip()[0] in "{[":
+        try:
+            return from_json(text)
+        except LogError:
+            if not dictionaries:
+                raise
+    return printed(text) if dictionaries else delimited(text)
 
 
-def _json(text: str) -> tuple[str, list[Row], list[str]]:
-    try:
-        whole = _parse(text)
-    except (ValueError, RecursionError):
-        whole = None
-    kind = "JSON"
-    if isinstance(whole, dict) and "log_history" in whole:
-        whole, kind = whole["log_history"], TRAINER
-        if not isinstance(whole, list):
-            raise LogError("log_history is no list of entries; pass the state as it was saved")
-    if isinstance(whole, list):
-        rows = [(row, f"entry {i}") for i, row in enumerate(whole)]
+def _log(table: Table, step_column: str | None, rate_column: str | None, run: str | None) -> Log:
+    guessed = columns.rates(table.columns)
+    beside = runs.beside(guessed) if rate_column is None else {}
+    if beside:
+        guessed, run = [beside[runs.pick(run, beside)]], None
+    rate = columns.rate_among(table.columns, rate_column, guessed)
+    if step_column is not None:
+        step: str | None = columns.existing(step_column, table.columns)
     else:
-        kind, rows = "JSON lines", list(_json_lines(text))
-    for row, place in rows:
-        if not isinstance(row, dict):
-            raise LogError(f"{place} is no JSON object with a step and a learning rate; mend it")
-    return kind, rows, list(dict.fromkeys(key for row, _ in rows for key in row))
+        step = columns.named(table.columns, (*columns.STEPS, *columns.EPOCHS, *columns.LAST))
+    of_run = columns.named(table.columns, columns.RUNS)
+    entries, notes = _with_rates(table, rate, step, of_run)
+    entries = runs.one(entries, run)
+    unit = _unit(step, entries, guessed=step_column is None)
+    if unit == "row":
+        entries = [(number, *entry[1:]) for number, entry in enumerate(entries)]
+    known = _conventions(table, rate, unit)
+    return build(
+        f"{table.kind}, {rate} by row" if unit == "row" else f"{table.kind}, {step} and {rate}",
+        (entry[:3] for entry in entries),
+        conventions.first_steps(known) if unit == "update" else (0,),
+        notes,
+        unit,
+        known,
+    )
 
 
-def _json_lines(text: str) -> Iterator[Row]:
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            try:
-                yield _parse(line), f"line {number}"
-            except (ValueError, RecursionError) as error:
-                raise LogError(f"line {number} is not JSON ({error}); mend it") from error
-
-
-def _parse(text: str) -> Any:
-    return json.loads(text, parse_float=_decimal, parse_constant=str)
-
-
-def _decimal(text: str) -> Decimal | str:
-    try:
-        return Decimal(text)
-    except InvalidOperation:  # an exponent that no decimal has
-        return text
-
-
-def _of_rows(kind: str, rows: Sequence[Row], step: str, rate: str) -> Log:
-    kept, others = [], 0
-    for row, place in rows:
-        if row.get(rate) not in (None, ""):
-            kept.append((row.get(step), row[rate], place))
-        elif any(value not in (None, "") for key, value in row.items() if key != step):
+def _with_rates(
+    table: Table, rate: str, step: str | None, of_run: str | None
+) -> tuple[list[Entry], list[str]]:
+    """The rows that have a rate, and notes on those that have none."""
+    low, high = (rate + end for end in columns.EXTREMES)
+    whole = low not in table.columns
+    entries: list[Entry] = []
+    others = means = 0
+    for row, place in table.rows:
+        value = row.get(rate)
+        if value is not None and value != "":
+            if whole or row.get(low) == row.get(high):
+                entries.append((row.get(step), value, place, row.get(of_run)))
+            else:
+                means += 1
+        elif any(v not in (None, "") for key, v in row.items() if key not in (step, of_run)):
             others += 1  # Lightning and Hugging Face log other things in lines of their own
         else:
             raise LogError(f"{place} has a step and no learning rate; mend it or take it out")
     notes = [f"rows with other values and no learning rate, left out: {others}"] if others else []
-    # The Trainer logs an update's rate when it has counted the update; before its pull request
-    # 36973 of 2025 it logged the next one's there.
-    first_steps = (1, 0) if kind == TRAINER else (0,)
-    return build(f"{kind}, {step} and {rate}", kept, first_steps, notes)
+    if means:
+        notes.append(f"rows that are means over several steps, left out: {means}")
+    return entries, notes
 
 
-def _chosen(given: str | None, columns: list[str], what: str, guessed: list[str]) -> str:
-    more = [f"{len(columns) - LISTED:,} more"] if len(columns) > LISTED else []
-    there = ", ".join([*map(shown, columns[:LISTED]), *more]) or "none"
-    if given is not None:
-        if given not in columns:
-            raise LogError(
-                f"there is no column {shown(given)}; there are {there}; pass one of these"
-            )
-        return given
-    if len(guessed) != 1:
-        found = (
-            f"{len(guessed)} of the columns {there} may be" if guessed else f"of {there}, none is"
-        )
-        raise LogError(f"{found} the one with the {what}s; name it with --{what}-column")
-    return guessed[0]
+def _unit(step: str | None, entries: Sequence[Entry], *, guessed: bool) -> str:
+    """What the steps count; an epoch that is no whole number, or has several rows, is no step."""
+    if step is None:
+        return "row"
+    if not columns.is_epoch(step):
+        return "update"
+    epochs = [number(entry[0]) for entry in entries]
+    whole = all(epoch is not None and epoch == int(epoch) for epoch in epochs)
+    distinct = all(a != b for a, b in pairwise(epochs))
+    return "epoch" if not guessed or (whole and distinct) else "row"
 
 
-def _steps(columns: Iterable[str]) -> list[str]:
-    plain = {re.sub("[^a-z]", "", column.lower()): column for column in columns}
-    return [plain[name] for name in STEPS if name in plain][:1]
-
-
-def _rates(columns: Iterable[str]) -> list[str]:
-    columns = [column for column in columns if column]
-    plain = {re.sub("[^a-z]", "", column.lower()): column for column in columns}
-    exact = [plain[name] for name in RATES if name in plain][:1]
-    return exact or [column for column in columns if RATE.search(column)]
-
-
-def _events(path: Path, tag: str | None) -> Log:
-    path.stat()  # the reader takes what is not there for empty
-    try:
-        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-        from tensorboard.util.tensor_util import make_ndarray
-    except ImportError as error:
-        raise BackendUnavailableError(
-            f"an event file needs TensorBoard's reader, which does not import ({error}); "
-            "run: python -m pip install tensorboard"
-        ) from error
-    events = EventAccumulator(str(path), size_guidance={"scalars": 0, "tensors": 0})
-    try:
-        events.Reload()
-    except OSError:
-        raise
-    except Exception as error:  # protobuf's own, of a record that is damaged
-        raise LogError(f"a record of the event file is damaged ({error}); log again") from error
-    scalars, tensors = events.Tags()["scalars"], events.Tags()["tensors"]
-    if not scalars and not tensors:
-        raise LogError("there is no scalar in the event file; pass one that has learning rates")
-    chosen = _chosen(tag, [*scalars, *tensors], "rate", _rates([*scalars, *tensors]))
-    if chosen in scalars:
-        found = [(event.step, event.value) for event in events.Scalars(chosen)]
-    else:
-        try:
-            found = [(e.step, make_ndarray(e.tensor_proto).item()) for e in events.Tensors(chosen)]
-        except (TypeError, ValueError) as error:
-            raise LogError(
-                f"{shown(chosen)} has tensors that are no numbers ({error}); pass a tag of scalars"
-            ) from error
-    rows = ((step, value, f"step {step}") for step, value in found)
-    return build(f"TensorBoard, {chosen}", rows)
+def _conventions(table: Table, rate: str, unit: str) -> tuple[str, ...]:
+    if table.kind == TRAINER or (table.kind == PRINTED and unit != "update"):
+        return ("trainer",)
+    if table.kind == "CSV" and unit == "epoch":
+        return conventions.of_csv(table.columns)
+    return conventions.of_tag(rate)

@@ -20,7 +20,7 @@ def check_log(
         str,
         typer.Argument(
             metavar="FILE",
-            help="CSV, JSON lines, metrics.csv, trainer_state.json, or an event file; - is stdin.",
+            help="A log, an event file, or a directory of event files; - is standard input.",
         ),
     ],
     step_column: Annotated[
@@ -28,6 +28,9 @@ def check_log(
     ] = None,
     rate_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="The column, key or tag of the rates.")
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The run, where the log has several.")
     ] = None,
     first_step: Annotated[
         int | None,
@@ -38,6 +41,10 @@ def check_log(
     ] = "table",
 ) -> None:
     """Say whether a run's logged learning rates are those of a schedule, and if not, why.
+
+    The log may be CSV, JSON, JSON lines, a trainer_state.json, what Hugging Face's Trainer
+    prints, lines of a step and a rate, an export of wandb's, a metric file of MLflow's, or
+    TensorBoard's event files.
 
     A match is one in bits (float64, or float32) or in the digits that were printed. What else
     may explain the log is tried: shifted steps, epochs for updates, a staircase or none, the
@@ -52,7 +59,7 @@ def check_log(
 
     content = sys.stdin.buffer.read() if file == "-" else file
     with progress_bar("check-log"):
-        log = checklog.read(content, step_column, rate_column)
+        log = checklog.read(content, step_column, rate_column, run)
         diagnosis = checklog.diagnose(log, schedule, first_step)
     emit([diagnosis.to_json(indent=2)] if layout == "json" else diagnosis.lines())
     raise typer.Exit(0 if diagnosis.match else 1)

@@ -1,0 +1,85 @@
+"""Text with a row in each line: CSV with a header or none, columns between spaces, MLflow's."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+
+from invtime.checklog.log import LogError
+from invtime.checklog.table import Row, Table
+
+MLFLOW = ("timestamp", "value", "step")  # and the data set, in later columns
+MILLISECONDS = 10**12  # since 1970: above it is a timestamp, that of 2001, and no step
+
+
+def delimited(text: str) -> Table:
+    """The table of a text that is not empty; the delimiter is found out from its first line."""
+    lines = text.splitlines()
+    header = next(line for line in lines if line.strip())
+    delimiter = max(",\t;", key=header.count)
+    spaced = delimiter not in header.strip()
+    cells = _spaced(lines) if spaced else _separated(lines, delimiter)
+    first, place = next(cells)
+    rest = chain([(first, place)], cells)
+    if spaced and len(first) >= 3 and _numbers(first[:3]) and float(first[0]) > MILLISECONDS:
+        return Table("MLflow", MLFLOW, _rows(MLFLOW, rest))
+    if not _numbers(first):
+        columns = [name.strip() for name in first]
+        if spaced and columns[0] == "#":  # as numpy.savetxt writes a header
+            del columns[0]
+        # Where logs were put together, each has its header.
+        cells = (cell for cell in cells if cell[0] != first)
+        return Table("text" if spaced else "CSV", columns, _rows(columns, cells))
+    held = list(rest)
+    columns = _positions([row for row, _ in held])
+    return Table("text" if spaced else "CSV without a header", columns, _rows(columns, held))
+
+
+def _separated(lines: Sequence[str], delimiter: str) -> Iterator[tuple[list[str], str]]:
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        for row in reader:
+            if row:
+                yield row, f"line {reader.line_num}"
+    except csv.Error as error:
+        raise LogError(f"line {reader.line_num} is not CSV ({error}); mend it") from error
+
+
+def _spaced(lines: Sequence[str]) -> Iterator[tuple[list[str], str]]:
+    for number, line in enumerate(lines, 1):
+        if row := line.split():
+            yield row, f"line {number}"
+
+
+def _rows(columns: Sequence[str], cells: Iterable[tuple[list[str], str]]) -> Iterator[Row]:
+    for row, place in cells:
+        yield dict(zip(columns, row, strict=False)), place
+
+
+def _positions(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Names for columns that have none: their numbers, where they do not show what they are."""
+    width = len(rows[0])
+    columns = [str(number) for number in range(1, width + 1)]
+    if width == 1:
+        return ["learning_rate"]
+    step = next((i for i in range(2) if all(_whole(row[i : i + 1]) for row in rows)), None)
+    if step is not None:
+        columns[step] = "step"
+        if width == 2:
+            columns[1 - step] = "learning_rate"
+    return columns
+
+
+def _numbers(row: Sequence[str]) -> bool:
+    try:
+        return bool([float(cell) for cell in row if cell.strip()])
+    except ValueError:
+        return False
+
+
+def _whole(cells: Sequence[str]) -> bool:
+    try:
+        return all(float(cell).is_integer() for cell in cells)
+    except ValueError:
+        return False

@@ -1,0 +1,52 @@
+"""One run of a log that has several: beside each other, by a column's name, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from invtime.checklog.columns import listed
+from invtime.checklog.log import LogError, number
+from invtime.errors import shown
+
+Entry = tuple[Any, Any, str, Any]
+"""A step, a rate, where they stand, and the run they are of."""
+
+BETWEEN = " - "  # the run and the metric, in the columns that wandb exports
+
+
+def pick(run: str | None, runs: Collection[str]) -> str:
+    """The run that was asked for, or the only one."""
+    if run is None and len(runs) == 1:
+        return next(iter(runs))
+    if run is not None and run in runs:
+        return run
+    what = f"{len(runs)} runs have" if run is None else f"there is no run {shown(run)} with"
+    raise LogError(f"{what} learning rates; there are {listed(runs)}; choose one with --run")
+
+
+def beside(columns: Sequence[str]) -> dict[str, str]:
+    """The columns of a metric by their runs, where each is one run's, as wandb exports them."""
+    runs = {column.rpartition(BETWEEN)[0]: column for column in columns}
+    return runs if "" not in runs and len(runs) == len(columns) else {}
+
+
+def one(entries: list[Entry], run: str | None) -> list[Entry]:
+    """The entries of one run: of a name, or of a number where the steps start anew."""
+    named = list(dict.fromkeys(str(of) for *_, of in entries if of is not None))
+    if len(named) > 1 or (named and run is not None):
+        picked = pick(run, named)
+        return [entry for entry in entries if str(entry[3]) == picked]
+    if run is None:
+        return entries
+    parts: list[list[Entry]] = [[]]
+    for entry in entries:
+        if parts[-1] and _before(entry, parts[-1][-1]):
+            parts.append([])
+        parts[-1].append(entry)
+    return parts[int(pick(run, [str(n + 1) for n in range(len(parts))])) - 1]
+
+
+def _before(entry: Entry, other: Entry) -> bool:
+    step, last = number(entry[0]), number(other[0])
+    return step is not None and last is not None and step < last
