@@ -98,7 +98,7 @@ def test_an_array_is_its_elements(mode):
     @given(strategies.schedules(), st.data())
     def holds(schedule, data):
         steps = data.draw(st.lists(strategies.steps(schedule), min_size=6, max_size=6))
-        # Next to a tie of long fractions an array may have a neighbour of the value (docs/numerics.md).
+        # Beside a tie of long fractions an array may differ by one ULP (docs/numerics.md).
         assume(not any(Reference(schedule).near_ties(np.array(steps))))
         together = array_of(mode, schedule, np.array(steps).reshape(2, 3), "float64")
         assert together.shape == (2, 3)
