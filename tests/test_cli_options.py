@@ -199,7 +199,6 @@ def test_a_wrong_command_line_is_one_line(arguments):
         ["audit", "-c", "no/such.json"],
         ["convert", "-c", "no/such.json"],
         ["plot", "-c", "no/such.json", "-o", "a.png"],
-        ["check-log", *SHORT, "no/such.json"],
         ["verify", *SHORT, "--junit", "no/such.json"],
     ],
 )
