@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SCALES = ("linear", "log")
 POINTS = 600  # of a curve
 MOST_PLATEAUS, MOST_MARKERS = 2000, 50
+MOST_STEPS = int(1e300)  # a float holds no more than 1e308, and matplotlib wants a margin
 LONGEST = 115  # characters of a legend
 
 COLORS = {
@@ -62,10 +63,10 @@ def draw(
     ax = axes(ax)
     logarithmic = ax.get_xscale() == "log" if xscale is None else xscale == "log"
     first = max(start, 1) if logarithmic else start
-    if not 0 <= start <= first < stop:
+    if not 0 <= start <= first < stop <= MOST_STEPS:
         raise ConfigError(
-            f"start is {shown(start)} and stop is {shown(stop)}; they must be 0 <= start < stop, "
-            "and stop above 1 on a log axis, which begins at step 1"
+            f"start is {shown(start)} and stop is {shown(stop)}; they must be 0 <= start < stop "
+            "<= 1e300, and stop above 1 on a log axis, which begins at step 1"
         )
     last = stop - 1
     points, style = _curve(form, first, last, logarithmic)

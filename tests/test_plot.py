@@ -157,6 +157,7 @@ def test_the_ends_of_the_range_can_be_drawn(schedule, tmp_path):
         ({"start": -1}, "start is -1 and stop is 10001; they must be"),
         ({"start": 5, "stop": 5}, "start is 5 and stop is 5"),
         ({"stop": 1, "xscale": "log"}, "above 1 on a log axis"),
+        ({"stop": 10**400}, "they must be 0 <= start < stop <= 1e300"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(options, message):

@@ -35,11 +35,18 @@ class _Commands(TyperGroup):
             if not hasattr(error, "format_message"):
                 raise
             status = 2
-            text = error.format_message().replace("Value error, ", "").rstrip(".?")
-            if text:  # or it is the help
+            if text := _told(error):  # or it is the help
                 command = getattr(getattr(error, "ctx", None), "command_path", "invtime")
                 complain(f"{text}; see {command} --help")
         sys.exit(status)
+
+
+def _told(error: Any) -> str:
+    """What click says of a wrong command line, in the same words in all of its versions."""
+    near = getattr(error, "possibilities", None)
+    text = error.message if near else error.format_message()
+    text = text.replace("Value error, ", "").rstrip(".?")
+    return f"{text}; did you mean {' or '.join(sorted(near))}" if near else text
 
 
 app = typer.Typer(

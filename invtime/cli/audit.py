@@ -114,7 +114,10 @@ def _lines(report: Audit, layout: str) -> Iterator[str]:
     for schedule in report.schedules:
         called = [finding for finding in report.of(schedule) if finding.skipped is None]
         yield prose(words.call(schedule))
-        yield from as_table(COLUMNS, map(_cells, called), numbers=NUMBERS, notes=("note",))
+        rows = map(_cells, called)
+        yield from as_table(
+            COLUMNS, rows, numbers=NUMBERS, names=("mode", "dtype"), notes=("note",)
+        )
         yield from map(prose, _skipped(report.of(schedule)))
         verdicts = words.verdicts(report, schedule) if called else ["Nothing was compared."]
         yield from map(prose, verdicts)

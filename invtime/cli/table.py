@@ -91,12 +91,12 @@ def _steps(at: str | None, given: dict[str, int | None]) -> Sequence[int | float
 def _listed(at: str) -> list[int | float]:
     steps = [read_number(text) for text in at.split(",")]
     for step in steps:
-        if isinstance(step, str) or not isfinite(step):
+        if isinstance(step, str) or (isinstance(step, float) and not isfinite(step)):
             raise StepTypeError(
                 f"--at {shown(at)} has {shown(step)} in it; a step must be a finite number; "
                 "separate the steps by commas, as in 0,1000,2500.5"
             )
-    return steps
+    return [int(step) if step == int(step) else step for step in steps]
 
 
 def _rounding(dtype: str) -> Callable[[float], float]:

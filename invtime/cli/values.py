@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum
-from math import isfinite
 from typing import Any
 
 import typer
@@ -40,14 +39,15 @@ def whole(least: int | None = None) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         number = read_number(text)
-        whole = not isinstance(number, str) and isfinite(number) and number == int(number)
-        if not whole or (least is not None and number < least):
+        if isinstance(number, float) and number.is_integer():
+            number = int(number)
+        if not isinstance(number, int) or (least is not None and number < least):
             bound = "" if least is None else f" of {least} or more"
             raise typer.BadParameter(
                 f"{shown(text)} is not a whole number{bound}; "
                 "pass one such as 1000, 1e6 or 1_000_000"
             )
-        return int(number)
+        return number
 
     return parse
 
