@@ -21,25 +21,32 @@ DOCS = Path(__file__).parent
 INTRO = """\
 # What others compute
 
-`python docs/audit.py` wrote this page. It compares what people use for this schedule today with \
-the exact values, on a CPU, over the steps {start} to {last}.
+What people use for this schedule today, compared with the exact values on a CPU at the steps \
+{start} to {last}. A row is a peer in the worst of its modes, a column \
+[a schedule](#the-schedules).
 
+## Who is affected\
+"""
+
+LEGEND = """
 - **late**, **early**: so many drops of the staircase come at a later or an earlier step.
 - **from**: the first step with a rate that no rounding explains.
 - **rounding**: some rates have other bits, as far off as rounding explains; no run is affected.
 - **same**: every rate has the bits of the exact value.
-- **fails**: it raises an error. **-**: it has no such schedule.
+- **fails**: it raises an error, or its process ends.
+- **-**: it has no such schedule.
 
-A row is a peer in the worst of its modes; a column is [a schedule](#the-schedules).
+## The peers
 """
 
 METHOD = """\
 ## How it is measured
 
-Compiled modes take every step. The eager ones are slow: they take the first {first} steps, the \
-two sides of the first {drops} drops, {spread} more, and with phases the steps around the knots \
-and some in each phase, one step at a time as an optimizer does. Bits are compared in the dtype \
-of the peer; ULP is its unit in the last place, and the furthest rate is named.
+`python docs/audit.py` wrote this page. Compiled modes take every step. The eager ones are slow: \
+they take the first {first} steps, the two sides of the first {drops} drops, {spread} more, and \
+with phases the steps around the knots and some in each phase, one step at a time as an \
+optimizer does. Bits are compared in the dtype of the peer; ULP is its unit in the last place, \
+and the furthest rate is named.
 
 - Optax has no inverse time decay: `optax` is the expression with `jnp.floor`, which is how its \
 `exponential_decay(staircase=True)` computes the plateau, and drops late as that does.
@@ -64,12 +71,11 @@ RANK = ("skipped", "exact", "rounding", "affected", "failed")
 def markdown(audit: Audit) -> Iterator[str]:
     """The lines of the page."""
     yield INTRO.format(start=audit.start, last=audit.stop - 1)
-    yield "## Who is affected"
     numbered = list(enumerate(audit.schedules, 1))
     for first in range(0, len(numbered), WIDTH):
         yield ""
         yield from _matrix(audit, numbered[first : first + WIDTH])
-    yield "\n## The peers\n"
+    yield LEGEND
     yield from _peers(audit)
     yield "\n## The schedules"
     for number, schedule in numbered:

@@ -22,6 +22,7 @@ from invtime.table import Row, Table
 from invtime.verification import runner, to_junit, verify
 from invtime.verification.grid import CHUNK, COMPILED, DTYPES, Grid
 from invtime.verification.report import Run
+from invtime.verification.selection import Choice
 
 SCHEDULE = invtime.InverseTimeDecay(0.1, 1000, 0.5)
 STAIRCASE = invtime.InverseTimeDecay(0.1, 41, 0.5, staircase=True)
@@ -562,6 +563,13 @@ def test_unusable_backends_are_missing_and_no_fault(monkeypatch):
 def test_what_cannot_be_verified_is_refused(options, error, message):
     with pytest.raises(error, match=message):
         verify(SCHEDULE, **{"backends": ["numpy"], **options})
+
+
+def test_a_mode_and_a_device_must_be_of_one_backend():
+    there = {("eager", "cpu"), ("jit", "cpu"), ("eager", "cuda:0")}
+    Choice(["jit", "eager"], ["cuda"], None).check(there)
+    with pytest.raises(invtime.PlacementError, match="jit on cpu; pass two of these that go"):
+        Choice(["jit"], ["cuda"], None).check(there)
 
 
 @pytest.mark.parametrize("steps", [1, 2**14, 2**14 + 1])

@@ -78,7 +78,7 @@ def audit(
         report = audit.audit(schedules, peers=peer, start=start, steps=steps, progress=progress)
     _check_compared(report)
     emit(_lines(report, layout))
-    # A peer that was asked for is installed, so that its process has failed.
+    # A peer that was asked for is installed, so that its framework does not import.
     raise typer.Exit(0 if report.ok and not (peer and report.skipped) else 1)
 
 
