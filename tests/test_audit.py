@@ -687,7 +687,7 @@ def test_the_command_takes_a_recipe(invoke):
     result = invoke(line, input=RECIPE.to_json())
     assert result.exit_code == 0, result.output
     assert call(RECIPE) in result.stdout
-    assert "skipped: it has no cool-down after the decay" in result.stdout
+    assert "skipped: deepmd (it has no cool-down after the decay)" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def gone(process):
 
 
 def test_messages_come_in_order_with_the_environment_of_their_task(task, capfd):
-    job = "for n in range(100): say((n, float('nan'))); say(os.environ['INVTIME_TEST'])"
+    job = "for n in range(100): say((n, float('nan')))\nsay(os.environ['INVTIME_TEST'])"
     *pairs, there, end = of(list(run([task(job)])), 0)
     assert repr(pairs) == repr([(n, float("nan")) for n in range(100)])
     assert (there, end) == ("here", Ended(None))

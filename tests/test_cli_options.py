@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 pytest.importorskip("typer")
@@ -251,8 +253,10 @@ def test_a_peer_that_was_asked_for_and_does_not_run_is_no_success(tmp_path):
         command, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (1, "")
-    last = done.stdout.splitlines()[-1]
-    assert last == "not called: torch (its process ended with status 1: no such device)"
+    row = "^torch +failed +its process ended with status 1: no such device$"
+    assert re.search(row, done.stdout, re.MULTILINE)
+    assert "Nothing is known of torch, which failed.\n" in done.stdout
+    assert f"versions: numpy {np.__version__}\n" in done.stdout
 
 
 def test_an_audit_that_calls_no_peer_is_refused():
@@ -298,7 +302,7 @@ def test_a_verification_of_nothing_is_refused(arguments, message):
 def test_a_mode_and_a_device_that_no_backend_has_together_are_refused():
     from invtime.backends.numpy import NumpyBackend
     from invtime.errors import PlacementError
-    from invtime.verification.selection import Loaded, select
+    from invtime.verification.selection import Choice, Loaded, places, select
 
     class One(NumpyBackend):
         pass
@@ -310,10 +314,10 @@ def test_a_mode_and_a_device_that_no_backend_has_together_are_refused():
         def modes(self):
             return {"jit": lambda function: function}
 
-    loaded = [Loaded(One(), "1"), Loaded(Other(), "1")]
-    assert select(loaded, ["jit"], ["gpu"], None)
+    there = places([Loaded(One(), "1"), Loaded(Other(), "1")])
+    assert select(there, Choice(["jit"], ["gpu"], None))
     with pytest.raises(PlacementError, match=r"there are eager on cpu, jit on gpu; pass two"):
-        select(loaded, ["jit"], ["cpu"], None)
+        select(there, Choice(["jit"], ["cpu"], None))
 
 
 # -- completion --------------------------------------------------------------------------------

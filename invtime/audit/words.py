@@ -59,10 +59,15 @@ def effect(finding: Finding) -> str:
 def verdicts(audit: Audit, schedule: InverseTimeDecay) -> Iterator[str]:
     """A line on a schedule for each way in which runs with it had another one."""
     ways: dict[str, list[str]] = {}
+    failed: list[str] = []
     for finding in audit.of(schedule):
-        if finding.affected:
+        if finding.error is not None:
+            failed.append(f"{finding.peer} {finding.mode}".strip())
+        elif finding.affected:
             ways.setdefault(effect(finding), []).append(f"{finding.peer} {finding.mode}")
     for way, names in ways.items():
         yield f"Affected are runs with {', '.join(names)}: {way}"
     if not ways:
         yield "No run with these was affected."
+    if failed:
+        yield f"Nothing is known of {', '.join(failed)}, which failed."

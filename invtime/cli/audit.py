@@ -123,7 +123,7 @@ def _lines(report: Audit, layout: str) -> Iterator[str]:
         yield from map(prose, verdicts)
         yield ""
     versions = {finding.version for finding in report.findings}
-    parts = sorted({part for version in versions for part in version.split(", ")})
+    parts = sorted({part for version in versions for part in version.split(", ") if part})
     yield prose(f"versions: {', '.join(parts)}")
     for skipped in report.skipped:
         yield prose(f"not called: {skipped.peer} ({skipped.reason})")
