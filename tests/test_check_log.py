@@ -1,12 +1,16 @@
-"""Logged learning rates against a schedule: the formats, the mistakes, what no log should have."""
+"""Logged learning rates against a schedule: how closely, the mistakes, epochs, what was tested."""
 
 from __future__ import annotations
 
 import gc
+import inspect
 import json
+from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +20,7 @@ from hypothesis import strategies as st
 from invtime import InverseTimeDecay
 from invtime.checklog import Log, diagnose, read
 from invtime.checklog.case import Case
+from invtime.checklog.counting import any_offset
 from invtime.checklog.inverse import Inverse
 from invtime.reference import Reference
 from invtime.testing import strategies
@@ -549,6 +554,9 @@ def test_the_steps_of_a_rate_are_all_of_them(schedule, data):
     assert all(a[1] + 1 < b[0] for a, b in pairwise(spans))
 
 
+PARAMETERS = inspect.signature(InverseTimeDecay).parameters
+
+
 @given(strategies.schedules(), strategies.schedules(), st.data())
 def test_what_explains_a_log_does_explain_it(meant, had, data):
     """A log of any other schedule, and of rates that are none: each explanation holds."""
@@ -556,32 +564,360 @@ def test_what_explains_a_log_does_explain_it(meant, had, data):
     steps = [n for n in steps if abs(n) < 2**63]
     assume(steps)
     log = Log.of({n: f"{had(n):.17e}" for n in steps})  # so that few digits excuse nothing
+    log = replace(log, unit=data.draw(st.sampled_from(["update", "epoch", "row"])))
     diagnosis = diagnose(log, meant)
     own = Reference(meant)
 
-    def holds(schedule, by=0):
-        """Each rate has the bits of the level found; its last level allows 2**-21 of a rate."""
-        values = np.array([schedule.value(n + by) for n in log.steps])
+    def holds(schedule, by=0, updates=1):
+        """Each rate has the bits of the level found, or its digits; rounding allows 2**-21."""
+        values = np.array([schedule.value(updates * n + by) for n in log.steps])
         rates = np.array([float(rate) for rate in log.rates])
-        if diagnosis.level == "rounding":
+        if diagnosis.level in ("rounding", "digits"):
+            relative = Fraction(1, 2**21 if diagnosis.level == "rounding" else 2**23)
+            half = Fraction(1, 2) / 10 ** max(-rate.as_tuple().exponent for rate in log.rates)
             pairs = zip(map(Fraction, rates.tolist()), map(Fraction, values.tolist()), strict=True)
-            return all(abs(rate - value) <= value / 2**21 for rate, value in pairs)
+            return all(abs(rate - value) <= value * relative + half for rate, value in pairs)
         with np.errstate(over="ignore", under="ignore"):
             singles = values.astype(np.float32)
             same = rates == values
             return bool((same | (rates.astype(np.float32) == singles)).all())
 
     if diagnosis.match:
-        assert holds(own)
+        count = diagnosis.reading.parameters if diagnosis.reading else {}
+        assert holds(own, count.get("offset", 0), count.get("updates", 1))
     json.loads(diagnosis.to_json())
     assert list(diagnosis.lines())
     for found in diagnosis.explanations:
-        if set(found.parameters) <= set(meant.get_config()) and found.parameters:
-            other = Reference(meant.replace(dtype=None, **found.parameters))
-            assert holds(other)
-        if found.kind == "shifted":
-            by = found.parameters["steps"]
-            assert holds(own, by)
+        offset = found.parameters.get("offset", 0)
+        changes = {k: v for k, v in found.parameters.items() if k in PARAMETERS}
+        if changes and found.kind in PARAMETERS and "step" not in found.parameters:
+            other = Reference(meant.replace(dtype=None, **changes))
+            assert holds(other, offset, found.parameters.get("updates", 1))
+        if found.kind == "shifted" and log.unit == "update":
+            assert holds(own, found.parameters["steps"])
+        if found.kind == "offset":
+            assert holds(own, found.parameters["offset"], found.parameters["updates"])
+
+
+# -- logs by epoch -------------------------------------------------------------------------
+
+# What frameworks log of epoch e of m updates: the rate of step m * (e + ahead) + beside.
+KNOWN = {
+    (1, 0): "after the last update of each epoch",
+    (0, 0): "for the first update of each epoch",
+    (1, -1): "for the last update of each epoch",
+    (0, 1): "after the first update of each epoch",
+}
+
+
+def by_epoch(schedule, updates, ahead, beside, epochs=60, level="float64", first=0):
+    """The log of each epoch's rate, where epochs are counted from `first`."""
+    rates = {e + first: schedule(updates * (e + ahead) + beside) for e in range(epochs)}
+    written = {e: WRITTEN[level](rate) for e, rate in rates.items()}
+    return replace(Log.of(written), unit="epoch")
+
+
+@pytest.mark.parametrize("level", WRITTEN)
+@pytest.mark.parametrize(("ahead", "beside"), KNOWN)
+@pytest.mark.parametrize("schedule", [CONTINUOUS, RECIPE, STEPPED])
+def test_a_log_by_epoch_matches(schedule, ahead, beside, level):
+    diagnosis = diagnose(by_epoch(schedule, 130, ahead, beside, level=level), schedule)
+    assert (diagnosis.status, diagnosis.level, diagnosis.explanations) == (0, level, ())
+    found = diagnosis.reading.parameters
+    if level != "digits" and schedule is not STEPPED:
+        assert (found["updates"], found["offset"]) == (130, 130 * ahead + beside)
+        assert KNOWN[ahead, beside] in diagnosis.reading.text
+    low, high = found["between"]
+    assert low <= 130 <= high + 1
+
+
+def test_a_log_by_epoch_is_told_how_it_counts():
+    lines = list(diagnose(by_epoch(CONTINUOUS, 130, 1, 0), CONTINUOUS).lines())
+    assert lines[1].endswith(
+        "in float64; row e has the rate of step 130 * (e + 1): after the last update of each "
+        "epoch of 130 updates"
+    )
+    assert lines[3] == (
+        "note: the log does not say how many updates an epoch has: check that it is 130"
+    )
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_epochs_that_count_from_1_are_read_so(first):
+    log = by_epoch(RECIPE, 130, 1, 0, first=first)
+    found = diagnose(log, RECIPE).reading
+    assert "after the last update of each epoch" in found.text
+    assert ("counts these from 1" in found.text) is bool(first)
+    assert found.parameters["offset"] == 130 * (1 - first)
+
+
+def test_another_expression_in_a_log_by_epoch_is_rounding():
+    plain = 0.1 / (1 + 0.5 * np.arange(13, 1300, 13, dtype=np.float32) / 1000)
+    diagnosis = diagnose(replace(text_of(map(str, plain)), unit="epoch"), CONTINUOUS)
+    assert (kinds(diagnosis), diagnosis.status) == (["rounding"], 1)
+    assert "row e has the rate of step 13 * (e + 1)" in list(diagnosis.lines())[1]
+
+
+def test_the_schedule_may_count_epochs_too():
+    found = diagnose(by_epoch(STAIRCASE, 1, 0, 0, epochs=130), STAIRCASE).reading
+    assert found.text == "row e has the rate of step e: one step of the schedule for each epoch"
+
+
+def test_rows_without_a_step_are_counted_as_epochs_are():
+    log = replace(by_epoch(RECIPE, 7, 0, 0, epochs=900), unit="row")
+    diagnosis = diagnose(log, RECIPE)
+    assert diagnosis.match
+    assert "for the first update of each row of 7 updates" in diagnosis.reading.text
+
+
+def test_the_first_step_of_a_log_by_epoch_can_be_named():
+    log = by_epoch(RECIPE, 130, 0, 0, first=5)
+    diagnosis = diagnose(log, RECIPE, first_step=5)
+    assert (diagnosis.match, diagnosis.first_step) == (True, 5)
+    assert diagnosis.reading.parameters["offset"] == -5 * 130
+
+
+@pytest.mark.parametrize("level", WRITTEN)
+@pytest.mark.parametrize("schedule", [CONTINUOUS, RECIPE])
+def test_another_step_of_each_epoch_is_named(schedule, level):
+    (found,) = diagnose(by_epoch(schedule, 130, 0, 57, level=level), schedule).explanations
+    assert found.kind == "offset"
+    if level != "digits":
+        assert found.parameters == {"updates": 130, "offset": 57, "between": [130, 130]}
+
+
+@given(SCHEDULES, st.integers(1, 60), st.sampled_from([*KNOWN]))
+def test_a_log_by_epoch_always_matches(schedule, updates, known):
+    """With the number of updates between those that the diagnosis names, or another count."""
+    log = by_epoch(schedule, updates, *known)
+    assume(len(set(log.rates)) > 1)
+    diagnosis = diagnose(log, schedule)
+    assert (diagnosis.match, diagnosis.level) == (True, "float64")
+    found = diagnosis.reading.parameters
+    rates = [schedule(found["updates"] * e + found["offset"]) for e in log.steps]
+    assert [Decimal(repr(rate)) for rate in rates] == list(log.rates)
+
+
+INTERVALS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 8)), min_size=1, max_size=5)
+
+
+@given(INTERVALS, st.booleans())
+def test_m_and_c_are_found_exactly(intervals, within):
+    """The least m of those that fit, by trying all of a rising schedule's steps."""
+
+    class Rising:
+        spans = staticmethod(lambda level: [[(low, low + more)] for low, more in intervals])
+        rates = SimpleNamespace(floats=np.arange(len(intervals)))
+        steps = np.arange(len(intervals)).astype(object)
+
+    def offsets(m):
+        rows = [(low - m * e, low + more - m * e) for e, (low, more) in enumerate(intervals)]
+        ends = [*rows, (0, m)] if within else rows
+        return max(low for low, _ in ends), min(high for _, high in ends)
+
+    fitting = [m for m in range(1, 200) if offsets(m)[0] <= offsets(m)[1]]
+    found = any_offset(Rising, "float64", within)
+    if not fitting:
+        assert found is None
+    else:
+        low, high = offsets(fitting[0])
+        assert (found.updates, found.beside) == (fitting[0], min(max(low, 0), high))
+        assert min(found.most, 199) == fitting[-1]
+
+
+@pytest.mark.parametrize("level", WRITTEN)
+@pytest.mark.parametrize(
+    ("schedule", "changes"),
+    [
+        (RECIPE, {"initial_learning_rate": 0.2}),
+        (CONTINUOUS, {"initial_learning_rate": 0.2}),
+        (RECIPE, {"minimum_learning_rate": 0.045}),
+        (RECIPE, {"decay_rate": 0.3}),
+        (STEPPED, {"decay_rate": 0.3}),
+        (RECIPE, {"warmup_steps": 390}),
+    ],
+)
+def test_another_parameter_is_found_in_a_log_by_epoch(schedule, changes, level):
+    log = by_epoch(schedule.replace(**changes), 13, 1, 0, epochs=500, level=level)
+    found = diagnose(log, schedule).explanations
+    (key,) = changes
+    assert changes in [{key: each.parameters.get(key)} for each in found]
+
+
+# -- what was tested -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("steps", "schedule", "status", "rates", "of_decay"),
+    [
+        (range(1), CONTINUOUS, 3, 1, 0),
+        (range(20), STAIRCASE, 3, 1, 0),
+        (range(41), STAIRCASE, 3, 1, 0),
+        (range(42), STAIRCASE, 0, 2, 1),
+        (range(2), CONTINUOUS, 0, 2, 1),
+        ([5000], CONTINUOUS, 0, 1, 1),
+        (range(301), RECIPE, 3, 101, 0),
+        (range(302), RECIPE, 0, 102, 1),
+        (range(3400, 3900), RECIPE, 3, 1, 0),
+        ([9000], RECIPE, 3, 1, 0),
+        (range(20), InverseTimeDecay(0.1, 41, 0), 0, 1, 0),
+    ],
+)
+def test_a_match_says_what_was_tested(steps, schedule, status, rates, of_decay):
+    """A rate of the decay counts, if it is neither the peak nor the floor."""
+    diagnosis = diagnose(logged(schedule, steps), schedule)
+    assert (diagnosis.match, diagnosis.status) == (True, status)
+    assert (diagnosis.tested.rates, diagnosis.tested.of_decay) == (rates, of_decay)
+    assert diagnosis.tested.last == steps[-1]
+    lines = list(diagnosis.lines())
+    assert ("nothing of the decay was tested" in lines[1]) is (status == 3)
+    assert lines[2].startswith(f"tested: {rates} distinct rate")
+
+
+def test_rates_that_printing_made_the_peak_test_nothing():
+    """The peak as three decimals, and as the float64 of its float32."""
+    for write in ("{:.3f}".format, lambda rate: repr(float(np.float32(rate)))):
+        assert diagnose(text_of(write(STAIRCASE(n)) for n in range(10)), STAIRCASE).status == 3
+    assert diagnose(text_of(f"{CONTINUOUS(n):.3f}" for n in range(10)), CONTINUOUS).status == 3
+
+
+def test_the_phases_that_have_a_row_are_named():
+    log = logged(RECIPE, [50, 150, 4100])
+    assert diagnose(log, RECIPE).tested.phases == ("warm-up", "stable", "cool-down")
+
+
+# -- more mistakes -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", WRITTEN)
+@pytest.mark.parametrize("name", ["recipe", "staircase"])
+@pytest.mark.parametrize(
+    ("change", "rate"),
+    [
+        ("decay_rate", lambda own, n: own.replace(decay_rate=0.3)(n)),
+        ("shifted", lambda own, n: own(n - 700)),
+    ],
+)
+def test_a_change_half_way_has_its_step(name, change, rate, level):
+    schedule = PHASED[name].replace(cooldown_start=None, cooldown_steps=0, final_learning_rate=0)
+    rates = [(rate(schedule, n) if n >= 700 else schedule(n)) for n in range(3000)]
+    written = [WRITTEN[level](each) for each in rates]
+    first = next(n for n in range(3000) if written[n] != WRITTEN[level](schedule(n)))
+    found = diagnose(text_of(written), schedule).explanations[0]
+    assert (found.kind, found.parameters["change"]) == ("from-step", change)
+    assert found.parameters["step"] == first
+
+
+def test_a_count_that_started_again_is_said_to_have():
+    log = logged(RECIPE, range(3000), lambda n: n if n < 1700 else n - 1700)
+    (found,) = diagnose(log, RECIPE).explanations
+    assert found.text.endswith("from step 1700 on: the count of the steps started again from 0")
+
+
+def test_a_mistake_that_ended_has_its_last_step():
+    log = logged(RECIPE, RUN, lambda n: n + 1 if n < 100 else n)
+    (found,) = diagnose(log, RECIPE).explanations
+    assert (found.kind, found.parameters["step"]) == ("until-step", 99)
+
+
+@pytest.mark.parametrize("level", WRITTEN)
+@pytest.mark.parametrize("every", [1, 10])
+@pytest.mark.parametrize("schedule", [CONTINUOUS, STAIRCASE])
+def test_a_scheduler_that_stopped_is_named(schedule, level, every):
+    log = written(schedule, level, lambda n: min(n, 701), range(0, 2000, every))
+    found = next(each for each in diagnose(log, schedule).explanations if each.kind == "stopped")
+    low, high = found.parameters["between"]
+    assert low == found.parameters["step"]
+    assert low <= 701 <= high
+
+
+def test_a_floor_of_many_digits_is_not_preferred():
+    """The printed 0.000666667 is one; in fewer digits the schedule stopped on its plateau."""
+    schedule = InverseTimeDecay(0.001, 40, 0.25, staircase=True)
+    log = text_of(f"{schedule(min(n, 90)):.6g}" for n in range(400))
+    assert kinds(diagnose(log, schedule))[0] == "stopped"
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_a_compounded_decay_is_named(kind):
+    """As `lr = lr / (1 + decay * n)` leaves it; from step 2 on it is another."""
+    rate, rates = kind(0.1), []
+    for n in range(800):
+        rate = rate / (kind(1) + kind(0.5 / 1000) * kind(n))
+        rates.append(str(rate))
+    diagnosis = diagnose(text_of(rates), CONTINUOUS)
+    assert (kinds(diagnosis), diagnosis.differing) == (["compounded"], 798)
+
+
+@pytest.mark.parametrize("level", WRITTEN)
+@pytest.mark.parametrize("every", [1, 7])
+@pytest.mark.parametrize("final", [0, 0.001])
+@pytest.mark.parametrize("start", [1500, 1503])
+def test_a_cool_down_that_was_not_meant_is_named(start, final, every, level):
+    phases = {"cooldown_start": start, "cooldown_steps": 300, "final_learning_rate": final}
+    log = written(CONTINUOUS.replace(**phases), level, steps=range(0, 2500, every))
+    found = diagnose(log, CONTINUOUS).explanations[0]
+    assert (found.kind, found.parameters) == ("cool-down", phases)
+
+
+@pytest.mark.parametrize("changes", [{"cooldown_start": 3500}, {"cooldown_steps": 700}])
+def test_another_cool_down_is_named(changes):
+    log = written(RECIPE.replace(**changes), "float32")
+    found = diagnose(log, RECIPE).explanations[0]
+    assert (found.kind, found.parameters.items() >= changes.items()) == ("cool-down", True)
+    assert found.text.endswith("in place of one from step 4000 in 500 steps to 0.001")
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"minimum_learning_rate": 0.03}, "minimum_learning_rate"),
+        ({"warmup_steps": 70}, "warmup_steps"),
+        ({"warmup_steps": 70, "warmup_learning_rate": 0.002}, "warmup_steps"),
+    ],
+)
+def test_a_phase_that_was_not_meant_is_named(changes, kind):
+    found = diagnose(written(CONTINUOUS.replace(**changes), "digits"), CONTINUOUS).explanations[0]
+    assert (found.kind, found.parameters) == (kind, changes)
+
+
+@pytest.mark.parametrize("times", [2, 8])
+def test_a_scheduler_that_each_process_steps_is_named(times):
+    log = logged(RECIPE, RUN, lambda n: times * n)
+    found = diagnose(log, RECIPE).explanations[0]
+    assert (found.kind, found.parameters) == ("processes", {"times": times})
+
+
+def test_a_constant_rate_is_named():
+    for rate in (0.1, 0.02):
+        log = Log.of(dict.fromkeys(range(100), rate))
+        assert kinds(diagnose(log, STAIRCASE))[0] == "constant"
+
+
+def test_a_log_that_is_read_after_the_update_is_told_its_first_step():
+    log = logged(RECIPE, RUN, lambda n: n + 1)
+    assert "pass --first-step -1" in diagnose(log, RECIPE).explanations[0].text
+    assert diagnose(log, RECIPE, first_step=-1).match
+
+
+@pytest.mark.parametrize("level", WRITTEN)
+@pytest.mark.parametrize("name", ["to 0", "recipe", "staircase"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"initial_learning_rate": 0.2},
+        {"minimum_learning_rate": 0.05},
+        {"decay_rate": 0.3},
+        {"warmup_steps": 170},
+    ],
+)
+def test_two_mistakes_are_named(name, changes, level):
+    schedule = PHASED[name].replace(cooldown_start=None, cooldown_steps=0, final_learning_rate=0)
+    log = written(schedule.replace(**changes), level, lambda n: n + 1)
+    found = diagnose(log, schedule).explanations[0]
+    (key,) = changes
+    assert found.kind == f"{key}+shifted"
+    assert found.parameters.items() >= {**changes, "steps": 1}.items()
 
 
 # -- the command ---------------------------------------------------------------------------
@@ -611,6 +947,16 @@ def test_the_command_names_the_late_drop_and_exits_with_1(invoke):
     assert result.exit_code == 1, result.output
     assert "no match: the late drop of compiled Keras" in result.stdout
     assert "2 rates differ, the first at step 41: logged 0.1" in result.stdout
+
+
+def test_the_command_exits_with_3_where_nothing_of_the_decay_was_tested(invoke):
+    text = "step,lr\n" + "".join(f"{n},0.1\n" for n in range(20))
+    result = invoke("-", *OPTIONS, input=text)
+    assert result.exit_code == 3, result.output
+    assert "nothing of the decay was tested; every rate has the bits" in result.stdout
+    assert "tested: 1 distinct rate, 0 of the decay; phases: decay; last step: 19" in result.stdout
+    found = json.loads(invoke("-", *OPTIONS, "--format", "json", input=text).stdout)
+    assert (found["match"], found["status"], found["tested"]["decay"]) == (True, 3, False)
 
 
 def test_the_command_takes_a_recipe(invoke, tmp_path):

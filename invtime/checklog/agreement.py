@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal, localcontext
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.int64]
 
 # From the closest on. Rounding is what the plain float32 expression leaves.
 EXACT = ("float64", "float32", "digits")
 LEVELS = (*EXACT, "rounding")
+SMALLEST = 2.0**-149  # above 0, in float32
 ROUNDING = 2.0**-21  # 4 to 8 ULP of float32, relatively
+TIES = 2.0**-50  # 4 to 8 ULP of float64: more than the plain expression leaves
 
 
 class Rates:
@@ -25,25 +31,33 @@ class Rates:
     """
 
     def __init__(self, printed: Sequence[Decimal]) -> None:
-        self.printed = printed
+        self.printed = np.array(printed, object)
         self.floats: Floats = np.array([float(rate) for rate in printed])
         self._singles = _single(self.floats)
-        decimals = max(-int(rate.as_tuple().exponent) for rate in printed)
-        digits = max(len(rate.as_tuple().digits) for rate in printed)
-        if len(set(printed)) == 1 and digits < 3:
-            decimals, digits = 17, 17
-        fixed = Decimal(1).scaleb(-decimals) / 2
-        self._halves = (
-            [fixed] * len(printed),
-            [Decimal(1).scaleb(rate.adjusted() - digits + 1) / 2 for rate in printed],
-        )
-        self._widest: Floats = np.array(
-            [max(map(float, pair)) for pair in zip(*self._halves, strict=True)]
-        )
 
-    def differing(
-        self, values: Floats, level: str, scales: Floats | None = None
-    ) -> npt.NDArray[np.bool_]:
+    @cached_property
+    def _places(self) -> tuple[Places, Places]:
+        """The last place of each rate, as a power of ten: at fixed decimals, at fixed digits."""
+        tuples = [rate.as_tuple() for rate in self.printed]
+        exponents = np.array([int(each.exponent) for each in tuples])
+        lengths = np.array([len(each.digits) for each in tuples])
+        decimals, digits = -int(exponents.min()), int(lengths.max())
+        if digits < 3 and (self.floats == self.floats[0]).all():
+            decimals, digits = 17, 17
+        return np.full(len(tuples), -decimals), exponents + lengths - digits
+
+    @cached_property
+    def _half(self) -> Floats:
+        """Half a unit of the last place, the wider of the two."""
+        return _power(np.maximum(*self._places)) / 2
+
+    def part(self, rows: Any) -> Rates:
+        """Some of the rows, with the digits of the whole log; `rows` is an index of NumPy's."""
+        found = Rates(self.printed[rows])
+        found._places = (self._places[0][rows], self._places[1][rows])
+        return found
+
+    def differing(self, values: Floats, level: str, scales: Floats | None = None) -> Mask:
         """The rows that do not agree with the exact values, at a level.
 
         `scales` is what rounding is relative to, where that is not the values.
@@ -53,16 +67,14 @@ class Rates:
         if level == "float32":
             return np.asarray(self._singles != _single(values))
         if level == "rounding":
-            return np.asarray(
-                (np.abs(self.floats - values) > ROUNDING * (values if scales is None else scales))
-                & self._closest(values)
-            )
-        return self._closest(values)
+            room = ROUNDING * (values if scales is None else scales)
+            return (np.abs(self.floats - values) > room) & self._unrounded(values)
+        return self._unrounded(values)
 
     def agree(self, values: Floats, level: str, scales: Floats | None = None) -> bool:
         """Whether all rows agree with the exact values, at a level; `scales` as above."""
         low, high = self.bounds(level, scales)  # where a row is far off, its digits need no look
-        if ((values < low) | (values > high)).any():
+        if not ((low <= values) & (values <= high)).all():  # a NaN is far off, too
             return False
         return not self.differing(values, level, scales).any()
 
@@ -70,31 +82,28 @@ class Rates:
         """Between what the exact values lie where they agree, and a little further apart."""
         relative = {"float64": 2.0**-50, "float32": 2.0**-22}.get(level, ROUNDING)
         room = relative * (self.floats if scales is None else np.maximum(self.floats, scales))
+        room = room if level == "float64" else room + SMALLEST
         if level in ("digits", "rounding"):
-            room = room + self._widest
+            room = room + self._half
         return np.maximum(self.floats - room, 0.0), self.floats + room
 
-    def _closest(self, values: Floats) -> npt.NDArray[np.bool_]:
+    def _unrounded(self, values: Floats) -> Mask:
         """The rows that no rounding of the values, or of their float32, to digits explains.
 
-        One way of rounding for all rows: the one that leaves the fewest.
+        One way of rounding for all rows: the one that leaves the fewest. A value that lies within
+        some ULP of the middle between two decimals may have been rounded to either.
         """
-        with localcontext(prec=60):
-            ways = [
-                np.array(
-                    [
-                        abs(rate - Decimal(value)) > half
-                        for rate, value, half in zip(
-                            self.printed, rounded.tolist(), halves, strict=True
-                        )
-                    ]
-                )
-                for rounded in (values, _single(values).astype(np.float64))
-                for halves in self._halves
-            ]
-        return min(ways, key=np.count_nonzero)
+        ways = [
+            np.abs(self.floats - rounded) > _power(places) / 2 + TIES * values
+            for rounded in (values, _single(values).astype(np.float64))
+            for places in self._places
+        ]
+        return np.asarray(min(ways, key=np.count_nonzero))
 
 
 def _single(values: Floats) -> npt.NDArray[np.float32]:
-    with np.errstate(over="ignore", under="ignore"):
-        return values.astype(np.float32)
+    return values.astype(np.float32)
+
+
+def _power(places: Places) -> Floats:
+    return np.asarray(np.power(10.0, places))

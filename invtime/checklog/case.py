@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
-from math import ceil, floor, inf
+from collections.abc import Iterable
+from functools import cache, cached_property
+from math import inf
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from invtime.checklog.agreement import Floats, Rates
+from invtime.checklog.agreement import Floats, Mask, Rates
 from invtime.checklog.inverse import Between, Inverse
 from invtime.parameters import DEFAULTS
 from invtime.reference import Reference
@@ -17,127 +18,160 @@ from invtime.spec import InverseTimeDecay
 
 PROBES = 64  # rows that are looked at before all are
 
+Steps = npt.NDArray[np.object_]
+"""Steps as Python's integers, which no arithmetic wraps around."""
+
 
 class Case:
     """The rates of a log, the steps that they should be of, and the schedule.
 
     Args:
-        steps: counted as the schedule counts them.
+        steps: counted as the schedule counts them, ascending.
         rates: one for each.
         schedule: the one that the run was to have.
     """
 
-    def __init__(self, steps: Sequence[int], rates: Rates, schedule: InverseTimeDecay) -> None:
+    def __init__(self, steps: Steps, rates: Rates, schedule: InverseTimeDecay) -> None:
         self.steps = steps
         self.rates = rates
         self.schedule = schedule
         self.reference = Reference(schedule)
-        self.expected = self.values(schedule)
-        self._scales = self.reference.scales(_array(steps))
-        self.moves = len(set(rates.printed)) > 1
         # Kept in the case: what a cached method keeps lives as long as the process.
-        self.bounds = cache(self._bounds)
-        self.turns_of_rates = cache(self._turns_of_rates)
-        self.steps_of_rates = cache(self._steps_of_rates)
+        self.bounds = cache(self.rates.bounds)
+        self.spans = cache(self._spans)
 
-    def values(
-        self, schedule: InverseTimeDecay, count: Callable[[int], int] = lambda n: n
-    ) -> Floats:
-        """The exact values of a schedule at the steps, or at what `count` makes of them."""
-        return Reference(schedule).doubles(_array([count(n) for n in self.steps]))
+    @cached_property
+    def expected(self) -> Floats:
+        """The exact values of the schedule."""
+        return self.values(self.schedule)
+
+    @cached_property
+    def scales(self) -> Floats:
+        """What the rounding of another expression is relative to."""
+        return self.reference.scales(self.steps) if self.reference.phased else self.expected
+
+    @cached_property
+    def moves(self) -> bool:
+        """Whether there are two rates."""
+        return bool((self.rates.floats != self.rates.floats[0]).any())
+
+    @cached_property
+    def probe(self) -> Case:
+        """Some rows of it: what explains all of them explains these."""
+        count = len(self.steps)
+        if count <= 4 * PROBES:
+            return self
+        top = int(self.rates.floats.argmax())
+        rows = {*np.linspace(0, count - 1, PROBES).astype(int).tolist(), 1, 2, 3, top, count - 2}
+        return self.part(sorted(rows))
+
+    def part(self, rows: Any) -> Case:
+        """Some of the rows; `rows` is an index of NumPy's."""
+        return Case(self.steps[rows], self.rates.part(rows), self.schedule)
+
+    def counted(self, steps: Steps) -> Case:
+        """The same rates, at other steps."""
+        return Case(steps, self.rates, self.schedule)
+
+    def values(self, schedule: InverseTimeDecay, steps: Steps | None = None) -> Floats:
+        """The exact values of a schedule at the steps, or at others."""
+        return Reference(schedule).doubles(self.steps if steps is None else steps)
 
     def agrees(self, level: str) -> bool:
         """Whether every rate agrees with the schedule."""
-        return self.rates.agree(self.expected, level, self._scales)
+        scales = self.scales if level == "rounding" else None
+        return self.rates.agree(self.expected, level, scales)
 
-    def differing(self, level: str) -> npt.NDArray[np.bool_]:
+    def differing(self, level: str) -> Mask:
         """The rows that do not agree with the schedule."""
-        return self.rates.differing(self.expected, level, self._scales)
+        scales = self.scales if level == "rounding" else None
+        return self.rates.differing(self.expected, level, scales)
 
     def furthest(self) -> tuple[int, int]:
         """How many rates have other float32 bits than the schedule's, and the ULP of the furthest.
 
         On a line these are ULP of its larger end.
         """
-        with np.errstate(over="ignore", under="ignore"):
-            exact, logged = (
-                values.astype(np.float32).view(np.int32).astype(np.int64)
-                for values in (self.expected, self.rates.floats)
-            )
+        exact, logged = (
+            values.astype(np.float32).view(np.int32).astype(np.int64)
+            for values in (self.expected, self.rates.floats)
+        )
         distance = np.abs(logged - exact)
-        units = np.exp2(np.frexp(self._scales)[1] - 24.0)
+        units = np.exp2(np.frexp(self.scales)[1] - 24.0)
         on_line = np.ceil(np.abs(self.rates.floats - self.expected) / units).astype(np.int64)
-        distance = np.where(self._scales > self.expected, on_line, distance)
+        distance = np.where(self.scales > self.expected, on_line, distance)
         return int(np.count_nonzero(distance)), int(distance.max())
 
     def fits(self, values: Floats, level: str) -> bool:
         """Whether every rate agrees with these values."""
         return self.rates.agree(values, level)
 
-    def is_of(self, schedule: InverseTimeDecay, level: str) -> bool:
-        """Whether every rate agrees with another schedule."""
-        low, high = self.rates.bounds(level)
-        probes = np.unique(np.linspace(0, len(self.steps) - 1, PROBES).astype(np.int64))
-        values = Reference(schedule).doubles(_array([self.steps[i] for i in probes.tolist()]))
-        if ((values < low[probes]) | (values > high[probes])).any():
+    def is_of(
+        self, schedule: InverseTimeDecay | None, level: str, steps: Steps | None = None
+    ) -> bool:
+        """Whether every rate agrees with another schedule, or with its own at other steps."""
+        schedule = self.schedule if schedule is None else schedule
+        steps = self.steps if steps is None else steps
+        low, high = self.bounds(level)
+        probes = np.unique(np.linspace(0, len(steps) - 1, PROBES).astype(np.int64))
+        values = self.values(schedule, steps[probes])
+        if not ((low[probes] <= values) & (values <= high[probes])).all():
             return False
-        return self.fits(self.values(schedule), level)
+        return self.fits(self.values(schedule, steps), level)
 
-    def in_decay(self, n: int) -> bool:
-        """Whether a step is in the stable phase or the decay, or before all of a bare decay."""
+    @cached_property
+    def in_decay(self) -> Mask:
+        """Which steps are in the stable phase or the decay, or before all of a bare decay."""
         reference = self.reference
-        cooled = reference.cooldown is not None and n >= reference.cooldown
-        return (n >= reference.warmup or not reference.warmup) and not cooled
+        found = (self.steps >= reference.warmup) | (not reference.warmup)
+        if reference.cooldown is not None:
+            found &= self.steps < reference.cooldown
+        return np.asarray(found, np.bool_)
 
-    def turns(self, schedule: InverseTimeDecay) -> list[float | None]:
-        """n / S of each step from the start of the decay, or its plateau; None in a line."""
+    def turns(self, schedule: InverseTimeDecay) -> Floats:
+        """n / S of each step from the start of the decay, or its plateau; NaN in a line."""
         own = Reference(schedule)
         p, q = own.period.as_integer_ratio()
-        counts = (max(n - own.start, 0) * q if self.in_decay(n) else None for n in self.steps)
-        if schedule.staircase:
-            return [None if n is None else n // p for n in counts]
-        return [None if n is None else n / p for n in counts]
+        counts = np.maximum(self.steps - own.start, 0) * q
+        turns = counts // p if schedule.staircase else counts / p
+        return np.where(self.in_decay, turns.astype(np.float64), np.nan)
 
-    def plateaus(self, stages: Iterable[int]) -> list[float]:
-        """The rates of plateaus of the decay, where there were no cool-down."""
-        reference = Reference(
-            self.schedule.replace(cooldown_start=None, cooldown_steps=0, final_learning_rate=0)
-        )
-        return [reference.value(reference.start + stage * reference.period) for stage in stages]
+    def turns_of_rates(self, level: str) -> tuple[Floats, Floats]:
+        """Between which n / S, or plateaus, the decay has each rate; inf where it may be a floor's.
 
-    def may_be_floor(self, low: float, high: float) -> bool:
-        """Whether a rate between these may be the floor's."""
-        floor = self.reference.floor
-        return bool(floor) and low <= float(floor) <= high
-
-    def _bounds(self, level: str) -> list[Between]:
-        """Between what the exact value of each rate lies."""
-        low, high = self.rates.bounds(level)
-        return list(zip(low.tolist(), high.tolist(), strict=True))
-
-    def _turns_of_rates(self, level: str) -> list[Between]:
-        """Between which n / S, or plateaus, the decay has each rate; no end where it is a floor."""
+        The schedule decays.
+        """
         initial, decay = self.schedule.initial_learning_rate, self.schedule.decay_rate
-        turns = [
-            (
-                (initial / high - 1) / decay if high else inf,
-                (initial / low - 1) / decay if low and not self.may_be_floor(low, high) else inf,
-            )
-            for low, high in self.bounds(level)
-        ]
-        if self.schedule.staircase:
-            return [(_up(least), _down(most)) for least, most in turns]
-        return turns
+        low, high = self.bounds(level)
+        least, most = (initial / high - 1) / decay, (initial / low - 1) / decay
+        most[self.may_be_floor(level)] = inf
+        return (np.ceil(least), np.floor(most)) if self.schedule.staircase else (least, most)
 
-    def _steps_of_rates(self, level: str) -> list[list[Between]]:
+    def may_be_floor(self, level: str) -> Mask:
+        """Which rates may be the floor's."""
+        (low, high), floor = self.bounds(level), float(self.reference.floor)
+        return np.asarray((low <= floor) & (floor <= high) & bool(floor))
+
+    def _spans(self, level: str) -> list[list[Between]]:
         """Between which steps the schedule has each rate."""
-        inverse = Inverse(self.schedule)
-        return [inverse.steps(low, high) for low, high in self.bounds(level)]
+        steps = cache(Inverse(self.schedule).steps)
+        low, high = self.bounds(level)
+        return [steps(*ends) for ends in zip(low.tolist(), high.tolist(), strict=True)]
 
 
 def decay_alone(schedule: InverseTimeDecay, **changes: object) -> InverseTimeDecay:
     """The schedule without its phases."""
     return schedule.replace(**{**DEFAULTS, "dtype": None, **changes})
+
+
+def moves(schedule: InverseTimeDecay) -> bool:
+    """Whether a schedule has two rates."""
+    return len(schedule.phases) > 1 or decays(schedule)
+
+
+def decays(schedule: InverseTimeDecay) -> bool:
+    """Whether the decay of a schedule has two rates."""
+    return bool(schedule.initial_learning_rate and schedule.decay_rate)
 
 
 def overlap(intervals: Iterable[Between]) -> Between:
@@ -155,15 +189,3 @@ def overlaps(rows: Iterable[list[Between]]) -> list[Between]:
         if not found:
             break
     return found
-
-
-def _array(steps: Sequence[int]) -> npt.NDArray[np.object_]:
-    return np.array(steps, object)
-
-
-def _up(value: float) -> float:
-    return ceil(value) if abs(value) < 2**62 else value
-
-
-def _down(value: float) -> float:
-    return floor(value) if abs(value) < 2**62 else value

@@ -2,52 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import numpy as np
 
-from invtime.checklog.agreement import EXACT, LEVELS, Rates
-from invtime.checklog.case import Case
+from invtime.checklog import epochs
+from invtime.checklog.agreement import EXACT, Rates
+from invtime.checklog.case import Case, decays
+from invtime.checklog.combined import COMBINED
+from invtime.checklog.explain import explained, length
+from invtime.checklog.halfway import HALFWAY
 from invtime.checklog.log import Log
-from invtime.checklog.mistakes import MISTAKES, STRUCTURAL, Mistake
-from invtime.checklog.report import Diagnosis, Difference, Explanation
+from invtime.checklog.mistakes import SINGLE, STRUCTURAL
+from invtime.checklog.report import Diagnosis, Difference, Explanation, Tested
 from invtime.spec import InverseTimeDecay
 
+SHORT = 4  # digits; where a number has more, another level may have what is plainer
 
+Reading = tuple[Case, int, Explanation | None]
+"""A case, what the log calls its step 0, and how rows become steps where that was found out."""
+
+Found = tuple[str | None, Reading, list[Explanation]]
+"""How closely the explanations fit, and how the rows are then read."""
+
+
+@np.errstate(all="ignore")  # what is out of range explains nothing
 def diagnose(log: Log, schedule: InverseTimeDecay, first_step: int | None = None) -> Diagnosis:
     """Compare a log with a schedule, and find what explains it where they differ.
 
     Args:
         log: what `read` returned.
         schedule: the one that the run was to have.
-        first_step: what the log calls the schedule's step 0; None means what its format does.
+        first_step: what the log calls the schedule's step 0; None means what its format does,
+            or where it counts epochs, what its rates say.
     """
+    steps = np.array(log.steps, object)
+    whole = Case(steps, Rates(log.rates), schedule)
     firsts = log.first_steps if first_step is None else (first_step,)
-    rates = Rates(log.rates)
-    cases = [Case([n - first for n in log.steps], rates, schedule) for first in firsts]
+    plain: list[Reading] = [
+        (whole.counted(steps - first) if first else whole, first, None) for first in firsts
+    ]
+
+    def readings(level: str) -> Iterator[Reading]:
+        if log.unit == "update":
+            yield from plain
+        else:
+            for count, words in epochs.readings(whole, level, log, first_step):
+                reading = epochs.told(count, words, log.unit)
+                yield whole.counted(count.of(steps)), first_step or 0, reading
+
     for level in EXACT:
-        for first, case in zip(firsts, cases, strict=True):
-            if case.agrees(level):
-                return _diagnosis(log, case, first, level, [])
-    for first, case in zip(firsts, cases, strict=True):
-        if case.agrees("rounding"):  # a parameter of many digits may fit, by chance
-            close, explanations = _explained(case, EXACT, STRUCTURAL)
-            if not explanations:
-                close, explanations = "rounding", [_rounding(case)]
-            return _diagnosis(log, case, first, close, explanations)
-    close, explanations = _explained(cases[0], LEVELS, MISTAKES)
-    return _diagnosis(log, cases[0], firsts[0], close, explanations)
+        for reading in readings(level):
+            if reading[0].agrees(level):
+                return _diagnosis(log, reading, level, [])
+    for reading in readings("rounding"):
+        if (case := reading[0]).agrees("rounding"):
+            for level in EXACT:  # a parameter of many digits may fit, by chance
+                if explanations := explained(case, level, STRUCTURAL):
+                    return _diagnosis(log, reading, level, explanations)
+            return _diagnosis(log, reading, "rounding", [_rounding(case)])
+    search = (
+        _of_updates(plain[0]) if log.unit == "update" else _of_epochs(log, plain[0], first_step)
+    )
+    close, reading, explanations = next(search, (None, plain[0], []))
+    return _diagnosis(log, reading, close, explanations)
 
 
-def _explained(
-    case: Case, levels: Iterable[str], mistakes: Iterable[Mistake]
-) -> tuple[str | None, list[Explanation]]:
-    """The mistakes that fit most closely, and how closely."""
-    for level in levels:
-        explanations = [found for mistake in mistakes if (found := mistake(case, level))]
-        if explanations:
-            return level, explanations
-    return None, []
+def _of_updates(reading: Reading) -> Iterator[Found]:
+    """What explains a log that counts updates: one mistake, two, or one from a step on."""
+    for levels in (EXACT, ("rounding",)):
+        for mistakes in (SINGLE, COMBINED, HALFWAY):
+            fitting: list[Found] = []
+            for level in levels:
+                found = explained(reading[0], level, mistakes)
+                short = bool(found) and length(found[0]) <= SHORT
+                if found and (short or not fitting):
+                    fitting.append((level, reading, found))
+                if short:
+                    break
+            yield from fitting[-1:]
+
+
+def _of_epochs(log: Log, plain: Reading, first: int | None) -> Iterator[Found]:
+    """What explains a log that counts epochs: another step of each, or a mistake besides."""
+    whole = plain[0]
+
+    def offset(level: str, within: bool) -> Iterator[Found]:
+        for count, found in epochs.offset(whole, level, log, within):
+            yield level, (whole.counted(count.updates * whole.steps), first or 0, None), [found]
+
+    for level in (*EXACT, "rounding"):
+        yield from offset(level, within=True)
+        if both := epochs.mistaken(whole, level, log, first):
+            found = list({each.text: each for _, each in both}.values())
+            yield level, (whole.counted(both[0][0].of(whole.steps)), first or 0, None), found
+        yield from offset(level, within=False)
+        if found := explained(whole, level, SINGLE):
+            yield level, plain, found
 
 
 def _rounding(case: Case) -> Explanation:
@@ -60,8 +111,9 @@ def _rounding(case: Case) -> Explanation:
 
 
 def _diagnosis(
-    log: Log, case: Case, first: int, level: str | None, explanations: list[Explanation]
+    log: Log, reading: Reading, level: str | None, explanations: list[Explanation]
 ) -> Diagnosis:
+    case, first, text = reading
     wrong = np.zeros(len(log.steps), np.bool_)
     if level is None or explanations:
         wrong = case.differing("rounding")
@@ -78,8 +130,37 @@ def _diagnosis(
         last=log.steps[-1],
         first_step=first,
         level=level,
+        reading=text,
+        tested=_tested(case, level or "digits"),
         explanations=tuple(explanations),
         differing=int(wrong.sum()),
         difference=difference,
-        notes=log.notes,
+        notes=log.notes if text is None else (*log.notes, _unsaid(log, text)),
+    )
+
+
+def _unsaid(log: Log, reading: Explanation) -> str:
+    return (
+        f"the log does not say how many updates a{'n epoch' if log.unit == 'epoch' else ' row'} "
+        f"has: check that it is {reading.parameters['updates']}"
+    )
+
+
+def _tested(case: Case, level: str) -> Tested:
+    """What a log is evidence of: a rate of the decay is one that is not the peak's."""
+    peak, steps = float(case.reference.initial), case.steps
+    low, high = case.bounds(level)
+    decayed = case.in_decay & ((peak < low) | (high < peak)) & ~case.may_be_floor(level)
+    phases = [
+        phase.name
+        for phase in case.schedule.phases
+        if (steps[-1] >= phase.start)
+        and ((steps >= phase.start) & (steps < (phase.stop or np.inf))).any()
+    ]
+    return Tested(
+        rates=len(np.unique(case.rates.floats)),
+        of_decay=len(np.unique(case.rates.floats[decayed])),
+        phases=tuple(phases),
+        last=int(steps[-1]),
+        decay=bool((decayed if decays(case.schedule) else case.in_decay).any()),
     )

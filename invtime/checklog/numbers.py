@@ -7,11 +7,15 @@ interval for the number. The simplest one of it is tried; it counts only if ever
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
-from math import inf, isfinite, nextafter
+from math import inf, isfinite
+from typing import Any
 
-from invtime.checklog.case import Case, decay_alone, overlap
-from invtime.checklog.inverse import Between
+import numpy as np
+
+from invtime.checklog.agreement import Floats
+from invtime.checklog.case import Case, decay_alone, decays
 from invtime.checklog.report import Explanation
 from invtime.decimals import exact_number
 from invtime.errors import ConfigError
@@ -39,40 +43,40 @@ def other_initial_rate(case: Case, level: str) -> Explanation | None:
 def _peak(case: Case, level: str) -> int | float | None:
     """The simplest initial_learning_rate that may fit, from the rates before a cool-down."""
     own, reference = case.schedule, case.reference
-    shape = case.values(
-        decay_alone(own, initial_learning_rate=1), lambda n: n - reference.start
-    ).tolist()
-    found: list[Between] = []
-    for n, (low, high), part in zip(case.steps, case.bounds(level), shape, strict=True):
-        if case.in_decay(n):
-            found.append((0 if case.may_be_floor(low, high) else low / part, high / part))
-        elif 0 < n < reference.warmup:
-            share = n / reference.warmup
-            rest = own.warmup_learning_rate * (1 - share)
-            found.append(((low - rest) / share, (high - rest) / share))
-    return simplest(*overlap(found)) if found else None
+    alone = decay_alone(own, initial_learning_rate=1)
+    shape = case.values(alone, case.steps - reference.start)
+    rest = np.zeros(len(shape))
+    rising = (case.steps > 0) & (case.steps < reference.warmup)
+    if reference.warmup:
+        share = (case.steps[rising] / reference.warmup).astype(np.float64)
+        shape[rising], rest[rising] = share, own.warmup_learning_rate * (1 - share)
+    low, high = case.bounds(level)
+    low = np.where(case.in_decay & case.may_be_floor(level), 0, low)
+    some = case.in_decay | rising
+    return within(((low - rest) / shape)[some], ((high - rest) / shape)[some])
 
 
 def other_decay_steps(case: Case, level: str) -> Explanation | None:
     """Another decay_steps, everything else as it was to be."""
-    if not case.moves or not (case.schedule.initial_learning_rate and case.schedule.decay_rate):
+    if not case.moves or not decays(case.schedule):
         return None
+    least, most = case.turns_of_rates(level)
     after = 1 if case.schedule.staircase else 0
-    found = []
-    for step, (least, most) in zip(case.steps, case.turns_of_rates(level), strict=True):
-        n = step - case.reference.start
-        if n > 0 and case.in_decay(step) and most + after > 0:
-            low = n / (most + after)
-            found.append((nextafter(low, inf) if after else low, n / least if least > 0 else inf))
-    return other_number(case, level, "decay_steps", simplest(*overlap(found)) if found else None)
+    n = (case.steps - case.reference.start).astype(np.float64)
+    low, high = n / (most + after), np.where(least > 0, n / least, inf)
+    low = np.nextafter(low, inf) if after else low
+    some = (n > 0) & case.in_decay & (most + after > 0)
+    return other_number(case, level, "decay_steps", within(low[some], high[some]))
 
 
 def two_parameters(case: Case, level: str) -> Explanation | None:
-    """Another initial_learning_rate, and another decay_rate; needs a row of the first rate."""
+    """Another initial_learning_rate, and another decay_rate: 1 / rate is a line in n / S."""
     own = case.schedule
-    rows = zip(case.bounds(level), case.turns(own), strict=True)
-    start = [between for between, turns in rows if turns == 0]
-    initial = simplest(*overlap(start)) if start else None
+    turns = case.turns(own)
+    rows = np.flatnonzero(~np.isnan(turns) & ~case.may_be_floor(level))
+    if not rows.size or turns[rows[0]] == turns[rows[-1]]:
+        return None
+    initial = simplest(*rate_at_0(case, level, turns, rows[[0, -1]]))
     if not initial or initial == own.initial_learning_rate:
         return None
     schedule = changed(own, initial_learning_rate=initial)
@@ -87,18 +91,27 @@ def two_parameters(case: Case, level: str) -> Explanation | None:
     return Explanation("two-parameters", text, parameters)
 
 
+def rate_at_0(case: Case, level: str, x: Floats, rows: Any) -> tuple[float, float]:
+    """Between what the rate is at x = 0, where 1 / rate is a line in x, by two rows of it."""
+    (a, b), (low, high) = x[rows].tolist(), (ends[rows].tolist() for ends in case.bounds(level))
+    if not all(high) or not low[1]:
+        return inf, -inf
+    most = (b / low[0] - a / high[1]) / (b - a) if low[0] else inf
+    least = (b / high[0] - a / low[1]) / (b - a)
+    if most * least <= 0:
+        return 1 / most if most > 0 else inf, inf
+    return 1 / most, 1 / least
+
+
 def _decay_rate(case: Case, level: str, schedule: InverseTimeDecay) -> int | float | None:
     """The simplest decay_rate with which a schedule may fit."""
-    initial = schedule.initial_learning_rate
-    found = [
-        (
-            (initial / high - 1) / turns if high else inf,
-            (initial / low - 1) / turns if low and not case.may_be_floor(low, high) else inf,
-        )
-        for (low, high), turns in zip(case.bounds(level), case.turns(schedule), strict=True)
-        if turns
-    ]
-    return simplest(*overlap(found)) if found else None
+    initial, turns = schedule.initial_learning_rate, case.turns(schedule)
+    low, high = case.bounds(level)
+    some = turns > 0
+    least, most = (initial / high - 1) / turns, (initial / low - 1) / turns
+    most[(low == 0) | case.may_be_floor(level)] = inf
+    least[high == 0] = inf
+    return within(least[some], most[some])
 
 
 def other_number(case: Case, level: str, key: str, number: float | None) -> Explanation | None:
@@ -106,8 +119,16 @@ def other_number(case: Case, level: str, key: str, number: float | None) -> Expl
     other = None if number is None else changed(case.schedule, **{key: number})
     if other is None or not case.is_of(other, level):
         return None
-    own = getattr(case.schedule, key)
-    return Explanation(key, f"another {key}: {number!r} fits, in place of {own!r}", {key: number})
+    return another(case.schedule, {key: number})
+
+
+def another(own: InverseTimeDecay, changes: dict[str, float | None]) -> Explanation:
+    """Other parameters; the first one says the kind."""
+    fit = "; ".join(
+        f"another {key}: {number!r} fits, in place of {getattr(own, key)!r}"
+        for key, number in changes.items()
+    )
+    return Explanation(next(iter(changes)), fit, changes)
 
 
 def changed(schedule: InverseTimeDecay, **changes: object) -> InverseTimeDecay | None:
@@ -118,9 +139,14 @@ def changed(schedule: InverseTimeDecay, **changes: object) -> InverseTimeDecay |
         return None
 
 
+def within(low: Floats, high: Floats) -> int | float | None:
+    """The simplest number in all of the intervals."""
+    return simplest(float(low.max()), float(high.min())) if low.size else None
+
+
 def simplest(low: float, high: float) -> int | float | None:
     """The number of the fewest digits in an interval of numbers of 0 or more."""
-    if low > high or high < 0:
+    if not low <= high or high < 0:
         return None
     if low <= 0:
         return 0
@@ -136,3 +162,10 @@ def simplest(low: float, high: float) -> int | float | None:
             number = digits * unit
             return int(number) if number.denominator == 1 else float(number)
         unit /= 10
+
+
+def digits(number: object) -> int:
+    """How many significant digits a number has; 0 for what is none."""
+    if not isinstance(number, int | float):
+        return 0
+    return len(Decimal(repr(float(number))).normalize().as_tuple().digits) if number else 0

@@ -1,20 +1,20 @@
-"""Mistakes with the phases of a schedule; none of them is one of a decay alone."""
+"""Mistakes with the phases of a schedule: left out, of another length, or not meant at all."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import combinations
-from math import ceil, floor, inf, isfinite
+from math import ceil, floor, inf
 from typing import Any
 
 import numpy as np
 
 from invtime.checklog.case import Case, decay_alone, overlap
 from invtime.checklog.inverse import Between, Inverse
-from invtime.checklog.numbers import changed, other_number, simplest
+from invtime.checklog.numbers import another, changed, other_number, simplest, within
 from invtime.checklog.report import Explanation
 from invtime.parameters import DEFAULTS
+from invtime.spec import InverseTimeDecay
 
 WARMUP = ("warmup_steps", "warmup_learning_rate")
 COOLDOWN = ("cooldown_start", "cooldown_steps", "final_learning_rate")
@@ -22,12 +22,19 @@ COOLDOWN = ("cooldown_start", "cooldown_steps", "final_learning_rate")
 
 def left_out(case: Case, level: str) -> Explanation | None:
     """A run without some of the phases."""
-    own = case.schedule
+    for found, schedule in without(case.schedule):
+        if case.is_of(schedule, level):
+            return found
+    return None
+
+
+def without(own: InverseTimeDecay) -> Iterator[tuple[Explanation, InverseTimeDecay]]:
+    """The schedule without some of its phases."""
     groups = [
-        ("the warm-up", _defaults(WARMUP)),
-        ("the stable phase", _defaults(("stable_steps",))),
-        ("the floor", _defaults(("minimum_learning_rate",))),
-        ("the cool-down", _defaults(COOLDOWN)),
+        ("the warm-up", defaults(WARMUP)),
+        ("the stable phase", defaults(("stable_steps",))),
+        ("the floor", defaults(("minimum_learning_rate",))),
+        ("the cool-down", defaults(COOLDOWN)),
     ]
     there = [(name, _different(own, changes)) for name, changes in groups]
     there = [(name, changes) for name, changes in there if changes]
@@ -35,18 +42,18 @@ def left_out(case: Case, level: str) -> Explanation | None:
         choice for count in range(1, len(there) + 1) for choice in combinations(there, count)
     ]
     if own.warmup_steps:  # the peak in its place, and all after it where it was to be
-        held = {**_defaults(WARMUP), "stable_steps": own.warmup_steps + own.stable_steps}
+        held = {**defaults(WARMUP), "stable_steps": own.warmup_steps + own.stable_steps}
         choices.append((("the warm-up, with the peak in its place", held),))
-    for without in choices:
-        changes = {key: value for _, part in without for key, value in part.items()}
+    for choice in choices:
+        changes = {key: value for _, part in choice for key, value in part.items()}
         other = changed(own, **changes)  # a cool-down may start in what was left out
-        if other is not None and case.is_of(other, level):
-            names = " and ".join(name for name, _ in without)
-            return Explanation("left-out", f"the schedule without {names}", changes)
-    return None
+        if other is not None:
+            names = " and ".join(name for name, _ in choice)
+            yield Explanation("left-out", f"the schedule without {names}", changes), other
 
 
-def _defaults(keys: Iterable[str]) -> dict[str, Any]:
+def defaults(keys: Iterable[str]) -> dict[str, Any]:
+    """Parameters at their defaults."""
     return {key: DEFAULTS[key] for key in keys}
 
 
@@ -64,29 +71,60 @@ def from_zero(case: Case, level: str) -> Explanation | None:
     own, start = case.schedule, case.reference.start
     if not start:
         return None
-    at_once = own.replace(warmup_steps=0, warmup_learning_rate=0, stable_steps=0)
-    before = np.array([n < start for n in case.steps])
-    values = np.where(before, case.expected, case.values(at_once))
-    if not case.fits(values, level):
-        return None
+    at_once = case.values(own.replace(warmup_steps=0, warmup_learning_rate=0, stable_steps=0))
+    before = (case.steps < start).astype(bool)
+    peak = float(own.initial_learning_rate)
+    times = case.expected / peak * at_once if peak else at_once
     text = f"the decay was counted from step 0, and not from step {start}, where it starts"
-    return Explanation("from-zero", text)
+    for early, more in ((case.expected, ""), (times, "; it multiplies the warm-up")):
+        if case.fits(np.where(before, early, at_once), level):
+            return Explanation("from-zero", text + more)
+    return None
 
 
 def other_warmup(case: Case, level: str) -> Explanation | None:
     """A warm-up of another length, and the decay after it."""
-    own, reference = case.schedule, case.reference
-    if not own.warmup_steps:
+    peak, first = float(case.reference.initial), float(case.reference.first)
+    found = _ends_of_stable(case, level, case.schedule.stable_steps)
+    rising = _rising(case, level)
+    if not rising.size and not case.schedule.warmup_steps:
         return None
-    peak, first = float(reference.initial), float(reference.first)
-    found = _ends_of_stable(case, level, own.stable_steps)
-    for n, (low, high) in _rising(case, level):
-        if high > first:
-            ends = (
-                n * (peak - first) / (rate - first) if rate > first else inf for rate in (high, low)
-            )
-            found.append((next(ends), next(ends)))
-    return _length(case, level, "warmup_steps", found)
+    low, high = (ends[rising] for ends in case.bounds(level))
+    n = case.steps[rising].astype(np.float64)
+    most = np.where(low > first, n * (peak - first) / (low - first), inf)
+    least = n * (peak - first) / (high - first)
+    alone = [*found, *zip(least[high > first].tolist(), most[high > first].tolist(), strict=True)]
+    number = _length(case, level, "warmup_steps", alone)
+    return number or _unmeant_warmup(case, level, found)
+
+
+def _unmeant_warmup(case: Case, level: str, ends: list[Between]) -> Explanation | None:
+    """A warm-up from another rate, whose length the decay after it says."""
+    least, most = overlap(ends) if ends else (inf, inf)
+    if inf in (least, most) or most < 1:
+        return None
+    steps = int(simplest(max(ceil(least), 1), floor(most)) or 0)
+    other = changed(case.schedule, warmup_steps=steps)
+    first = None if other is None else _first_rate(case, level, steps)
+    changes = {"warmup_steps": steps, "warmup_learning_rate": first}
+    schedule = None if first is None else changed(case.schedule, **changes)
+    if schedule is None or not case.is_of(schedule, level):
+        return None
+    return another(case.schedule, changes)
+
+
+def other_first_rate(case: Case, level: str) -> Explanation | None:
+    """Another warmup_learning_rate."""
+    rate = _first_rate(case, level, case.schedule.warmup_steps)
+    return other_number(case, level, "warmup_learning_rate", rate)
+
+
+def _first_rate(case: Case, level: str, steps: int) -> int | float | None:
+    """The rate that a warm-up of some steps may start from."""
+    rows = (case.steps < steps).astype(bool)
+    done = np.maximum(case.steps[rows], 0).astype(np.float64) / max(steps, 1)
+    peak = float(case.reference.initial)
+    return within(*((ends[rows] - peak * done) / (1 - done) for ends in case.bounds(level)))
 
 
 def other_stable(case: Case, level: str) -> Explanation | None:
@@ -99,55 +137,52 @@ def other_stable(case: Case, level: str) -> Explanation | None:
 
 def _length(case: Case, level: str, key: str, found: list[Between]) -> Explanation | None:
     least, most = overlap(found) if found else (inf, inf)
-    if not isfinite(least):
+    if abs(least) == inf:
         return None
-    number = simplest(max(ceil(least), 0), floor(most) if isfinite(most) else most)
+    number = simplest(max(ceil(least), 0), most if most == inf else floor(most))
     return other_number(case, level, key, number)
 
 
-def _rising(case: Case, level: str) -> list[tuple[int, Between]]:
+def _rising(case: Case, level: str) -> Any:
     """The rows that only a warm-up explains: below the peak, and before the highest rate."""
-    peak = float(case.reference.initial)
-    rows, top = _before_cooldown(case, level)
-    return [(n, between) for n, between in rows[:top] if n > 0 and between[1] < peak]
+    rows = np.arange(len(case.steps))
+    before = rows < min(_top(case), _before_cooldown(case))
+    below = case.bounds(level)[1] < float(case.reference.initial)
+    return np.flatnonzero(before & below & (case.steps > 0).astype(bool))
 
 
 def _ends_of_stable(case: Case, level: str, before: int) -> list[Between]:
     """Where the decay may have started, counted from `before`, by each rate that is the decay's.
 
-    These are below the peak and above the floor, from the highest rate on to the cool-down.
+    These are below the peak and above the floor, after the highest rate and before a cool-down.
     """
     peak, least = float(case.reference.initial), float(case.reference.floor)
     inverse = Inverse(decay_alone(case.schedule))
-    rows, top = _before_cooldown(case, level)
+    rows = slice(_top(case) + 1, _before_cooldown(case))
+    low, high = (ends[rows].tolist() for ends in case.bounds(level))
     return [
         (n - last - before, n - first - before)
-        for n, (low, high) in rows[top:]
-        if high < peak and low > least
-        for first, last in inverse.steps(low, high)
+        for n, lowest, highest in zip(case.steps[rows].tolist(), low, high, strict=True)
+        if highest < peak and lowest > least
+        for first, last in inverse.steps(lowest, highest)
     ]
 
 
-def _before_cooldown(case: Case, level: str) -> tuple[list[tuple[int, Between]], int]:
-    """The steps and the bounds of their rates, and which rate is the highest of them."""
+def _top(case: Case) -> int:
+    """Which rate before a cool-down is the highest."""
+    count = _before_cooldown(case)
+    return int(np.argmax(case.rates.floats[:count])) if count else 0
+
+
+def _before_cooldown(case: Case) -> int:
     end = case.reference.cooldown
-    count = len(case.steps) if end is None else bisect_left(case.steps, end)
-    rows = list(zip(case.steps, case.bounds(level), strict=True))[:count]
-    return rows, int(np.argmax(case.rates.floats[:count])) if count else 0
+    return len(case.steps) if end is None else int(np.count_nonzero(case.steps < end))
 
 
-def scaled(case: Case, level: str) -> Explanation | None:
-    """Every rate times a number: of a schedule whose other rates are not 0, no other peak."""
-    own = case.schedule
-    rates = own.warmup_learning_rate, own.minimum_learning_rate, own.final_learning_rate
-    there = case.expected > 0
-    if not any(rates) or not there.any():
+def other_floor(case: Case, level: str) -> Explanation | None:
+    """Another floor, or one that was not meant: the last rates are equal."""
+    rates = case.rates.floats[: _before_cooldown(case)]
+    if len(rates) < 2 or rates[-2] != rates[-1]:
         return None
-    low, high = (ends[there] / case.expected[there] for ends in case.rates.bounds(level))
-    factor = simplest(float(low.max()), float(high.min()))
-    if not factor or factor == 1 or not case.fits(case.expected * factor, level):
-        return None
-    text = f"every rate is the schedule's times {factor!r}"
-    if factor == own.initial_learning_rate:
-        text += ", its peak: LambdaLR multiplied the schedule by the optimizer's rate"
-    return Explanation("scaled", text, {"factor": factor})
+    low, high = (ends[len(rates) - 1] for ends in case.bounds(level))
+    return other_number(case, level, "minimum_learning_rate", simplest(low, high))

@@ -21,11 +21,34 @@ class Explanation:
     """Something that explains every rate of a log."""
 
     kind: str
-    """rounding, late-drop, shifted, continuous, staircase, epochs, log-in-epochs,
-    left-out, from-zero, scaled, two-parameters, or the parameter that is another: decay_rate,
-    initial_learning_rate, decay_steps, warmup_steps or stable_steps."""
+    """One of those in the list of kinds in the manual of `invtime check-log`, the parameter that
+    is another, such as decay_rate, or two of them with a "+" between."""
     text: str
     parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What a log is evidence of, if its steps are those of the schedule."""
+
+    rates: int
+    """How many rates are in it, each counted once."""
+    of_decay: int
+    """How many of them are rates of the decay, and neither the peak nor the floor."""
+    phases: tuple[str, ...]
+    """The phases that have a row."""
+    last: int
+    """The last step of the schedule that has one."""
+    decay: bool
+    """Whether anything of the decay was tested, or else of the constant rate in its place."""
+
+    def line(self) -> str:
+        """For reading."""
+        rates = f"{self.rates} distinct rate{'s' * (self.rates != 1)}"
+        return (
+            f"tested: {rates}, {self.of_decay} of the decay; phases: {', '.join(self.phases)}; "
+            f"last step: {self.last}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +77,10 @@ class Diagnosis:
     level: str | None
     """How closely the log agrees with the schedule, or else with the explanations: float64,
     float32, digits, rounding; None where nothing explains it."""
+    tested: Tested
+    reading: Explanation | None = None
+    """Where the log counts epochs or nothing, and no explanation says it: the step of the schedule
+    that each row has."""
     explanations: tuple[Explanation, ...] = ()
     """All that fit as closely as that, the likeliest first; none for a match."""
     differing: int = 0
@@ -66,9 +93,21 @@ class Diagnosis:
         """Whether the log is that of the schedule."""
         return self.differing == 0
 
+    @property
+    def status(self) -> int:
+        """The exit status: 0 for a match, 1 for none, 3 for one that tests nothing of the decay."""
+        if not self.match:
+            return 1
+        return 0 if self.tested.decay else 3
+
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
-        return {**asdict(self), "schedule": self.schedule.get_config(), "match": self.match}
+        return {
+            **asdict(self),
+            "schedule": self.schedule.get_config(),
+            "match": self.match,
+            "status": self.status,
+        }
 
     def to_json(self, indent: int | None = None) -> str:
         """As JSON."""
@@ -77,13 +116,16 @@ class Diagnosis:
     def lines(self) -> Iterator[str]:
         """For reading."""
         yield f"log: {self.kind}; {self.rows} rates, steps {self.first} to {self.last}"
+        how = f"; {self.reading.text}" if self.reading else ""
         if self.level is not None and self.match:
-            yield f"match: {MATCHES[self.level]}"
+            verdict = "match: " if self.tested.decay else "nothing of the decay was tested; "
+            yield f"{verdict}{MATCHES[self.level]}{how}"
         elif self.explanations:
-            yield f"no match: {self.explanations[0].text}"
+            yield f"no match: {self.explanations[0].text}{how}"
             yield from (f"or: {other.text}" for other in self.explanations[1:])
         else:
             yield "no match, and nothing that is known explains it"
+        yield self.tested.line()
         if (row := self.difference) is not None:
             yield (
                 f"{self.differing} rates differ, the first at step {row.step}: "

@@ -53,7 +53,8 @@ def check_log(
     Example: `invtime check-log metrics.csv --initial-learning-rate 0.1 --decay-steps 41
     --decay-rate 0.5 --staircase`
 
-    Exit status: 0 for a match, 1 for none, 2 for bad input.
+    Exit status: 0 for a match, 1 for none, 2 for bad input, 3 for a match that tests nothing of
+    the decay.
     """
     from invtime import checklog
 
@@ -62,4 +63,4 @@ def check_log(
         log = checklog.read(content, step_column, rate_column, run)
         diagnosis = checklog.diagnose(log, schedule, first_step)
     emit([diagnosis.to_json(indent=2)] if layout == "json" else diagnosis.lines())
-    raise typer.Exit(0 if diagnosis.match else 1)
+    raise typer.Exit(diagnosis.status)

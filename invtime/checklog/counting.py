@@ -1,0 +1,119 @@
+"""Whole numbers m and c for which the rate of row e is that of step m * e + c, found exactly.
+
+Between which steps a row's rate may have been taken is known, and the rows together are a small
+problem in integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import inf
+from typing import NamedTuple
+
+import numpy as np
+
+from invtime.checklog.case import Case, Steps, overlaps
+from invtime.checklog.inverse import Between
+
+TRIED = 4  # intervals that are left of an unknown
+FAR = 2**62
+
+
+class Count(NamedTuple):
+    """The step of row e: updates * (e + ahead) + beside."""
+
+    updates: int
+    ahead: int
+    beside: int
+    most: float
+    """Up to which number of updates the log leaves open."""
+
+    def of(self, rows: Steps) -> Steps:
+        """The steps of rows."""
+        found: Steps = self.updates * (rows + self.ahead) + self.beside
+        return found
+
+    def text(self, name: str) -> str:
+        """The formula, such as `130 * (e + 1)`."""
+        row = f"{name}{_signed(self.ahead)}"
+        if self.updates != 1:
+            row = f"{self.updates} * ({row})" if self.ahead else f"{self.updates} * {name}"
+            return f"{row}{_signed(self.beside)}"
+        return f"{name}{_signed(self.ahead + self.beside)}"
+
+
+def _signed(number: int) -> str:
+    return f" {'+' if number > 0 else '-'} {abs(number)}" if number else ""
+
+
+def counts(case: Case, level: str, ahead: int, beside: int, least: int = 1) -> Iterator[Count]:
+    """What explains the rates of a case by `m * (e + ahead) + beside`, m from `least` on."""
+
+    def factors(row: int, first: float, last: float) -> Between:
+        e = row + ahead
+        low, high = first - beside, last - beside
+        if e < 0:
+            e, low, high = -e, -high, -low
+        if e == 0:
+            return (-inf, inf) if low <= 0 <= high else (inf, -inf)
+        return (low if low == -inf else -(-low // e)), (high if high == inf else high // e)
+
+    if case.probe is not case and not unknown(case.probe, level, factors):
+        return
+    for low, high in unknown(case, level, factors)[:TRIED]:
+        updates = int(max(low, least))
+        if updates <= high:
+            count = Count(updates, ahead, beside, high)
+            if case.is_of(None, level, count.of(case.steps)):
+                yield count
+
+
+def unknown(case: Case, level: str, of: Callable[[int, float, float], Between]) -> list[Between]:
+    """What all rates leave of an unknown, from the steps that each may have been taken at.
+
+    `of` makes it of the log's step and the first and the last one of an interval of those.
+    """
+    rows = zip(case.steps.tolist(), case.spans(level), strict=True)
+    return overlaps([of(n, *between) for between in spans] for n, spans in rows)
+
+
+def any_offset(case: Case, level: str, within: bool) -> Count | None:
+    """The least m for which some c fits, and the c nearest to 0; `within`: 0 <= c <= m.
+
+    For one m, c lies between the largest of a - m * e and the smallest of b - m * e, where a and
+    b bound the step of row e. What is between them is concave in m: bisection finds all m.
+    """
+    spans, top = case.spans(level), int(case.rates.floats.argmax())
+    if not all(spans):
+        return None
+    ends = [each[0] if i < top else each[-1] for i, each in enumerate(spans)]
+    rows = case.steps.tolist()
+    if within:  # c itself, and c - m, as rows
+        ends, rows = [*ends, (0, inf), (-inf, 0)], [*rows, 0, -1]
+    bounded = [[int(max(-FAR, min(end, FAR))) for end in each] for each in ends]
+    least, most = np.array(bounded, np.int64).T
+    e = np.array(rows, np.int64)
+
+    def between(m: int) -> tuple[int, int]:
+        return int((least - m * e).max()), int((most - m * e).min())
+
+    def room(m: int) -> int:
+        low, high = between(m)
+        return high - low
+
+    last = FAR // 2 // max(int(np.abs(e).max()), 1)
+    best = _first(lambda m: room(m + 1) <= room(m), 1, last)
+    if room(best) < 0:
+        return None
+    first = _first(lambda m: room(m) >= 0, 1, best)
+    after = _first(lambda m: room(m) < 0, best, last)
+    low, high = between(first)
+    return Count(first, 0, min(max(0, low), high), after - 1 if after < last else inf)
+
+
+def _first(true: Callable[[int], bool], low: int, high: int) -> int:
+    """The first number from `low` on of which something is true, else `high`."""
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if true(middle) else (middle + 1, high)
+    return low

@@ -1,0 +1,127 @@
+"""Mistakes with the count of the steps: from another number on, or in another unit."""
+
+from __future__ import annotations
+
+from math import inf
+
+import numpy as np
+
+from invtime.checklog.case import Case, moves
+from invtime.checklog.counting import TRIED, counts, unknown
+from invtime.checklog.inverse import Between
+from invtime.checklog.report import Explanation
+
+PROCESSES = 64  # more than these that step one scheduler are not likely
+
+Known = tuple[tuple[int, int], ...]
+"""What is tried of m * (n + ahead) + beside: ahead and beside."""
+
+AFTER: Known = ((1, 0), (1, -1))  # for a log that is read after the update
+
+
+def shifted(case: Case, level: str) -> Explanation | None:
+    """The rates of other steps, all equally far away."""
+    if not case.moves or not moves(case.schedule):
+        return None
+    found = []
+    for least, most in unknown(case, level, lambda n, first, last: (first - n, last - n)):
+        by = least if least > 0 else most
+        if abs(by) < inf:
+            found.append((abs(by), int(by), least, most))
+    for _, by, least, most in sorted(found)[:TRIED]:
+        if by and case.is_of(None, level, case.steps + by):
+            return _shift(by, least, most)
+    return None
+
+
+def _shift(by: int, least: float, most: float) -> Explanation:
+    where = f"n + {by}" if by > 0 else f"n - {-by}"
+    text = f"shifted: the log's step n has the rate of step {where}"
+    if least != most:
+        text += f" (or further, as far as {most if by > 0 else least:+})"
+    if by == 1:
+        text += "; where the log is read after the update, pass --first-step -1"
+    elif by < 0:
+        text += f"; where the log counts from {-by}, pass --first-step {-by}"
+    return Explanation("shifted", text, {"steps": by, "between": _between(least, most)})
+
+
+def epochs(case: Case, level: str) -> Explanation | None:
+    """The schedule was stepped once in some updates: in an epoch, or in accumulated batches."""
+    if not moves(case.schedule) or case.steps[0] < 0:
+        return None
+
+    def factors(n: int, first: float, last: float) -> Between:
+        return n // (last + 1) + 1, n // first if first > 0 else inf
+
+    for least, most in unknown(case, level, factors)[:TRIED]:
+        factor = int(max(least, 2))
+        if factor <= most and case.is_of(None, level, case.steps // factor):
+            text = (
+                f"counted in epochs rather than updates: the rate of step n // "
+                f"{_range(factor, most)}; or the log counts batches, and the gradients of so many "
+                "are accumulated for an update"
+            )
+            parameters = {"updates": factor, "between": _between(factor, most)}
+            return Explanation("epochs", text, parameters)
+    return None
+
+
+def stopped(case: Case, level: str) -> Explanation | None:
+    """The schedule up to a step, and the rate of that step from there on."""
+    rates = case.rates.floats
+    equal = int((rates[::-1] != rates[-1]).argmax())
+    if not case.moves or equal < 2:
+        return None
+    before, first = case.steps[-equal - 1], case.steps[-equal]
+    for least, most in case.spans(level)[-1]:
+        step = max(least, before)
+        if step <= min(most, first) and case.is_of(None, level, np.minimum(case.steps, step)):
+            text = (
+                f"the schedule stopped: from step {step} on the rate stays as it is there, "
+                "as of a scheduler that is no longer stepped"
+            )
+            return Explanation(
+                "stopped", text, {"step": int(step), "between": _between(step, most)}
+            )
+    return None
+
+
+def processes(case: Case, level: str, known: Known = ((0, 0),)) -> Explanation | None:
+    """Each of some processes, or of the accumulated batches, stepped the scheduler."""
+    found = log_in_epochs(case, level, known)
+    if found is None or found.parameters["updates"] > PROCESSES:
+        return None
+    times, step = found.parameters["updates"], found.parameters["step"]
+    text = (
+        f"stepped {times} times an update: the rate of step {step}, as where {times} processes "
+        f"step one scheduler, or it is stepped after each of {times} batches whose gradients are "
+        "accumulated"
+    )
+    return Explanation("processes", text, {"times": times})
+
+
+def log_in_epochs(case: Case, level: str, known: Known = ((0, 0),)) -> Explanation | None:
+    """The log counts epochs, the schedule was stepped once an update."""
+    if not case.moves or not moves(case.schedule):
+        return None
+    for ahead, beside in known:
+        for count in counts(case, level, ahead, beside, least=2):
+            step, between = count.text("n"), _between(count.updates, count.most)
+            text = f"the log counts in epochs of updates: the rate of step {step}"
+            if count.most != count.updates:
+                text += f", or of {_range(count.updates, count.most)} updates"
+            parameters = {"updates": count.updates, "step": step, "between": between}
+            return Explanation("log-in-epochs", text, parameters)
+    return None
+
+
+def _between(least: float, most: float) -> list[int | None]:
+    """The interval as JSON has it: null for no end."""
+    return [int(end) if abs(end) < inf else None for end in (least, most)]
+
+
+def _range(factor: int, most: float) -> str:
+    if most == factor:
+        return str(factor)
+    return f"{factor} (or more)" if most == inf else f"{factor} (or up to {int(most)})"
