@@ -115,7 +115,8 @@ class Diagnosis:
 
     def lines(self) -> Iterator[str]:
         """For reading."""
-        yield f"log: {self.kind}; {self.rows} rates, steps {self.first} to {self.last}"
+        rates = f"{self.rows} rate{'s' * (self.rows != 1)}"
+        yield f"log: {self.kind}; {rates}, steps {self.first} to {self.last}"
         how = f"; {self.reading.text}" if self.reading else ""
         if self.level is not None and self.match:
             verdict = "match: " if self.tested.decay else "nothing of the decay was tested; "
@@ -127,8 +128,9 @@ class Diagnosis:
             yield "no match, and nothing that is known explains it"
         yield self.tested.line()
         if (row := self.difference) is not None:
+            differ = "rate differs" if self.differing == 1 else "rates differ"
             yield (
-                f"{self.differing} rates differ, the first at step {row.step}: "
+                f"{self.differing} {differ}, the first at step {row.step}: "
                 f"logged {row.logged}, the schedule has {row.expected!r}"
             )
         if self.first_step:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from invtime.cli import schedule as options
-from invtime.cli.output import emit, progress_bar
+from invtime.cli.output import emit, progress_bar, prose
 from invtime.cli.values import whole
 from invtime.spec import InverseTimeDecay
 
@@ -48,10 +48,9 @@ def check_log(
 
     A match is one in bits (float64, or float32) or in the digits that were printed. What else
     may explain the log is tried: shifted steps, epochs for updates, a staircase or none, the
-    late drop of compiled Keras, another parameter.
+    late drop of compiled Keras, another parameter, a change half-way, and more.
 
-    Example: `invtime check-log metrics.csv --initial-learning-rate 0.1 --decay-steps 41
-    --decay-rate 0.5 --staircase`
+    Example: `invtime check-log metrics.csv --lr 0.1 -S 41 -R 0.5 --staircase`
 
     Exit status: 0 for a match, 1 for none, 2 for bad input, 3 for a match that tests nothing of
     the decay.
@@ -62,5 +61,6 @@ def check_log(
     with progress_bar("check-log"):
         log = checklog.read(content, step_column, rate_column, run)
         diagnosis = checklog.diagnose(log, schedule, first_step)
-    emit([diagnosis.to_json(indent=2)] if layout == "json" else diagnosis.lines())
+    lines = map(prose, diagnosis.lines())
+    emit([diagnosis.to_json(indent=2)] if layout == "json" else lines)
     raise typer.Exit(diagnosis.status)
