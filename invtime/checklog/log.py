@@ -35,7 +35,7 @@ class Log:
     Rows are numbered from 0, and each is one more of an unknown number of updates.
     """
     conventions: tuple[str, ...] = ()
-    """What the format is known to log, by the names in `invtime.checklog.conventions`."""
+    """What the format is known to log, by the names in `invtime.checklog.reading.conventions`."""
 
     @classmethod
     def of(cls, rates: Mapping[int, Any]) -> Log:

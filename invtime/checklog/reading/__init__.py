@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from invtime.checklog import columns, conventions, runs
-from invtime.checklog.delimited import delimited
-from invtime.checklog.dictionaries import DICTIONARY, PRINTED, TRAINER, from_json, printed
-from invtime.checklog.events import from_events
 from invtime.checklog.log import Log, LogError, build, number
-from invtime.checklog.missing import no_file
-from invtime.checklog.runs import Entry
-from invtime.checklog.table import Table
+from invtime.checklog.reading import columns, conventions, runs
+from invtime.checklog.reading.delimited import delimited
+from invtime.checklog.reading.dictionaries import DICTIONARY, PRINTED, TRAINER, from_json, printed
+from invtime.checklog.reading.events import from_events
+from invtime.checklog.reading.missing import no_file
+from invtime.checklog.reading.runs import Entry
+from invtime.checklog.reading.table import Table
 
 
 def read(

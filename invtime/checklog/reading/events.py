@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from invtime.checklog import columns, conventions, runs
 from invtime.checklog.log import Log, LogError, build
-from invtime.checklog.missing import no_events
+from invtime.checklog.reading import columns, conventions, runs
+from invtime.checklog.reading.missing import no_events
 from invtime.errors import BackendUnavailableError, shown
 
 Scalars = dict[str, list[tuple[int, Any]]]

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from invtime.checklog.log import LogError
-from invtime.checklog.table import Row, Table
+from invtime.checklog.reading.table import Row, Table
 
 TRAINER = "trainer_state.json"
 PRINTED = "printed dictionaries"

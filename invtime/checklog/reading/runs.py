@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from invtime.checklog.columns import listed
 from invtime.checklog.log import LogError, number
+from invtime.checklog.reading.columns import listed
 from invtime.errors import shown
 
 Entry = tuple[Any, Any, str, Any]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from difflib import get_close_matches
 from pathlib import Path
 
-from invtime.checklog.columns import listed
 from invtime.checklog.log import LogError
+from invtime.checklog.reading.columns import listed
 from invtime.errors import shown
 
 LOGS = {".csv", ".tsv", ".json", ".jsonl", ".txt", ".log"}

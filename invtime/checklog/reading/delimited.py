@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from invtime.checklog.log import LogError
-from invtime.checklog.table import Row, Table
+from invtime.checklog.reading.table import Row, Table
 
 MLFLOW = ("timestamp", "value", "step")  # and the data set, in later columns
 MILLISECONDS = 10**12  # since 1970: above it is a timestamp, that of 2001, and no step
