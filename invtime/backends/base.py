@@ -46,7 +46,7 @@ class Backend(Primitives):
         It keeps its dtype, and stays on its device unless `device` is given. bool, complex and
         anything else that is not a real number is a `StepTypeError`.
         """
-        x = step if isinstance(step, self.arrays) else self._from_host(step)
+        x: Any = step if isinstance(step, self.arrays) else self._from_host(step)
         if self.dtype_name(x.dtype) not in STEPS:
             raise StepTypeError.refusing(f"an array of dtype {cut(str(x.dtype))}")
         return x if device is None else self.place(x, device)

@@ -122,6 +122,9 @@ class HostileArray:
     def _wrap(self, data: Any, factors: tuple[Any, Any] | None = None) -> HostileArray:
         return HostileArray(data, self.rules, factors)
 
+    def __float__(self) -> float:
+        return float(self.data)
+
     @property
     def _is_float(self) -> bool:
         return bool(self.dtype == self.rules.float)
