@@ -12,6 +12,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 
 import numpy as np
 import pytest
+from crooked import OPERATOR_FAULTS
 from phase_faults import PHASE_FAULTS
 from placed_faults import PLACED_FAULTS, NoTuples, OneShape
 from sound import Fault, Sound
@@ -534,6 +535,7 @@ FAULTS = [
     Fault("a compiled floor of floats", jax_compiled_floor, "modes", "mode      jit", "jax"),
     *PHASE_FAULTS,
     *PLACED_FAULTS,
+    *OPERATOR_FAULTS,
 ]
 
 
@@ -653,6 +655,7 @@ NOT_ASKED = {
     *("numbers", "constants", "not_numbers", "kept_values", "pure", "threads", "parameters"),
     *("absent_device", "announcement", "lazy_import", "retracing"),
     *("gradient", "second_gradient", "phase_gradient", "choose", "head", "conversions"),
+    "operators",
 }
 UNSEEN = {EagerLast, OneShape, NoTuples, VectorOfOne, NoEmptyArrays, Promotion, jax_device_drop}
 VALUE_FAULTS = [
