@@ -95,6 +95,9 @@ class ArrayAPIBackend(Backend):
     def floor(self, x: Any) -> Any:
         return x.__array_namespace__().floor(x)
 
+    def round_to(self, x: Any, dtype: str) -> Any:
+        return self.cast(x if dtype == "float64" else self.cast(x, "float32"), dtype)
+
     def scope(self, x: Any) -> AbstractContextManager[object]:
         return np.errstate(all="ignore")  # NumPy, which some namespaces wrap, would warn
 
