@@ -143,7 +143,7 @@ def _scalar(key: str, value: Any, name_of: DtypeName) -> tuple[int | float, str 
     if hasattr(value, "detach"):  # torch warns where a tensor that requires grad is read
         value = value.detach()
     try:
-        number = int(value) if integer else float(value)
+        number = _concrete(value, int if integer else float)
     except Exception as error:  # each framework has its own error for a tensor without a value
         raise ConfigError(
             f"{key} is a {type(value).__name__} without a value at this point (traced, symbolic "
@@ -155,6 +155,16 @@ def _scalar(key: str, value: Any, name_of: DtypeName) -> tuple[int | float, str 
     if number - number == 0:  # finite
         number = as_binary64(number, dtype)
     return number, None if scalar else dtype
+
+
+def _concrete(value: Any, kind: type[int | float]) -> int | float:
+    """The number in a 0-d array; tinygrad's have no `__float__`, and some have no `item`."""
+    try:
+        return kind(value)
+    except TypeError:
+        if not hasattr(value, "item"):
+            raise
+        return kind(value.item())
 
 
 def _exact_int(key: str, value: int) -> int:

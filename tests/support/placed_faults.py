@@ -133,7 +133,7 @@ class VectorsForNumbers(Sound):
 
 PLACED_FAULTS = [
     Fault("a mode takes one step dtype", OneStepDtype, "placed_modes", "compiled, on cpu"),
-    Fault("a mode takes one shape", OneShape, "placed_modes", "got (24,)"),
+    Fault("a mode takes one shape", OneShape, "placed_modes", "got (4, 6)"),
     Fault("a mode makes an array of a tuple", NoTuples, "modes", "mode      compiled"),
     Fault("a device that computes in float32", TwoDevices, "placed_modes", "eager, on fast"),
     Fault("a device that is no text", DevicesByNumber, "device", "a device 0"),
