@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import textwrap
 import time
 from copy import copy
@@ -23,6 +24,7 @@ from invtime.backends.base import Backend
 from invtime.doubleword import Words
 from invtime.testing import CHECKS, parametrize_with_checks
 from invtime.testing.checks import cases, law_of
+from invtime.testing.checks.law import LINES
 from invtime.verification import verify
 
 
@@ -646,6 +648,48 @@ def test_the_kit_catches(fault):
     assert law.strip() == law_of(CHECKS[fault.check])
     assert heading == "smallest example:"
     assert fault.says in "\n".join(example), message
+
+
+class Uncompiled(Sound):
+    """A lazy framework, which compiles when the values are wanted, and cannot."""
+
+    def modes(self):
+        return {"eager": lambda function: function, "jit": lambda function: function}
+
+    def to_numpy(self, x):
+        if np.asarray(x).dtype != np.float64:
+            return super().to_numpy(x)
+        raise subprocess.CalledProcessError(1, ["cc", "-"], stderr=b"line 3: no such operand\n")
+
+
+@pytest.mark.parametrize(
+    ("check", "shown"),
+    [
+        ("huge_steps", ["schedule  InverseTimeDecay(", "step      1, in", "mode      eager"]),
+        ("divide", ["primitive  divide", "given      an array of float64"]),
+        ("shape", ["dtype     float64", "of int32 and shape (2,)"]),
+    ],
+)
+def test_what_a_framework_raises_is_shown_with_what_it_was_asked(check, shown):
+    with pytest.raises(AssertionError) as caught:
+        CHECKS[check](Uncompiled())
+    message = str(caught.value)
+    for words in (*shown, "raised", "CalledProcessError: Command"):
+        assert words in message
+    first, *said = message.partition("what was raised:\n")[2].splitlines()
+    assert first.endswith("returned non-zero exit status 1.")
+    assert said == ["  line 3: no such operand"]
+    assert isinstance(caught.value.__cause__, subprocess.CalledProcessError)
+
+
+def test_a_long_message_is_cut():
+    class Talkative(Sound):
+        def divide(self, a, b):
+            raise RuntimeError("\n".join(map(str, range(100))))
+
+    message = failure("divide", Talkative())
+    assert "raised     RuntimeError: 0\n" in message
+    assert message.endswith(f"  {LINES - 1}\n  ...")
 
 
 # What `verify` does not ask: a Python number, an empty array, another type of step, a derivative,
