@@ -134,7 +134,7 @@ class Registry:
         tinygrad's float32 is named "float", say.
         """
         name = bare_name(dtype)
-        if name in STEPS or isinstance(dtype, str):
+        if name in STEPS:
             return name
         owner = self.backend_name_for(type(dtype))
         if owner in (None, NUMBER, KERAS):

@@ -657,7 +657,7 @@ class Uncompiled(Sound):
         return {"eager": lambda function: function, "jit": lambda function: function}
 
     def to_numpy(self, x):
-        if np.asarray(x).dtype != np.float64:
+        if x.dtype != np.float64 or x.size < 3:
             return super().to_numpy(x)
         raise subprocess.CalledProcessError(1, ["cc", "-"], stderr=b"line 3: no such operand\n")
 
@@ -665,9 +665,12 @@ class Uncompiled(Sound):
 @pytest.mark.parametrize(
     ("check", "shown"),
     [
-        ("huge_steps", ["schedule  InverseTimeDecay(", "step      1, in", "mode      eager"]),
+        (
+            "huge_steps",
+            ["schedule  InverseTimeDecay(", "of int64 and shape (512,)", "mode      eager"],
+        ),
         ("divide", ["primitive  divide", "given      an array of float64"]),
-        ("shape", ["dtype     float64", "of int32 and shape (2,)"]),
+        ("shape", ["dtype     float64", "of int64 and shape (2, 3, 4)"]),
     ],
 )
 def test_what_a_framework_raises_is_shown_with_what_it_was_asked(check, shown):

@@ -124,11 +124,12 @@ class OddNames(Sound):
         return "float" if name == "float32" else name
 
 
-class VectorsForNumbers(Sound):
-    """What stands for a number has an axis."""
+class WideNumbers(Sound):
+    """A number in float16 comes as a float32."""
 
     def constant(self, value, dtype, like, device):
-        return np.atleast_1d(super().constant(value, dtype, like, device))
+        dtype = "float32" if dtype == "float16" else dtype
+        return super().constant(value, dtype, like, device)
 
 
 PLACED_FAULTS = [
@@ -142,6 +143,6 @@ PLACED_FAULTS = [
     Fault("a long array cut off", ShortArrays, "shape", "and shape (32769,)"),
     Fault("a pair of dtypes computed in the narrower", NarrowPair, "step_dtypes", "of uint8"),
     Fault("NaN swallowed in float16 steps", NarrowNan, "step_dtypes", "step      nan,"),
-    Fault("a number of shape (1,)", VectorsForNumbers, "parameters", "has shape (1,)"),
+    Fault("a number in another dtype", WideNumbers, "parameters", "the dtype 'float16'"),
     Fault("a dtype under another name", OddNames, "kept_values", "is 'float'"),
 ]
