@@ -50,7 +50,10 @@ class OperandBackend(Backend):
         return operation(a, b)
 
     def operand(self, x: Any) -> Any:
-        """The operand of an array."""
+        """The operand of an array: the step's, and that of each result on the way.
+
+        A lazy framework may evaluate here.
+        """
         return x if isinstance(x, Operand) else Operand(x, self)
 
     def plain(self, x: Any) -> Any:
@@ -81,10 +84,10 @@ def _over_arrays(method: Any, returns_array: bool) -> Any:
 
 
 def _operator(operation: Callable[[Any, Any], Any], swapped: bool = False) -> Any:
-    def apply(self: Operand, other: Any) -> Operand:
+    def apply(self: Operand, other: Any) -> Any:
         backend = self.backend
         a, b = backend._arrays((self, other))
-        return Operand(backend.operate(operation, *((b, a) if swapped else (a, b))), backend)
+        return backend.operand(backend.operate(operation, *((b, a) if swapped else (a, b))))
 
     return apply
 
