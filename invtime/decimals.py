@@ -158,7 +158,7 @@ def _scalar(key: str, value: Any, name_of: DtypeName) -> tuple[int | float, str 
 
 
 def _concrete(value: Any, kind: type[int | float]) -> int | float:
-    """The number in a 0-d array; tinygrad's have no `__float__`, and some have no `item`."""
+    """The number in a 0-d array; some have no `__float__`, and others no `item`."""
     try:
         return kind(value)
     except TypeError:

@@ -131,7 +131,7 @@ class Registry:
     def dtype_name(self, dtype: Any) -> str:
         """The name of a dtype: its own, or the one that the backend of its framework knows it by.
 
-        tinygrad's float32 is named "float", say.
+        One framework names its float32 "float", say.
         """
         name = bare_name(dtype)
         if name in STEPS:
