@@ -46,7 +46,10 @@ class OperandBackend(Backend):
         """A Python number as a 0-d array of the dtype of `like`, and on its device."""
 
     def operate(self, operation: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
-        """operation(a, b) for two arrays; `operation` is one of those of the module `operator`."""
+        """operation(a, b) for two arrays; `operation` is one of those of the module `operator`.
+
+        The result goes through `operand`, as that of each primitive.
+        """
         return operation(a, b)
 
     def operand(self, x: Any) -> Any:
