@@ -158,13 +158,13 @@ def _scalar(key: str, value: Any, name_of: DtypeName) -> tuple[int | float, str 
 
 
 def _concrete(value: Any, kind: type[int | float]) -> int | float:
-    """The number in a 0-d array; some have no `__float__`, and others no `item`."""
+    """The number in a 0-d array; some have no `__float__`."""
     try:
         return kind(value)
     except TypeError:
-        if not hasattr(value, "item"):
+        if not hasattr(value, "numpy"):
             raise
-        return kind(value.item())
+        return kind(value.numpy())
 
 
 def _exact_int(key: str, value: int) -> int:
