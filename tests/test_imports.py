@@ -163,7 +163,7 @@ HOUSE = {
     "verification": "reference spec registry backends.base form table dtypes errors",
     "audit": "reference spec parameters errors",
     "checklog": "reference spec parameters decimals errors",
-    "testing": "invtime reference registry backends.base hookspecs evaluate dtypes errors",
+    "testing": "invtime reference registry backends.base hookspecs evaluate errors",
     "cli": (
         "invtime verification audit checklog dialects plotting fingerprint spec registry config "
         "reference table dtypes errors"
