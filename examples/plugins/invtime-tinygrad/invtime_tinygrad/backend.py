@@ -10,6 +10,7 @@ from typing import Any, final
 
 from tinygrad import Context, Device, Tensor, TinyJit, dtypes
 from tinygrad.dtype import strong_dtype
+from tinygrad.engine.realize import capturing
 
 import invtime
 from invtime.backends.operand import OperandBackend
@@ -98,6 +99,18 @@ class TinygradBackend(OperandBackend):
     def detach(self, x: Any) -> Any:
         return x.detach()
 
+    def choose(
+        self, x: Any, last: int, exact: Callable[[], Any], otherwise: Callable[[], Any]
+    ) -> Any:
+        if _readable(self.plain(x)):
+            steps = self.to_numpy(x)
+            if not steps.size or steps.max().item() <= last:
+                return exact()
+        return super().choose(x, last, exact, otherwise)
+
+    def none(self, mask: Any) -> bool:
+        return _readable(mask) and not self.to_numpy(mask).any()
+
     def modes(self) -> Mapping[str, Callable[[Any], Any]]:
         return {"eager": lambda function: function, "jit": _jit}
 
@@ -106,6 +119,11 @@ class TinygradBackend(OperandBackend):
 
     def to_numpy(self, x: Any) -> Any:
         return _evaluated(x).numpy()
+
+
+def _readable(x: Any) -> bool:
+    """Whether x is in host memory, and no function is being captured."""
+    return evaluated.get() and not capturing and x.device == "CPU"
 
 
 @lru_cache(10_000)
