@@ -29,7 +29,7 @@ FRAMEWORKS = (
 )
 TRAINERS = ("lightning", "jsonargparse", "transformers", "accelerate", "flax", "equinox")
 PLUGINS = (
-    *(f"./examples/plugins/invtime-{name}" for name in ("mlx", "paddle", "fused")),
+    *(f"./examples/plugins/invtime-{name}" for name in ("mlx", "paddle", "tinygrad", "fused")),
     "./tests/plugins/invtime-broken",
 )
 RUNNERS = ("pytest-xdist", "pytest-timeout")
@@ -131,12 +131,23 @@ def trainers(session: nox.Session) -> None:
     session.run("pytest", "tests/trainers", *PARALLEL, *session.posargs, env=required)
 
 
+def clang(session: nox.Session) -> dict[str, str]:
+    """What tells tinygrad of a clang: nothing where there is one, else the one in Zig's wheel."""
+    if shutil.which("clang"):
+        return {}
+    session.install("ziglang", *TESTED)
+    script = Path(session.create_tmp()) / "clang"
+    script.write_text('#!/bin/sh\nexec python -m ziglang clang "$@"\n')
+    script.chmod(0o755)
+    return {"CC": str(script.resolve())}
+
+
 @nox.session(python=OLDEST)
 def plugins(session: nox.Session) -> None:
     """The sample plugins, installed as distributions, and a broken one beside them."""
     session.install(".[torch,cli,testing]", *PLUGINS, *TESTED)
-    required = "invtime_mlx,invtime_paddle,invtime_fused,invtime_broken"
-    environment = {"INVTIME_REQUIRE_MODULES": required}
+    required = "invtime_mlx,invtime_paddle,invtime_tinygrad,invtime_fused,invtime_broken"
+    environment = {"INVTIME_REQUIRE_MODULES": required, **clang(session)}
     session.run("pytest", "tests/plugins/installed", *session.posargs, env=environment)
 
 

@@ -8,13 +8,17 @@ that rounds back to it in its own dtype, the nearest one among those.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from invtime.dtypes import DTYPES, bare_name
 from invtime.errors import ConfigError, cut, shown, typed
 
 if TYPE_CHECKING:
     from fractions import Fraction  # 8 ms, which plain numbers do without
+
+DtypeName: TypeAlias = Callable[[Any], str]
+"""What names a framework's dtype."""
 
 SMALLEST, LARGEST = 1e-60, 1e60
 
@@ -65,7 +69,9 @@ def unwritable(what: str, value: Fraction, remedy: str) -> ConfigError:
     )
 
 
-def read_number(key: str, value: Any) -> tuple[int | float, str | None]:
+def read_number(
+    key: str, value: Any, name_of: DtypeName = bare_name
+) -> tuple[int | float, str | None]:
     """The int or float that the parameter `key` means, and the dtype that it pins, if any.
 
     Takes Python numbers, NumPy scalars, 0-d arrays and concrete scalar tensors; an array or a
@@ -75,7 +81,7 @@ def read_number(key: str, value: Any) -> tuple[int | float, str | None]:
         ConfigError: it is of another type, has more than one element or no value yet, or is out
             of range.
     """
-    number, pinned = _plain(key, value)
+    number, pinned = _plain(key, value, name_of)
     if number != number or not (number == 0 or SMALLEST <= abs(number) <= LARGEST):
         raise ConfigError(
             f"{key} is {shown(value)}; it must be finite and, unless zero, between 1e-60 and 1e60 "
@@ -84,7 +90,7 @@ def read_number(key: str, value: Any) -> tuple[int | float, str | None]:
     return number or abs(number), pinned  # -0.0 is 0.0
 
 
-def read_count(key: str, value: Any) -> int:
+def read_count(key: str, value: Any, name_of: DtypeName = bare_name) -> int:
     """The number of steps that the parameter `key` means: a whole number from 0 to 2**53.
 
     Raises:
@@ -93,7 +99,7 @@ def read_count(key: str, value: Any) -> int:
     >>> read_count("warmup_steps", 1000.0)
     1000
     """
-    number, _ = read_number(key, value)
+    number, _ = read_number(key, value, name_of)
     if number != int(number) or not 0 <= number <= 2**53:
         raise ConfigError(
             f"{key} is {shown(number)}; it must be a whole number of steps from 0 to 2**53; "
@@ -102,7 +108,7 @@ def read_count(key: str, value: Any) -> int:
     return int(number)
 
 
-def _plain(key: str, value: Any) -> tuple[int | float, str | None]:
+def _plain(key: str, value: Any, name_of: DtypeName) -> tuple[int | float, str | None]:
     if isinstance(value, bool | str | bytes):
         raise _not_a_number(key, value)
     if isinstance(value, int):
@@ -111,14 +117,14 @@ def _plain(key: str, value: Any) -> tuple[int | float, str | None]:
         return float(value), None
     while any(c.__module__.partition(".")[0] == "keras" for c in type(value).__mro__):
         value = value.value  # a keras.Variable, on every Keras backend
-    return _scalar(key, value)
+    return _scalar(key, value, name_of)
 
 
-def _scalar(key: str, value: Any) -> tuple[int | float, str | None]:
+def _scalar(key: str, value: Any, name_of: DtypeName) -> tuple[int | float, str | None]:
     """A NumPy scalar, a 0-d array or a scalar tensor."""
     if not hasattr(value, "dtype") or not hasattr(value, "shape"):
         raise _not_a_number(key, value)
-    dtype = bare_name(value.dtype)
+    dtype = name_of(value.dtype)
     try:
         shape = tuple(value.shape)
     except ValueError:  # a TensorFlow shape of unknown rank
@@ -137,7 +143,7 @@ def _scalar(key: str, value: Any) -> tuple[int | float, str | None]:
     if hasattr(value, "detach"):  # torch warns where a tensor that requires grad is read
         value = value.detach()
     try:
-        number = int(value) if integer else float(value)
+        number = _concrete(value, int if integer else float)
     except Exception as error:  # each framework has its own error for a tensor without a value
         raise ConfigError(
             f"{key} is a {type(value).__name__} without a value at this point (traced, symbolic "
@@ -149,6 +155,16 @@ def _scalar(key: str, value: Any) -> tuple[int | float, str | None]:
     if number - number == 0:  # finite
         number = as_binary64(number, dtype)
     return number, None if scalar else dtype
+
+
+def _concrete(value: Any, kind: type[int | float]) -> int | float:
+    """The number in a 0-d array; some have no `__float__`."""
+    try:
+        return kind(value)
+    except TypeError:
+        if not hasattr(value, "numpy"):
+            raise
+        return kind(value.numpy())
 
 
 def _exact_int(key: str, value: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from invtime.errors import PlacementError, shown
@@ -14,6 +15,13 @@ DTYPES = {
     "bfloat16": (8, -133),
 }
 
+# The dtypes of steps: an integer's smallest and largest value, and the four floats.
+INTEGERS = {
+    f"{'u' if low == 0 else ''}int{bits}": (low, (1 << bits) + low - 1)
+    for bits in (8, 16, 32, 64)
+    for low in (-(1 << (bits - 1)), 0)
+}
+STEPS = {*INTEGERS, *DTYPES}
 
 # Integers of less than a byte, whose arithmetic the frameworks lack.
 SHORT_INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in range(1, 8)}
@@ -34,13 +42,13 @@ def bare_name(dtype: Any) -> str:
     return text.rpartition(".")[2].lower()  # Paddle has FLOAT32
 
 
-def dtype_name(dtype: Any) -> str:
+def dtype_name(dtype: Any, spelled: Callable[[Any], str] = bare_name) -> str:
     """The name of a result dtype.
 
-    Takes the names themselves, NumPy dtypes and scalar types, and the dtypes of torch, JAX and
-    TensorFlow. Raises `PlacementError` for anything but the four.
+    Takes the names themselves, NumPy dtypes and scalar types, and the dtypes of a framework, which
+    `spelled` names. Raises `PlacementError` for anything but the four.
     """
-    name = bare_name(dtype)
+    name = spelled(dtype)
     if name not in DTYPES:
         raise PlacementError(
             f"dtype {shown(dtype)} is not a result dtype; pass one of {', '.join(DTYPES)}, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from invtime.decimals import exact_number, read_count, read_number
+from invtime.decimals import DtypeName, exact_number, read_count, read_number
 from invtime.errors import ConfigError, shown, typed
 from invtime.form import Form
 
@@ -35,15 +35,19 @@ PHASES = tuple(DEFAULTS)
 COUNTS = ("warmup_steps", "stable_steps", "cooldown_start", "cooldown_steps")
 
 
-def read(given: dict[str, Any]) -> tuple[Parameters, str | None]:
+def read(given: dict[str, Any], name_of: DtypeName) -> tuple[Parameters, str | None]:
     """The parameters that the arguments of the constructor mean, and the dtype that L pins.
+
+    Args:
+        given: the arguments by name.
+        name_of: the name of a framework's dtype.
 
     Raises:
         ConfigError: one is of a wrong type or out of range, or two do not go together.
     """
-    rate, pinned = _rate("initial_learning_rate", given)
-    steps, _ = read_number("decay_steps", given["decay_steps"])
-    decay, _ = read_number("decay_rate", given["decay_rate"])
+    rate, pinned = _rate("initial_learning_rate", given, name_of)
+    steps, _ = read_number("decay_steps", given["decay_steps"], name_of)
+    decay, _ = read_number("decay_rate", given["decay_rate"], name_of)
     staircase = given["staircase"]
     if steps <= 0:
         raise ConfigError(
@@ -62,15 +66,18 @@ def read(given: dict[str, Any]) -> tuple[Parameters, str | None]:
         value = given[key]
         if value is DEFAULTS[key]:  # as nearly always
             continue
-        phases[key] = read_count(key, value) if key in COUNTS else _rate(key, given)[0]
+        if key in COUNTS:
+            phases[key] = read_count(key, value, name_of)
+        else:
+            phases[key], _ = _rate(key, given, name_of)
     found = Parameters(rate, steps, decay, staircase, **phases)
     if phases:
         _check_phases(found)
     return found, pinned
 
 
-def _rate(key: str, given: dict[str, Any]) -> tuple[int | float, str | None]:
-    rate, pinned = read_number(key, given[key])
+def _rate(key: str, given: dict[str, Any], name_of: DtypeName) -> tuple[int | float, str | None]:
+    rate, pinned = read_number(key, given[key], name_of)
     if rate < 0:
         raise ConfigError(
             f"{key} is {shown(rate)}; it must be 0 or more; pass its magnitude, "

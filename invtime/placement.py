@@ -40,7 +40,7 @@ class PlacedSchedule(NoArray, Generic[BackendT_co]):
     def __init__(
         self, form: Form | Table, label: str, backend: BackendT_co, device: Any, dtype: Any
     ) -> None:
-        dtype = None if dtype is None else dtype_name(dtype)
+        dtype = None if dtype is None else dtype_name(dtype, registry.default.dtype_name)
         if backend is not None:
             found = registry.default.load(backend)
             found.device(device)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from invtime import versions
 from invtime.backends import autograph, builtin, dynamo
+from invtime.dtypes import STEPS, bare_name
 from invtime.errors import BackendUnavailableError, StepTypeError, typed
 from invtime.form import Form
 from invtime.plugins import Announced, Plugin, Plugins, in_words, warn
@@ -126,6 +127,19 @@ class Registry:
         if hasattr(step_type, "__array_namespace__"):
             return FALLBACK
         return NUMBER if issubclass(step_type, int | float) else None
+
+    def dtype_name(self, dtype: Any) -> str:
+        """The name of a dtype: its own, or the one that the backend of its framework knows it by.
+
+        One framework names its float32 "float", say.
+        """
+        name = bare_name(dtype)
+        if name in STEPS:
+            return name
+        owner = self.backend_name_for(type(dtype))
+        if owner in (None, NUMBER, KERAS):
+            return name
+        return self.load(owner).dtype_name(dtype)
 
     def load(self, name: Any) -> Backend:
         """The backend of this name, its framework imported.

@@ -102,13 +102,13 @@ class InverseTimeDecay(NoArray):
         final_learning_rate: Scalar = 0,
         dtype: Any = None,
     ) -> None:
-        self._parameters, pinned = parameters.read(locals())
+        self._parameters, pinned = parameters.read(locals(), _name_of)
         if not isinstance(name, str | None):
             raise ConfigError(
                 f"name is {typed(name)}; it must be a str or None; pass str(...) of it"
             )
         self._name = "InverseTimeDecay" if name is None else str.__str__(name)  # no subclass
-        self._dtype = pinned if dtype is None else dtype_name(dtype)
+        self._dtype = pinned if dtype is None else dtype_name(dtype, _name_of)
         self._form = table.of(self._parameters)
 
     @property
@@ -443,3 +443,10 @@ class InverseTimeDecay(NoArray):
             if config[key] == default:
                 del config[key]
         return f"InverseTimeDecay({', '.join(f'{k}={v!r}' for k, v in config.items())})"
+
+
+def _name_of(dtype: Any) -> str:
+    """The name of a framework's dtype."""
+    from invtime import registry
+
+    return registry.default.dtype_name(dtype)

@@ -10,6 +10,9 @@ class Tensor:
         self.data = np.asarray(data)
         self.dtype, self.shape = self.data.dtype, self.data.shape
 
+    def __float__(self):
+        return float(self.data)
+
     def __truediv__(self, other):  # fast, and not quite a division
         return self * Tensor(1 / other.data)
 

@@ -5,7 +5,6 @@ Written over version 2023.12 of the standard or later, and nothing beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, final
 
@@ -66,11 +65,18 @@ class ArrayAPIBackend(Backend):
     def precision(self, x: Any) -> int:
         return 53 if "float64" in _info(x).dtypes(device=x.device) else 24
 
-    def widest(self, x: Any) -> Any:
-        return _cast(x, "float64" if self.precision(x) == 53 else "float32")
-
-    def index(self, x: Any) -> Any:
-        return _cast(x, "int64")
+    def cast(self, x: Any, dtype: str) -> Any:
+        """x in the dtype of this name, or a `PlacementError` that lists those of its device."""
+        xp = x.__array_namespace__()
+        there = _info(x).dtypes(device=x.device)
+        found = getattr(xp, dtype, None) if dtype in EXTRA else there.get(dtype)
+        if found is None:
+            raise PlacementError(
+                f"{xp.__name__} has no {dtype} on device {x.device}; it has {sorted(there)}; "
+                "pass a dtype of these, or a step on another device"
+            )
+        # NumPy's operators make scalars of 0-d arrays.
+        return xp.astype(xp.asarray(x), found, copy=False)
 
     def where(self, mask: Any, a: Any, b: Any) -> Any:
         xp = mask.__array_namespace__()
@@ -89,32 +95,8 @@ class ArrayAPIBackend(Backend):
     def floor(self, x: Any) -> Any:
         return x.__array_namespace__().floor(x)
 
-    def head(self, x: Any) -> Any:
-        """x rounded to 26 bits (12 at precision 24), as the standard has no bit mask.
-
-        Let p = 53 and c = 27 (24 and 12), and y = x * 2**-(c + 1), so that nothing overflows.
-        y * (2**c + 1) is rounded to p bits, which moves it by at most 2**(c - 1) units in the
-        last place of y, and y * 2**c is taken off: both are multiples of 2**c units, or of what
-        p bits leave, so the difference is exact and has p - c bits, and x - head is exact and
-        has c - 1. `limit`, the last number of p - c bits, leaves c bits of an x that would
-        round past it. Below 2**-994 (2**-113) y may be rounded to a subnormal number, which
-        moves x - head by as much again, to c bits. Each product is by a power of two and exact,
-        so that fusing it with a sum changes nothing.
-        """
-        cut, bits, top = (27, 26, 1024) if self.precision(x) == 53 else (12, 12, 128)
-        limit = (2.0**bits - 1) * 2.0 ** (top - bits)
-        small = x * 2.0 ** -(cut + 1)
-        large = small * 2.0**cut
-        head = ((small + large) - large) * 2.0 ** (cut + 1)
-        return self.where(head > limit, limit, head)
-
-    def choose(
-        self, x: Any, last: int, exact: Callable[[], Any], otherwise: Callable[[], Any]
-    ) -> Any:
-        return self.where(x <= last, exact(), otherwise())  # a maximum would wait for a device
-
     def round_to(self, x: Any, dtype: str) -> Any:
-        return _cast(x if dtype == "float64" else _cast(x, "float32"), dtype)
+        return self.cast(x if dtype == "float64" else self.cast(x, "float32"), dtype)
 
     def scope(self, x: Any) -> AbstractContextManager[object]:
         return np.errstate(all="ignore")  # NumPy, which some namespaces wrap, would warn
@@ -136,19 +118,6 @@ class ArrayAPIBackend(Backend):
 
 def _info(x: Any) -> Any:
     return x.__array_namespace__().__array_namespace_info__()
-
-
-def _cast(x: Any, dtype: str) -> Any:
-    """x in the dtype of this name, or a `PlacementError` that lists those of its device."""
-    xp = x.__array_namespace__()
-    there = _info(x).dtypes(device=x.device)
-    found = getattr(xp, dtype, None) if dtype in EXTRA else there.get(dtype)
-    if found is None:
-        raise PlacementError(
-            f"{xp.__name__} has no {dtype} on device {x.device}; it has {sorted(there)}; "
-            "pass a dtype of these, or a step on another device"
-        )
-    return xp.astype(xp.asarray(x), found, copy=False)  # NumPy's operators make 0-d arrays scalars
 
 
 def _no_framework(what: str) -> PlacementError:

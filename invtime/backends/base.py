@@ -1,8 +1,9 @@
 """A framework, as the schedule uses it: how to read a step and place a result, never the formula.
 
 A backend is one final class. It implements the primitives that the formula is written over
-(`primitives.py`), and the methods below. The only one that is meant to be overridden is
-`evaluate`, where a framework computes a whole form at once: compiled, in blocks, fused; and
+(`primitives.py`), and of the methods below those that are abstract, `from_numpy` with `arrays`,
+and what its framework has: devices, modes, derivatives. `evaluate` is meant to be overridden
+where a framework computes a whole form at once: compiled, in blocks, fused; and
 `evaluate_phases`, the same for a table of several, which otherwise takes the shared way.
 """
 
@@ -14,7 +15,8 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any, ClassVar, cast
 
-from invtime.errors import PlacementError, shown
+from invtime.dtypes import STEPS
+from invtime.errors import PlacementError, StepTypeError, cut, shown, typed
 from invtime.evaluate import evaluate
 from invtime.form import Form
 from invtime.primitives import PieceT, Primitives, T
@@ -33,19 +35,59 @@ class Backend(Primitives):
     name: ClassVar[str]
     """The name that `.on(name)` takes; the same as in the plugin's `BackendInfo`."""
 
+    arrays: ClassVar[type | tuple[type, ...]] = ()
+    """The types of the framework's arrays; the `coerce` below takes them as they are."""
+
     # -- reading and placing -----------------------------------------------------------
 
-    @abstractmethod
     def coerce(self, step: Any, device: Any) -> Any:
         """`step` (an array of this framework, of NumPy, or a Python number) as an array.
 
-        It stays on its device unless `device` is given. bool, complex and anything else
-        that is not a real number is a `StepTypeError` (`StepTypeError.refusing` words it).
+        It keeps its dtype, and stays on its device unless `device` is given. bool, complex and
+        anything else that is not a real number is a `StepTypeError`.
         """
+        x: Any = step if isinstance(step, self.arrays) else self._from_host(step)
+        if self.dtype_name(x.dtype) not in STEPS:
+            raise StepTypeError.refusing(f"an array of dtype {cut(str(x.dtype))}")
+        return x if device is None else self.place(x, device)
 
-    @abstractmethod
+    def _from_host(self, step: Any) -> Any:
+        import numpy as np  # `import invtime` loads none
+
+        try:
+            host = np.asarray(step)
+        except (AttributeError, TypeError, ValueError):  # a traced array, a ragged list
+            raise StepTypeError.refusing(typed(step)) from None
+        if host.dtype.name not in STEPS:
+            raise StepTypeError.refusing(typed(step))
+        try:
+            return self.from_numpy(host.astype(host.dtype.newbyteorder("="), copy=False))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # no such dtype
+            raise StepTypeError.refusing(f"NumPy data of dtype {host.dtype.name}") from error
+
+    def from_numpy(self, x: Any) -> Any:
+        """A NumPy array of integers or floats, in native byte order, as an array of its dtype.
+
+        A TypeError, ValueError, AttributeError or KeyError says that the framework lacks it.
+        """
+        raise NotImplementedError(
+            f"backend {self.name!r} has no from_numpy; write it, or write coerce and constant"
+        )
+
+    def place(self, x: Any, device: Any) -> Any:
+        """x on a device, as `device` gives it; to be given where there is more than one."""
+        return x
+
     def constant(self, value: float, dtype: str, like: Any, device: Any) -> Any:
         """A 0-d array of `value`, rounded along the chain, on `device` or where `like` is."""
+        import numpy as np
+
+        x = self.from_numpy(np.asarray(value, np.float64))
+        if device is None and like is not None:
+            device = getattr(like, "device", None)
+        x = x if device is None else self.place(x, device)
+        with self.scope(x):
+            return self.plain(self.round_to(self.operand(x), dtype))
 
     @abstractmethod
     def default_dtype(self) -> str:
@@ -81,15 +123,25 @@ class Backend(Primitives):
         """What the primitives have to run in, for an `x`: a device, a precision, an error state."""
         return nullcontext()
 
+    def operand(self, x: Any) -> Any:
+        """x as the formula takes it: itself, unless its operators need help (`operand.py`)."""
+        return x
+
+    def plain(self, x: Any) -> Any:
+        """The array of an operand."""
+        return x
+
     def evaluate(self, form: Form, x: Any, dtype: str) -> Any:
         """The schedule at x: an override point, which must give the same bits."""
-        with self.scope(x):
-            return evaluate(form, self, x, dtype)
+        return self._shared(form, x, dtype)
 
     def evaluate_phases(self, form: Table, x: Any, dtype: str) -> Any:
         """The same for a schedule with phases, whether `evaluate` is overridden or not."""
+        return self._shared(form, x, dtype)
+
+    def _shared(self, form: Form | Table, x: Any, dtype: str) -> Any:
         with self.scope(x):
-            return evaluate(form, self, x, dtype)
+            return self.plain(evaluate(form, self, self.operand(x), dtype))
 
     def __call__(
         self, form: Form | Table, step: Any, dtype: str | None = None, device: Any = None
@@ -106,9 +158,9 @@ class Backend(Primitives):
 
     # -- for verification --------------------------------------------------------------
 
-    @abstractmethod
     def devices(self) -> list[str]:
         """The devices present, each as text that `device` takes."""
+        return ["cpu"]
 
     def modes(self) -> Mapping[str, Callable[[Kernel], Kernel]]:
         """Ways to run a function of an array: eager first, then compiled and the like."""

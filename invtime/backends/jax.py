@@ -86,20 +86,11 @@ class JaxBackend(Backend):
                 f"{self.devices()}; pass one of these, a jax.Device or a Sharding"
             ) from error
 
-    def integer_range(self, x: Any) -> tuple[int, int] | None:
-        if jnp.issubdtype(x.dtype, jnp.floating):
-            return None
-        limits = jnp.iinfo(x.dtype)
-        return int(limits.min), int(limits.max)
-
     def precision(self, x: Any) -> int:
         return self._precision
 
-    def widest(self, x: Any) -> Any:
-        return lax.convert_element_type(x, jnp.float64 if self._precision == 53 else jnp.float32)
-
-    def index(self, x: Any) -> Any:
-        return lax.convert_element_type(x, jnp.int64)
+    def cast(self, x: Any, dtype: str) -> Any:
+        return lax.convert_element_type(x, jnp.dtype(dtype))
 
     def where(self, mask: Any, a: Any, b: Any) -> Any:
         return jnp.where(mask, a, b)
@@ -133,7 +124,7 @@ class JaxBackend(Backend):
         if x.dtype == jnp.float64:
             # As the program is lowered: a tracer does not know where it will run.
             x = lax.platform_dependent(x, cpu=lambda wide: wide, default=_to_float32)
-        return lax.convert_element_type(lax.convert_element_type(x, jnp.float32), jnp.dtype(dtype))
+        return super().round_to(x, dtype)
 
     def scope(self, x: Any) -> AbstractContextManager[object]:
         return enable_x64(True)  # type: ignore[no-any-return]

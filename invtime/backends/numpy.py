@@ -58,11 +58,8 @@ class NumpyBackend(Backend):
         # The range of the block itself: most steps are short, whatever their dtype.
         return int(x.min()), max(0, int(x.max()))
 
-    def widest(self, x: Any) -> Any:
-        return x.astype(np.float64, copy=False)
-
-    def index(self, x: Any) -> Any:
-        return x.astype(np.int64, copy=False)
+    def cast(self, x: Any, dtype: str) -> Any:
+        return x.astype(_numpy_dtype(dtype), copy=False)
 
     def where(self, mask: Any, a: Any, b: Any) -> Any:
         return np.where(mask, a, b)
@@ -89,11 +86,6 @@ class NumpyBackend(Backend):
 
     def none(self, mask: Any) -> bool:
         return not mask.any()
-
-    def round_to(self, x: Any, dtype: str) -> Any:
-        if dtype == "float64":
-            return x
-        return x.astype(np.float32).astype(_numpy_dtype(dtype), copy=False)
 
     def host_step(self, x: Any) -> int | None:
         if x.ndim or x.dtype.kind not in "iu" or _is_masked(x):
@@ -163,9 +155,6 @@ class NumpyBackend(Backend):
         for start in range(0, rest.size, SHORT_BLOCK):
             part = rest[start : start + SHORT_BLOCK]
             wide[part] = evaluate(form, self, steps[part], "float64")
-
-    def devices(self) -> list[str]:
-        return ["cpu"]
 
     def to_numpy(self, x: Any) -> Any:
         return np.asarray(x)

@@ -81,14 +81,11 @@ class TensorflowBackend(Backend):
     def integer_range(self, x: Any) -> tuple[int, int] | None:
         return None if x.dtype.is_floating else (x.dtype.min, x.dtype.max)
 
-    def widest(self, x: Any) -> Any:
-        return tf.cast(x, tf.float64)
+    def cast(self, x: Any, dtype: str) -> Any:
+        return tf.cast(x, dtype)
 
     def integer(self, value: int) -> Any:
         return np.int64(value)  # see _number
-
-    def index(self, x: Any) -> Any:
-        return tf.cast(x, tf.int64)
 
     def where(self, mask: Any, a: Any, b: Any) -> Any:
         dtype = a.dtype if tf.is_tensor(a) else b.dtype
@@ -131,9 +128,6 @@ class TensorflowBackend(Backend):
 
     def none(self, mask: Any) -> bool:
         return tf.executing_eagerly() and _on_host(mask) and not tf.reduce_any(mask)
-
-    def round_to(self, x: Any, dtype: str) -> Any:
-        return x if dtype == "float64" else tf.cast(tf.cast(x, tf.float32), dtype)
 
     def host_step(self, x: Any) -> int | None:
         if x.shape.rank == 0 and x.dtype.is_integer and tf.executing_eagerly() and _on_host(x):

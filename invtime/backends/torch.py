@@ -8,7 +8,6 @@ from typing import Any, final
 import torch
 
 from invtime.backends import dynamo
-from invtime.backends.array_api import ArrayAPIBackend
 from invtime.backends.base import Backend, Kernel
 from invtime.errors import PlacementError, StepTypeError, cut, shown, typed
 from invtime.evaluate import evaluate
@@ -94,11 +93,8 @@ class TorchBackend(Backend):
     def precision(self, x: Any) -> int:
         return 24 if x.device.type in NARROW_DEVICES else 53
 
-    def widest(self, x: Any) -> Any:
-        return x.to(torch.float64 if self.precision(x) == 53 else torch.float32)
-
-    def index(self, x: Any) -> Any:
-        return x.to(torch.int64)
+    def cast(self, x: Any, dtype: str) -> Any:
+        return x.to(getattr(torch, dtype))
 
     def where(self, mask: Any, a: Any, b: Any) -> Any:
         return torch.where(mask, a, b)
@@ -124,7 +120,7 @@ class TorchBackend(Backend):
                 "torch.export or torch.compile"
             )
         if not VMAPS_BITS and _transformed():
-            return ArrayAPIBackend.head(self, x)  # type: ignore[arg-type]  # over primitives alone
+            return super().head(x)  # over operators alone
         if self.precision(x) == 53:
             return (x.view(torch.int64) & -(2**27)).view(torch.float64)
         return (x.view(torch.int32) & -(2**12)).view(torch.float32)
@@ -147,15 +143,12 @@ class TorchBackend(Backend):
         return not torch.compiler.is_compiling() and _concrete(mask) and not mask.any()
 
     def round_to(self, x: Any, dtype: str) -> Any:
-        if dtype == "float64":
-            if self.precision(x) == 24:
-                raise PlacementError(
-                    f"device '{x.device}' has no binary64; pass dtype='float32', or a step "
-                    "on another device"
-                )
-            return x
-        x = x.to(torch.float32)
-        return x if dtype == "float32" else x.to(getattr(torch, dtype))
+        if dtype == "float64" and self.precision(x) == 24:
+            raise PlacementError(
+                f"device '{x.device}' has no binary64; pass dtype='float32', or a step "
+                "on another device"
+            )
+        return super().round_to(x, dtype)
 
     def host_step(self, x: Any) -> int | None:
         if x.dim() or torch.compiler.is_compiling() or x.dtype.is_floating_point:

@@ -122,6 +122,9 @@ class HostileArray:
     def _wrap(self, data: Any, factors: tuple[Any, Any] | None = None) -> HostileArray:
         return HostileArray(data, self.rules, factors)
 
+    def __float__(self) -> float:
+        return float(self.data)
+
     @property
     def _is_float(self) -> bool:
         return bool(self.dtype == self.rules.float)
@@ -231,20 +234,14 @@ class HostileBackend(Backend):
     def default_dtype(self) -> str:
         return self.rules.words
 
-    def integer_range(self, x: HostileArray) -> tuple[int, int] | None:
-        if x.dtype.kind == "f":
-            return None
-        limits = np.iinfo(x.dtype)
-        return int(limits.min), int(limits.max)
-
     def precision(self, x: HostileArray) -> int:
         return 53 if self.rules.words == "float64" else 24
 
+    def cast(self, x: HostileArray, dtype: str) -> HostileArray:
+        return self._array(x.data.astype(dtype))
+
     def widest(self, x: HostileArray) -> HostileArray:
         return self._array(self.rules.flush(x.data.astype(self.rules.float)))
-
-    def index(self, x: HostileArray) -> HostileArray:
-        return self._array(x.data.astype(np.int64))
 
     def where(self, mask: HostileArray, a: Any, b: Any) -> HostileArray:
         array = a if isinstance(a, HostileArray) else b
@@ -272,9 +269,7 @@ class HostileBackend(Backend):
         return exact() if near else otherwise()
 
     def round_to(self, x: HostileArray, dtype: str) -> HostileArray:
-        if dtype == "float64":
-            return self._array(x.data.astype(np.float64))
-        return self._array(x.data.astype(np.float32).astype(dtype))
+        return self.cast(self.cast(x, "float32") if dtype != "float64" else x, dtype)
 
     def scope(self, x: HostileArray) -> AbstractContextManager[object]:
         """Overflow and division by zero are no news to a compiler."""

@@ -3,24 +3,21 @@
 import numpy as np
 from tiny import Tensor, divide
 
-from invtime import Backend, PlacementError, StepTypeError
+from invtime import Backend, PlacementError
 
 
 class TinyBackend(Backend):
     name = "tiny"
+    arrays = Tensor
     differentiable = False
 
     # reading and placing
 
-    def coerce(self, step, device):
-        data = step.data if isinstance(step, Tensor) else np.asarray(step)
-        if data.dtype.kind not in "iuf" or data.dtype.itemsize > 8:
-            raise StepTypeError.refusing(f"{step!r} of dtype {data.dtype}")
-        return Tensor(data)
+    def from_numpy(self, x):
+        return Tensor(x)
 
-    def constant(self, value, dtype, like, device):
-        with self.scope(like):
-            return self.round_to(Tensor(np.float64(value)), dtype)
+    def to_numpy(self, x):
+        return x.data
 
     def default_dtype(self):
         return "float32"
@@ -32,16 +29,8 @@ class TinyBackend(Backend):
 
     # the primitives
 
-    def integer_range(self, x):
-        if x.dtype.kind == "f":
-            return None
-        return int(np.iinfo(x.dtype).min), int(np.iinfo(x.dtype).max)
-
-    def widest(self, x):
-        return Tensor(x.data.astype(np.float64))
-
-    def index(self, x):
-        return Tensor(x.data.astype(np.int64))
+    def cast(self, x, dtype):
+        return Tensor(x.data.astype(dtype))
 
     def where(self, mask, a, b):
         return Tensor(np.where(mask.data, getattr(a, "data", a), getattr(b, "data", b)))
@@ -55,22 +44,5 @@ class TinyBackend(Backend):
     def floor(self, x):
         return Tensor(np.floor(x.data))
 
-    def head(self, x):
-        return Tensor((x.data.view(np.int64) & -(2**27)).view(np.float64))
-
-    def choose(self, x, last, exact, otherwise):
-        return exact() if (x <= last).data.all() else otherwise()
-
-    def round_to(self, x, dtype):
-        return x if dtype == "float64" else Tensor(x.data.astype(np.float32).astype(dtype))
-
     def scope(self, x):
         return np.errstate(all="ignore")  # NumPy warns of an overflow that is meant
-
-    # for verification
-
-    def devices(self):
-        return ["cpu"]
-
-    def to_numpy(self, x):
-        return x.data

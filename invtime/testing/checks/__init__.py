@@ -4,7 +4,7 @@ announcement               found by name and by type, and not imported before
 values, steps, arrays      the value at every step, and the array that it comes in
 modes, gradient            compiled, traced, differentiated
 phases                     the pieces of a schedule, and the knots between them
-primitives                 what the shared formula is written over
+operators, primitives      what the shared formula is written over
 """
 
 from importlib import import_module
@@ -20,6 +20,7 @@ for _module in (
     "modes",
     "gradient",
     "phases",
+    "operators",
     "primitives",
 ):
     import_module(f"{__name__}.{_module}")

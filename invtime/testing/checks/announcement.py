@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from invtime import registry
+from invtime import InverseTimeDecay, registry
 from invtime.backends.base import Backend
 from invtime.hookspecs import BackendInfo
 from invtime.testing.checks import cases
-from invtime.testing.checks.agreement import bits_of_result, hold
-from invtime.testing.checks.law import Broken, law
+from invtime.testing.checks.agreement import asked, bits_of_result, hold, result_dtypes
+from invtime.testing.checks.law import Broken, asking, law
 
 # In a fresh interpreter, with the paths of this one, past what its startup files import.
 FRESH = """
@@ -66,9 +66,28 @@ def check_announcement(backend: Backend) -> None:
                 x
             ),
         }
-        for call, result in ways.items():
-            bits = bits_of_result(backend, schedule, steps, result(), "float32", call)
+        for call, evaluated in ways.items():
+            result = asked(evaluated, schedule, steps, ["float32"], call)
+            bits = bits_of_result(backend, schedule, steps, result, "float32", call)
             hold(schedule, steps, {"float32": bits}, backend.precision(x), call)
+
+
+@law
+def check_parameters(backend: Backend) -> None:
+    """A 0-d array as a parameter is the number as written, and pins its dtype, as `dtype=` does."""
+    like = backend.coerce(np.array([1], "int32"), None)
+    for dtype in result_dtypes(backend):
+        with asking(parameter=f"0.1 in a 0-d array of {dtype}"):
+            x = backend.constant(0.1, dtype, like, None)
+            schedule = InverseTimeDecay(x, 1000, 0.5)
+            own = getattr(x, "dtype", dtype)
+            named = InverseTimeDecay(0.1, 1000, 0.5, dtype=own).dtype
+        if (schedule.initial_learning_rate, schedule.dtype, named) != (0.1, dtype, dtype):
+            raise Broken(
+                parameter=f"0.1 in a 0-d array of {dtype}",
+                returned=f"{schedule!r}; with dtype={own!r}, {named!r}",
+                true=f"0.1, and the dtype {dtype!r}",
+            )
 
 
 @law

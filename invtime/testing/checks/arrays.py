@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from invtime.backends.base import Backend
-from invtime.dtypes import dtype_name
 from invtime.errors import PlacementError
 from invtime.reference import Reference
 from invtime.testing.checks import cases
@@ -19,6 +18,7 @@ from invtime.testing.checks.agreement import (
     agree,
     asked,
     bits_of_result,
+    example,
     float_dtype,
     hold,
     holds,
@@ -27,20 +27,22 @@ from invtime.testing.checks.agreement import (
     result_dtypes,
     widest,
 )
-from invtime.testing.checks.law import Broken, law, raised
+from invtime.testing.checks.law import Broken, asking, law, raised
 
 THREADS = 8
+LONG = 2**15 + 1  # past any block; `invtime verify` passes arrays of half of that
 
 
 @law
 def check_shape(backend: Backend) -> None:
-    """The result has the shape of the step: 0-d, empty, of several axes, of any layout."""
+    """The result has the shape of the step: 0-d, empty, long, of several axes, of any layout."""
     dtype = widest(backend)
     for schedule, kind in ((cases.SLOPE, "int64"), (cases.LONG, float_dtype(backend))):
         base = np.arange(24).astype(kind)
+        long = np.arange(LONG).astype(kind)
         shaped = [base[:1], base[:0], base[7:8].reshape(()), base.reshape(2, 3, 4)]
         shaped += [base[:0].reshape(3, 0, 2), base.reshape(4, 6).T, base[::2], base[1::3]]
-        agree(backend, schedule, shaped, [dtype])
+        agree(backend, schedule, [*shaped, long], [dtype])
 
 
 @law
@@ -80,7 +82,8 @@ def check_pure(backend: Backend) -> None:
             x = backend.coerce(steps, None)
             bits = []
             for _ in range(2):
-                result = backend(schedule.form, x, dtype)
+                call = partial(backend, schedule.form, x, dtype)
+                result = asked(call, schedule, steps, [dtype])
                 bits.append(bits_of_result(backend, schedule, steps, result, dtype))
             kept = np.asarray(backend.to_numpy(x))
             for name, found in (("the step", kept), ("what was passed", steps)):
@@ -143,7 +146,8 @@ def check_dtype(backend: Backend) -> None:
             x = backend.coerce(steps, None)
             for dtype in (None, *there) if kind in ("int32", "float32") else (None,):
                 wanted = default if dtype is None else dtype
-                found = _dtype_of(backend, backend(schedule.form, x, dtype))
+                with asking(**example(schedule, steps, [wanted])):
+                    found = _dtype_of(backend, backend(schedule.form, x, dtype))
                 if found != wanted:
                     raise Broken(
                         schedule=schedule,
@@ -157,11 +161,7 @@ def check_dtype(backend: Backend) -> None:
 def _dtype_of(backend: Backend, result: Any) -> str:
     """The name of a result's dtype: its own, or that of its NumPy form."""
     own = getattr(result, "dtype", None)
-    own = np.asarray(backend.to_numpy(result)).dtype if own is None else own
-    try:
-        return dtype_name(own)
-    except PlacementError:  # none of the four, or one that says its name otherwise
-        return str(own).rpartition(".")[2]
+    return backend.dtype_name(np.asarray(backend.to_numpy(result)).dtype if own is None else own)
 
 
 @law
@@ -174,17 +174,20 @@ def check_device(backend: Backend) -> None:
     start = backend.coerce(steps, None)
     places: dict[str, Any] = {}
     for name in devices:
+        if not isinstance(name, str):
+            raise Broken(returned=f"a device {name!r}", true="its name, as text")
         device = backend.device(name)
         x = backend.coerce(steps, device)
         places[name] = _place(x)
         for schedule in (cases.STAIRS, cases.LONG):
             form = schedule.form
-            results = {
-                "of the step": backend(form, x, "float32"),
-                "of a 0-d step": backend(form, backend.coerce(steps[1], device), "float32"),
-                "named": backend(form, start, "float32", device),
-                "of a constant": backend.constant(0.1, "float32", None, device),
-            }
+            with asking(**example(schedule, steps, ["float32"], f"on {name}")):
+                results = {
+                    "of the step": backend(form, x, "float32"),
+                    "of a 0-d step": backend(form, backend.coerce(steps[1], device), "float32"),
+                    "named": backend(form, start, "float32", device),
+                    "of a constant": backend.constant(0.1, "float32", None, device),
+                }
             for how, result in results.items():
                 if _place(result) != places[name]:
                     raise Broken(

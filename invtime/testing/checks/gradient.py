@@ -13,8 +13,8 @@ from invtime import InverseTimeDecay
 from invtime.backends.base import Backend
 from invtime.reference import Reference, Steps
 from invtime.testing.checks import cases
-from invtime.testing.checks.agreement import float_dtype, in_words, widest
-from invtime.testing.checks.law import Broken, Unsuited, law
+from invtime.testing.checks.agreement import example, float_dtype, in_words, widest
+from invtime.testing.checks.law import Broken, Unsuited, asking, law
 
 AT = (-1000.5, -1.0, 0.0, 1.0, 2.5, 999.0, 1000.0, 123456.75, inf)
 # 1 / (1 + (n - 1000) / 1000), the decay where it is not yet: infinite at step 0.
@@ -66,15 +66,16 @@ def _check(
     narrow = "float32" if "float32" in (kind, dtype) else "float64"
     for schedule in schedules:
         steps = at(schedule, kind)
-        x = backend.coerce(steps, None)
-        with backend.scope(x):
-            try:
-                result = _derivative(backend, schedule, dtype, order)(x)
-            except NotImplementedError:
-                raise Broken(
-                    returned="no `derivative`", true="`derivative`, or differentiable = False"
-                ) from None
-        found = np.asarray(backend.to_numpy(result)).astype(np.float64)
+        with asking(**example(schedule, steps, [dtype]), order=order):
+            x = backend.coerce(steps, None)
+            with backend.scope(x):
+                try:
+                    result = _derivative(backend, schedule, dtype, order)(x)
+                except NotImplementedError:
+                    raise Broken(
+                        returned="no `derivative`", true="`derivative`, or differentiable = False"
+                    ) from None
+            found = np.asarray(backend.to_numpy(result)).astype(np.float64)
         if found.shape != steps.shape:
             raise Broken(
                 schedule=schedule,

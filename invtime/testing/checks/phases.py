@@ -79,7 +79,7 @@ def check_linear_phases(backend: Backend) -> None:
 @law
 def check_phase_steps(backend: Backend) -> None:
     """A step of any dtype is compared with a knot as its exact value, whatever its width."""
-    dtype = widest(backend)
+    dtypes = result_dtypes(backend)
     floats = FLOAT_DTYPES[: FLOAT_DTYPES.index(float_dtype(backend)) + 1]
     for kind in [kind for kind in (*STEP_DTYPES, *floats) if holds(backend, kind)]:
         whole = kind not in floats
@@ -88,7 +88,7 @@ def check_phase_steps(backend: Backend) -> None:
             beside = {knot + j for knot in Reference(schedule).knots for j in (-1, 0, 1)}
             last = min(int(top), LAST)
             steps = sorted(n for n in {0, 1, 44, 127, 255, last - 1, last, *beside} if n <= last)
-            agree(backend, schedule, [cases.padded(np.array(steps, kind), kind)], [dtype])
+            agree(backend, schedule, [cases.padded(np.array(steps, kind), kind)], dtypes)
 
 
 @law

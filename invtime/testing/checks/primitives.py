@@ -27,7 +27,7 @@ from invtime.testing.checks.agreement import (
     result_dtypes,
     widest,
 )
-from invtime.testing.checks.law import Broken, Unsuited, law
+from invtime.testing.checks.law import Broken, Unsuited, asking, law
 
 SIGNED = ("int64", "int32", "int16", "int8")
 Floats = npt.NDArray[Any]
@@ -46,16 +46,15 @@ def _some_floats(word: str, low: int, high: int, count: int = 400) -> Floats:
 
 
 @contextmanager
-def _inside(backend: Backend, x: Any) -> Iterator[None]:
-    """Where the primitives work; NumPy's warnings of overflow are nothing to the formula."""
-    with np.errstate(all="ignore"), backend.scope(x):
-        yield
+def _inside(backend: Backend, values: Steps, primitive: str) -> Iterator[Any]:
+    """Where a primitive works, with the operand that it gets for some steps.
 
-
-def _wide(backend: Backend, values: Floats) -> Any:
-    x = backend.coerce(values, None)
-    with _inside(backend, x):
-        return backend.widest(x)
+    NumPy's warnings of overflow are nothing to the formula.
+    """
+    with asking(primitive=primitive, given=f"an array of {values.dtype.name}"):
+        x = backend.coerce(values, None)
+        with np.errstate(all="ignore"), backend.scope(x):
+            yield backend.operand(x)
 
 
 def _native_word(backend: Backend) -> str:
@@ -83,14 +82,15 @@ def check_divide(backend: Backend) -> None:
     word = _native_word(backend)
     divisors = np.concatenate([np.arange(1, 200).astype(word), _some_floats(word, -60, 60)])
     for numerator in (1.0, 3.0, 10.0, 1000.0, float(np.array(1 / 3, word))):
-        x = _wide(backend, divisors)
-        with _inside(backend, x):
+        with _inside(backend, divisors, "divide") as operand:
+            x = backend.widest(operand)
             results = {
                 "a number": backend.divide(numerator, x),
                 "an array": backend.divide(x * 0.0 + numerator, x),
             }
-        for kind, result in results.items():
-            bits = bits_of_array(backend.to_numpy(result), word)
+            found = {kind: backend.to_numpy(result) for kind, result in results.items()}
+        for kind, result in found.items():
+            bits = bits_of_array(result, word)
             for divisor, got in zip(divisors.tolist(), bits.tolist(), strict=True):
                 true = bits_of_fraction(Fraction(numerator) / Fraction(divisor), word)
                 if got != true:
@@ -113,8 +113,7 @@ def check_quotient(backend: Backend) -> None:
             numbers = {0, 1, 40, 41, 82, 100, 126, 127, divisor - 1, divisor, last - 1, last}
             numbers |= {k * divisor - d for k in (2, 3, last // divisor) for d in (0, 1)}
             steps = np.array(sorted(n for n in numbers if 0 <= n <= last), kind)
-            x = backend.coerce(steps, None)
-            with _inside(backend, x):
+            with _inside(backend, steps, f"quotient by {divisor}") as x:
                 found = backend.to_numpy(backend.quotient(x, divisor))
             given = [f"{n} // {divisor} in {kind}" for n in steps.tolist()]
             _same("quotient", given, found, [n // divisor for n in steps.tolist()])
@@ -127,9 +126,8 @@ def check_head(backend: Backend) -> None:
     high, low = (26, 27) if word == "float64" else (12, 12)
     values = _some_floats(word, -500, 500) if word == "float64" else _some_floats(word, -60, 60)
     values = np.concatenate([np.array([0, 1, 1 / 3, 2**24 - 1], word), values])
-    x = _wide(backend, values)
-    with _inside(backend, x):
-        heads = np.asarray(backend.to_numpy(backend.head(x))).tolist()
+    with _inside(backend, values, "head") as x:
+        heads = np.asarray(backend.to_numpy(backend.head(backend.widest(x)))).tolist()
     for value, first in zip(values.tolist(), heads, strict=True):
         rest = Fraction(value) - Fraction(first)
         if _length(Fraction(first)) > high or _length(rest) > low:
@@ -154,10 +152,10 @@ def check_round_to(backend: Backend) -> None:
     ties = [1 + 2.0**-p + s * 2.0**-40 for p in (8, 11, 24) for s in (-1, 0, 1)]
     ties += [1 + 3 * 2.0**-p for p in (8, 11, 24)] + [65519.99, 65520.0, 1e-7, 6e-8, 0.0]
     values = np.concatenate([np.array(ties, word), _some_floats(word, -140, 30, 800)])
-    x = _wide(backend, values)
     for dtype in result_dtypes(backend):
-        with _inside(backend, x):
-            bits = bits_of_array(backend.to_numpy(backend.round_to(x, dtype)), dtype)
+        with _inside(backend, values, f"round_to {dtype}") as x:
+            rounded = backend.to_numpy(backend.round_to(backend.widest(x), dtype))
+        bits = bits_of_array(rounded, dtype)
         for value, got in zip(values.tolist(), bits.tolist(), strict=True):
             true = chained(Fraction(value), dtype)
             subnormal = true < FORMATS[dtype].smallest_normal
@@ -182,8 +180,7 @@ def check_choose(backend: Backend) -> None:
 
 
 def _choose(backend: Backend, steps: Steps, last: int) -> None:
-    x = backend.coerce(steps, None)
-    with _inside(backend, x):
+    with _inside(backend, steps, f"choose, last = {last}") as x:
         zero = backend.widest(x) * 0.0
         chosen = backend.choose(x, last, lambda: zero + 1.0, lambda: zero + 2.0)
         found = np.asarray(backend.to_numpy(chosen)).tolist()
@@ -209,11 +206,10 @@ def check_conversions(backend: Backend) -> None:
         top = [limits.max - 1, limits.max, 2**24 + 1, 2**53 + 1]
         numbers = [0, 1, -1, 41, -41, limits.min, *(n for n in top if n <= limits.max)]
         steps = np.array(numbers, kind)
-        x = backend.coerce(steps, None)
-        ends = backend.integer_range(x)
-        if ends is None or ends[0] > min(numbers) or ends[1] < max(numbers):
-            raise Broken(primitive="integer_range", given=f"an array of {kind}", returned=ends)
-        with _inside(backend, x):
+        with _inside(backend, steps, "integer_range, clamp, index or widest") as x:
+            ends = backend.integer_range(x)
+            if ends is None or ends[0] > min(numbers) or ends[1] < max(numbers):
+                raise Broken(primitive="integer_range", given=f"an array of {kind}", returned=ends)
             clamped = backend.to_numpy(backend.clamp(x))
             index = backend.to_numpy(backend.index(x))
             wide = backend.to_numpy(backend.widest(x))
@@ -224,12 +220,11 @@ def check_conversions(backend: Backend) -> None:
         _same(f"widest of {kind}", exact_ones, wide[whole], list(map(float, exact_ones)))
     values = [0.0, 0.5, 0.999, 1.0, 1.5, 41.0, 2.0**23 - 0.5, 2.0 ** (precision - 1)]
     values = np.array(values, word).tolist()
-    x = backend.coerce(np.array(values, word), None)
-    if backend.integer_range(x) is not None:
-        raise Broken(primitive="integer_range", given=f"an array of {word}", true="None")
     tenth, low = float(np.array(0.1, word)), [v < 1 for v in values]
-    with _inside(backend, x):
-        x = backend.widest(x)
+    with _inside(backend, np.array(values, word), "floor, index, widest or where") as operand:
+        if backend.integer_range(operand) is not None:
+            raise Broken(primitive="integer_range", given=f"an array of {word}", true="None")
+        x = backend.widest(operand)
         mask = x < 1.0
         results: dict[str, tuple[Any, list[Any]]] = {
             "floor": (backend.floor(x), [float(int(v)) for v in values]),
@@ -275,10 +270,10 @@ def check_override(backend: Backend) -> None:
 def _as_shared(backend: Backend, name: str, schedule: InverseTimeDecay, steps: Steps) -> None:
     form, dtype = schedule.form, widest(backend)
     x = backend.coerce(steps, None)
-    with _inside(backend, x):
-        call = partial(evaluate, form, backend, x, dtype)
+    with _inside(backend, steps, "all, in the shared formula") as operand:
+        call = partial(evaluate, form, backend, operand, dtype)
         shared = asked(call, schedule, steps, [dtype], "the shared formula")
-    own = getattr(backend, name)(form, x, dtype)
+    own = asked(partial(getattr(backend, name), form, x, dtype), schedule, steps, [dtype], name)
     bits = [bits_of_result(backend, schedule, steps, result, dtype) for result in (own, shared)]
     wrong = np.flatnonzero(bits[0] != bits[1])
     if wrong.size:

@@ -27,7 +27,7 @@ from invtime.testing.checks.agreement import (
     result_dtypes,
     widest,
 )
-from invtime.testing.checks.law import Broken, law, raised
+from invtime.testing.checks.law import Broken, asking, law, raised
 
 REQUIRED = ("int32", "int64", "float32")
 BEFORE = [-1, -5, -41, -(2**31), -(2**53) - 1, -(2**63)]
@@ -39,12 +39,13 @@ def check_step_dtypes(backend: Backend) -> None:
 
     int32, int64 and float32 steps there must be; of the others what the framework has.
     """
-    dtype = widest(backend)
+    dtypes = result_dtypes(backend)
+    dtype = dtypes[0]
     wide = InverseTimeDecay(0.1, 300, 0.5, staircase=True)  # 300 is 44 in 8 bits
     halves = InverseTimeDecay(0.1, 2.5, 0.5, staircase=True)  # and 2 * 127 is -2
     for kind in (*STEP_DTYPES, *FLOAT_DTYPES):
         if holds(backend, kind):
-            agree(backend, wide, [_steps_of(kind)], [dtype])
+            agree(backend, wide, [_steps_of(kind), *_special(kind)], dtypes)
         elif kind in REQUIRED:
             raise Broken(step=f"an array of {kind}", returned="a StepTypeError", true="a value")
     for kind in ("int8", "float16", "float32"):
@@ -70,12 +71,29 @@ def _steps_of(kind: str) -> Steps:
     return cases.padded(np.array([n for n in steps if n <= last], kind), kind)
 
 
+def _special(kind: str) -> list[Steps]:
+    """The steps before the start, and what floats have besides numbers; none if unsigned."""
+    if kind.startswith("float"):
+        limits = np.finfo(kind)
+        ends = [limits.smallest_subnormal, limits.tiny, limits.max]
+        return [cases.padded([-0.0, -0.5, -1, nan, inf, -inf, 0.5, *ends], kind)]
+    low = int(np.iinfo(kind).min)
+    return [cases.padded([low, low + 1, -41, -1, 0, 1], kind)] if low else []
+
+
 @law
 def check_kept_values(backend: Backend) -> None:
-    """`coerce` keeps the dtype and every value of a NumPy array, and `to_numpy` gives it back."""
+    """`coerce` keeps the dtype and every value of a NumPy array, and `to_numpy` gives it back.
+
+    `dtype_name` has the name of the dtype.
+    """
     for kind in [kind for kind in (*STEP_DTYPES, *FLOAT_DTYPES) if holds(backend, kind)]:
         steps = _steps_of(kind)[:64]
-        found = np.asarray(backend.to_numpy(backend.coerce(steps, None)))
+        with asking(step=f"an array of {kind}"):
+            x = backend.coerce(steps, None)
+            own = getattr(x, "dtype", None)
+            name = kind if own is None else backend.dtype_name(own)
+            found = np.asarray(backend.to_numpy(x))
         if found.dtype != steps.dtype:
             raise Broken(
                 step=f"an array of {kind}",
@@ -88,6 +106,12 @@ def check_kept_values(backend: Backend) -> None:
                 step=f"an array of {kind}",
                 returned=repr(np.broadcast_to(found, steps.shape)[at].item()),
                 true=repr(steps[at].item()),
+            )
+        if name != kind:
+            raise Broken(
+                step=f"an array of {kind}",
+                returned=f"dtype_name({own!r}) is {name!r}",
+                true=repr(kind),
             )
 
 

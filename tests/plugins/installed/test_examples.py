@@ -40,7 +40,7 @@ def name(request):
     return request.param
 
 
-each = pytest.mark.parametrize("name", ["mlx", "paddle", "fused"], indirect=True)
+each = pytest.mark.parametrize("name", ["mlx", "paddle", "tinygrad", "fused"], indirect=True)
 
 
 @each
@@ -77,7 +77,7 @@ def test_the_broken_one_warns_and_all_else_works(name):
     assert silent.stderr == ""
 
 
-@pytest.mark.parametrize("framework", ["mlx", "paddle"])
+@pytest.mark.parametrize("framework", ["mlx", "paddle", "tinygrad"])
 def test_what_evaluates_has_never_heard_of_the_framework(framework):
     core = ("form", "stage", "doubleword", "evaluate", "reference")
     modules = ("backends/*", "verification/*", "hookspecs", "plugins", "registry", *core)

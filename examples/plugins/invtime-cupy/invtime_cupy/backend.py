@@ -1,6 +1,5 @@
 """CuPy: NumPy's interface on an NVIDIA GPU, one kernel for each operation."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, final
 
@@ -15,22 +14,15 @@ class CupyBackend(invtime.Backend):
     """Arrays of CuPy."""
 
     name = "cupy"
+    arrays = cupy.ndarray
     differentiable = False
 
-    def coerce(self, step: Any, device: Any) -> Any:
-        if not isinstance(step, cupy.ndarray) or device is not None:
-            try:
-                with _on(device):
-                    step = cupy.asarray(step)
-            except (AttributeError, TypeError, ValueError):
-                raise invtime.StepTypeError.refusing(f"{step!r} of {type(step)}") from None
-        if step.dtype.kind not in "iuf" and step.dtype.name != "bfloat16":
-            raise invtime.StepTypeError.refusing(f"an array of dtype {step.dtype}")
-        return step
+    def from_numpy(self, x: Any) -> Any:
+        return cupy.asarray(x)
 
-    def constant(self, value: float, dtype: str, like: Any, device: Any) -> Any:
-        with _on(like.device if device is None and like is not None else device):
-            return self.round_to(cupy.asarray(value, cupy.float64), dtype)
+    def place(self, x: Any, device: Any) -> Any:
+        with _on(device):
+            return cupy.asarray(x)
 
     def default_dtype(self) -> str:
         return "float64"
@@ -48,17 +40,8 @@ class CupyBackend(invtime.Backend):
             ) from None
         return dtype
 
-    def integer_range(self, x: Any) -> tuple[int, int] | None:
-        if x.dtype.kind not in "iu":
-            return None
-        limits = cupy.iinfo(x.dtype)
-        return int(limits.min), int(limits.max)
-
-    def widest(self, x: Any) -> Any:
-        return x.astype(cupy.float64, copy=False)
-
-    def index(self, x: Any) -> Any:
-        return x.astype(cupy.int64, copy=False)
+    def cast(self, x: Any, dtype: str) -> Any:
+        return x.astype(_dtype(dtype), copy=False)
 
     def where(self, mask: Any, a: Any, b: Any) -> Any:
         if not isinstance(a, cupy.ndarray):
@@ -73,24 +56,11 @@ class CupyBackend(invtime.Backend):
     def quotient(self, n: Any, divisor: int) -> Any:
         return n // divisor
 
-    def clamp(self, n: Any) -> Any:
-        return cupy.maximum(n, n.dtype.type(0))
-
     def floor(self, x: Any) -> Any:
         return cupy.floor(x)
 
     def head(self, x: Any) -> Any:
         return (x.view(cupy.int64) & -(2**27)).view(cupy.float64)
-
-    def choose(
-        self, x: Any, last: int, exact: Callable[[], Any], otherwise: Callable[[], Any]
-    ) -> Any:
-        return cupy.where(x <= last, exact(), otherwise())  # a look at x would wait for the GPU
-
-    def round_to(self, x: Any, dtype: str) -> Any:
-        if dtype == "float64":
-            return x
-        return x.astype(cupy.float32).astype(_dtype(dtype), copy=False)
 
     def scope(self, x: Any) -> AbstractContextManager[Any]:
         return _on(x.device)
@@ -103,7 +73,7 @@ class CupyBackend(invtime.Backend):
 
 
 def _on(device: Any) -> AbstractContextManager[Any]:
-    """The context of a device, given as CuPy has it or as text; None is the current one."""
+    """The context of a device, given as CuPy has it or as text."""
     if isinstance(device, str):
         device = int(device.rpartition(":")[2])
     return cupy.cuda.Device(device) if not isinstance(device, cupy.cuda.Device) else device
