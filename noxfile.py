@@ -145,10 +145,12 @@ def clang(session: nox.Session) -> dict[str, str]:
 @nox.session(python=OLDEST)
 def plugins(session: nox.Session) -> None:
     """The sample plugins, installed as distributions, and a broken one beside them."""
-    session.install(".[torch,cli,testing]", *PLUGINS, *TESTED)
+    session.install(".[torch,cli,testing]", *PLUGINS, "pytest-xdist", *TESTED)
     required = "invtime_mlx,invtime_paddle,invtime_tinygrad,invtime_fused,invtime_broken"
     environment = {"INVTIME_REQUIRE_MODULES": required, **clang(session)}
-    session.run("pytest", "tests/plugins/installed", *session.posargs, env=environment)
+    session.run(
+        "pytest", *PARALLEL[:2], "tests/plugins/installed", *session.posargs, env=environment
+    )
 
 
 @nox.session(python=OLDEST)

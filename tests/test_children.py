@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 # A worker that does what its job says.
 WORKER = """
     import os
+    import pickle
     import signal
     import sys
     import time
@@ -78,7 +79,7 @@ def test_messages_come_in_order_with_the_environment_of_their_task(task, capfd):
         ("raise MemoryError('no\\nroom')", "status 1: room"),
         ("sys.exit('left early')", "status 1: left early"),
         ("say(bytes(10**6)); os._exit(4)", "status 4: noise on stderr"),
-        ("os.write(3, b'half a message'); os._exit(5)", "status 5: noise on stderr"),
+        ("os.write(3, pickle.dumps('half')[:9]); os._exit(5)", "status 5: noise on stderr"),
     ],
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of another kind")

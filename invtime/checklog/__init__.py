@@ -5,8 +5,8 @@
 >>> schedule = invtime.InverseTimeDecay(0.1, 1000, 0.5)
 >>> diagnose(Log.of({0: 0.1, 1000: 0.0667}), schedule).level
 'digits'
->>> diagnose(Log.of({0: 0.1, 1000: 0.05}), schedule).explanations[0].parameters
-{'decay_rate': 1}
+>>> diagnose(Log.of({0: 0.2, 1000: 0.1333}), schedule).explanations[0].parameters
+{'initial_learning_rate': 0.2}
 """
 
 from invtime.checklog.diagnosis import diagnose
