@@ -141,7 +141,7 @@ def _problem(status: int, printed: Any) -> str:
 
 def main() -> None:
     """Do the job on stdin, in a process that `run` has started."""
-    out = os.fdopen(os.dup(1), "wb")
+    out = os.fdopen(os.dup(1), "wb", closefd=False)  # its end says that the process has ended
     os.dup2(2, 1)
     job = pickle.load(sys.stdin.buffer)
     Thread(target=_end_with_the_parent, daemon=True).start()

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 # A worker that does what its job says.
 WORKER = """
+    import atexit
     import os
     import pickle
     import signal
@@ -78,6 +79,7 @@ def test_messages_come_in_order_with_the_environment_of_their_task(task, capfd):
         ("os._exit(0)", "status 0: noise on stderr"),
         ("raise MemoryError('no\\nroom')", "status 1: room"),
         ("sys.exit('left early')", "status 1: left early"),
+        ("atexit.register(lambda: (time.sleep(0.5), print('late')))\nsys.exit()", "status 0: late"),
         ("say(bytes(10**6)); os._exit(4)", "status 4: noise on stderr"),
         ("os.write(3, pickle.dumps('half')[:9]); os._exit(5)", "status 5: noise on stderr"),
     ],
@@ -90,7 +92,7 @@ def test_how_a_process_failed_is_its_last_message(task, job, problem):
 
 
 def test_a_crash_after_the_work_is_no_failure(task):
-    job = "import atexit; atexit.register(os._exit, 9); say('all')"
+    job = "atexit.register(os._exit, 9); say('all')"
     assert of(list(run([task(job)])), 0) == ["all", Ended(None)]
 
 
