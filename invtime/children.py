@@ -120,15 +120,20 @@ class _Workers:
 
 
 def _messages(process: subprocess.Popen[bytes], job: bytes) -> Iterator[Any]:
-    """What a process says until it ends; stdin stays open, for its end is this process's."""
+    """What a process says until its work is done or it ends; stdin is open until then.
+
+    The worker ends where stdin does, so that a framework cannot hang as its process ends.
+    """
     assert process.stdin is not None
     assert process.stdout is not None
     # It may end before it has read its job, or amid a message, where pickle raises anything.
     with suppress(Exception), process.stdin, process.stdout:
         process.stdin.write(job)
         process.stdin.flush()
-        while True:
-            yield pickle.load(process.stdout)
+        message = object()
+        while message is not DONE:
+            message = pickle.load(process.stdout)
+            yield message
 
 
 def _problem(status: int, printed: Any) -> str:

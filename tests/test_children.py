@@ -91,8 +91,9 @@ def test_how_a_process_failed_is_its_last_message(task, job, problem):
     assert of(messages, 1) == ["fine", Ended(None)]
 
 
-def test_a_crash_after_the_work_is_no_failure(task):
-    job = "atexit.register(os._exit, 9); say('all')"
+@pytest.mark.parametrize("end", ["os._exit, 9", "time.sleep, 600"])
+def test_a_crash_or_a_hang_after_the_work_is_no_failure(task, end):
+    job = f"atexit.register({end}); say('all')"
     assert of(list(run([task(job)])), 0) == ["all", Ended(None)]
 
 
