@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from invtime import BackendUnavailableError
-from invtime.checklog import Log, LogError, read
+from invtime.checklog import Log, LogError, diagnose, read
 from invtime.reference import Reference
 
 LOGS = Path(__file__).parent / "logs"
@@ -70,6 +70,16 @@ def test_a_correct_run_is_read(name):
     written_as = {float32: lambda rate: Decimal(float(np.float32(str(rate))))}
     rates = [written_as.get(written, Decimal)(rate) for rate in log.rates]
     assert rates == [written(reference.value(step_of(n))) for n in steps]
+
+
+@pytest.mark.parametrize("name", [*CORRECT, "wandb.csv"])
+def test_a_correct_run_is_a_match(name):
+    if "tensorboard" in name or "tfevents" in name:
+        pytest.importorskip("tensorboard")
+    run = "phases" if name == "wandb.csv" else None
+    schedule = PHASES if run else CORRECT[name][0]
+    diagnosis = diagnose(read(LOGS / name, run=run), schedule)
+    assert (diagnosis.match, diagnosis.status, diagnosis.explanations) == (True, 0, ())
 
 
 @pytest.mark.parametrize(("run", "schedule"), [("staircase", STAIRCASE), ("phases", PHASES)])
