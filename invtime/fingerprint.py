@@ -39,7 +39,7 @@ def fingerprint(
         raise ConfigError(
             f"values is {shown(values)}; it must be an int of 1 or more; pass 1000, say"
         )
-    name = dtype_name("float64" if dtype is None else dtype)
+    name = dtype_name("float64" if dtype is None else dtype, registry.default.dtype_name)
     digest = sha256()
     for start in range(0, values, CHUNK):
         stop = min(start + CHUNK, values)

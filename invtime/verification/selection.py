@@ -102,8 +102,10 @@ class Choice(NamedTuple):
     @property
     def result_dtypes(self) -> list[str]:
         """The result dtypes, in the order of a report; PlacementError for one that is none."""
-        wanted = None if self.dtypes is None else {dtype_name(dtype) for dtype in self.dtypes}
-        return [dtype for dtype in DTYPES if wanted is None or dtype in wanted]
+        if self.dtypes is None:
+            return list(DTYPES)
+        wanted = {dtype_name(dtype, registry.default.dtype_name) for dtype in self.dtypes}
+        return [dtype for dtype in DTYPES if dtype in wanted]
 
     def check(self, there: set[tuple[str, str]]) -> None:
         """Raise PlacementError for a mode or a device that is not there, or not with another.

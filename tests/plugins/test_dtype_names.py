@@ -6,6 +6,7 @@ import pytest
 import invtime
 from invtime import InverseTimeDecay, PlacementError, registry
 from invtime.backends.base import Backend
+from invtime.verification import verify
 
 
 class DType:
@@ -80,6 +81,8 @@ def test_a_result_dtype(dtype, name):
     assert InverseTimeDecay(0.1, 1000, 0.5, dtype=dtype) == InverseTimeDecay(
         0.1, 1000, 0.5, dtype=name
     )
+    assert schedule.fingerprint(10, dtype) == schedule.fingerprint(10, name)
+    assert verify(schedule, backends=["numpy"], dtypes=[dtype], steps=10).runs[0].dtype == name
 
 
 def test_one_that_is_no_result_dtype():
