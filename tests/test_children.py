@@ -100,7 +100,7 @@ def test_a_crash_or_a_hang_after_the_work_is_no_failure(task, end):
 def test_a_job_that_cannot_be_sent_is_a_failure(task):
     ((index, message),) = run([task(lambda: None)])
     assert index == 0
-    assert "pickle" in message.problem
+    assert "local object" in message.problem  # as pickle says it, in each version of Python
 
 
 def test_one_process_for_each_core_at_a_time(task, monkeypatch, tmp_path):

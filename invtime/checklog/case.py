@@ -141,7 +141,8 @@ class Case:
 
         The schedule decays.
         """
-        initial, decay = self.schedule.initial_learning_rate, self.schedule.decay_rate
+        own = self.schedule  # NumPy 1 would make objects of an array and an int of 2**64
+        initial, decay = float(own.initial_learning_rate), float(own.decay_rate)
         low, high = self.bounds(level)
         least, most = (initial / high - 1) / decay, (initial / low - 1) / decay
         most[self.may_be_floor(level)] = inf

@@ -72,7 +72,7 @@ def compounded(case: Case, level: str) -> Explanation | None:
         for kind in (np.float64, np.float32):
             n = np.arange(counts_from, last + counts_from + 1, dtype=kind)
             chain = 1 + kind(d) * n
-            chain[0] = own.initial_learning_rate / chain[0]
+            chain[0] = float(own.initial_learning_rate) / chain[0]
             values = np.divide.accumulate(chain)[case.steps.astype(np.int64)]
             if case.fits(values.astype(np.float64), level):
                 text = (

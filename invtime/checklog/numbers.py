@@ -49,7 +49,7 @@ def _peak(case: Case, level: str) -> int | float | None:
     rising = (case.steps > 0) & (case.steps < reference.warmup)
     if reference.warmup:
         share = (case.steps[rising] / reference.warmup).astype(np.float64)
-        shape[rising], rest[rising] = share, own.warmup_learning_rate * (1 - share)
+        shape[rising], rest[rising] = share, float(own.warmup_learning_rate) * (1 - share)
     low, high = case.bounds(level)
     low = np.where(case.in_decay & case.may_be_floor(level), 0, low)
     some = case.in_decay | rising
@@ -105,7 +105,7 @@ def rate_at_0(case: Case, level: str, x: Floats, rows: Any) -> tuple[float, floa
 
 def _decay_rate(case: Case, level: str, schedule: InverseTimeDecay) -> int | float | None:
     """The simplest decay_rate with which a schedule may fit."""
-    initial, turns = schedule.initial_learning_rate, case.turns(schedule)
+    initial, turns = float(schedule.initial_learning_rate), case.turns(schedule)
     low, high = case.bounds(level)
     some = turns > 0
     least, most = (initial / high - 1) / turns, (initial / low - 1) / turns
