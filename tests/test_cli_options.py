@@ -13,10 +13,9 @@ import pytest
 
 pytest.importorskip("typer")
 
-from typer.testing import CliRunner
+from commands import printed, refused
 
 from invtime import InverseTimeDecay
-from invtime.cli.app import app
 from invtime.cli.values import Dtype
 from invtime.dialects import DIALECTS
 from invtime.dtypes import DTYPES
@@ -25,25 +24,6 @@ SCHEDULE = InverseTimeDecay(0.1, 1000, 0.5)
 SHORT = ["--lr", "0.1", "-S", "1000", "-R", "0.5"]
 LONG = ["--initial-learning-rate", "0.1", "--decay-steps", "1000", "--decay-rate", "0.5"]
 PAIRS = ["initial_learning_rate=0.1", "decay_steps=1000", "decay_rate=0.5"]
-
-
-def invoke(*arguments, **options):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], **options)
-
-
-def printed(*arguments, **options):
-    result = invoke(*arguments, **options)
-    assert (result.exit_code, result.stderr) == (0, ""), result.output
-    return result.stdout
-
-
-def refused(*arguments, **options):
-    """The one line that a refusal leaves on stderr."""
-    result = invoke(*arguments, **options)
-    assert (result.exit_code, result.stdout) == (2, ""), result.output
-    assert result.stderr.startswith("invtime: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr
 
 
 # -- one vocabulary ----------------------------------------------------------------------------
