@@ -59,7 +59,8 @@ def test_it_has_the_bits(name, options):
 
 @each
 def test_it_passes_its_own_tests(name):
-    run("pytest", "-q", f"examples/plugins/invtime-{name}", INVTIME_DISABLE_PLUGINS="broken")
+    own = f"examples/plugins/invtime-{name}"
+    run("pytest", "-q", "--show-capture=no", own, INVTIME_DISABLE_PLUGINS="broken")
 
 
 @pytest.mark.parametrize("name", ["broken"], indirect=True)

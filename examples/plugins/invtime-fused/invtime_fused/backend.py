@@ -20,7 +20,7 @@ class FusedBackend(TorchBackend):  # type: ignore[misc]  # it is final, except f
         """
         if not self._fits(form, x):
             return super().evaluate(form, x, dtype)
-        wide = self.widest(x).clamp_(min=0).mul_(form.C).add_(form.B)
+        wide = self.widest(x).clamp_min_(0).mul_(form.C).add_(form.B)
         return self.round_to(torch.div(wide.new_full((), form.A), wide), dtype)
 
     def _fits(self, form: Any, x: Any) -> bool:
