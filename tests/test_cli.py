@@ -19,7 +19,8 @@ pytest.importorskip("typer")
 pytest.importorskip("rich")
 
 import typer
-from typer.testing import CliRunner
+from commands import command, finished, invoke, refused
+from distributions import install
 
 import invtime
 from invtime.cli.app import app
@@ -59,47 +60,17 @@ PLUGIN = """
 """
 
 
-def invoke(*arguments, **options):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], **options)
-
-
-def refused(result):
-    """The one line that a refusal leaves on stderr."""
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1
-    assert "Traceback" not in result.stderr
-    return result.stderr
-
-
 @pytest.fixture
 def environment(tmp_path):
     """The environment of a process in which the plugin above is installed."""
-    info = tmp_path / "invtime_off-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: invtime-off\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[invtime]\noff = invtime_off\n")
-    (tmp_path / "invtime_off.py").write_text(textwrap.dedent(PLUGIN))
+    install(tmp_path, "invtime_off", PLUGIN)
     return {**os.environ, "PYTHONPATH": str(tmp_path)}
 
 
-def python(*arguments, **options):
-    """A new Python process, its output not yet read."""
-    command = [sys.executable, *map(str, arguments)]
+def started(line, **options):
+    """A new process, its output not yet read."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, **pipes, **options)
-
-
-def process(*arguments, **options):
-    """A real process of the command, its output not yet read."""
-    return python("-m", "invtime.cli", *arguments, **options)
-
-
-def finished(*arguments, **options):
-    """The exit status, stdout and stderr of a real process of the command."""
-    with process(*arguments, **options) as running:
-        out, err = running.communicate(timeout=120)
-    return running.returncode, out, err
+    return subprocess.Popen(line, **pipes, **options)
 
 
 # -- verify --------------------------------------------------------------------------------
@@ -155,7 +126,7 @@ def test_verify_writes_junit_beside_the_table(environment, tmp_path):
 
 def test_verify_refuses_a_file_that_it_cannot_write_before_any_work(tmp_path):
     missing = tmp_path / "no" / "report.xml"
-    assert "No such file" in refused(invoke("verify", *NUMBERS, "--junit", missing))
+    assert "No such file" in refused("verify", *NUMBERS, "--junit", missing)
 
 
 def test_verify_exits_with_1_where_a_framework_fails(environment):
@@ -176,9 +147,9 @@ def test_verify_lists_what_is_missing(environment):
         from invtime.cli import main
         main()
     """
-    command = [sys.executable, "-c", textwrap.dedent(code), "verify", *NUMBERS, "--steps", "10"]
+    line = [sys.executable, "-c", textwrap.dedent(code), "verify", *NUMBERS, "--steps", "10"]
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=120, check=False
+        line, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     missing, verdict = done.stdout.splitlines()[-2:]
@@ -281,9 +252,9 @@ def test_backends_lists_devices_and_what_does_not_import(environment, tmp_path):
         from invtime.cli import main
         main()
     """
-    command = [sys.executable, "-c", textwrap.dedent(code), "backends", "--devices"]
+    line = [sys.executable, "-c", textwrap.dedent(code), "backends", "--devices"]
     done = subprocess.run(
-        [*command, "--format", "json"],
+        [*line, "--format", "json"],
         env=environment,
         capture_output=True,
         text=True,
@@ -310,11 +281,11 @@ def test_version():
 COMMANDS = sorted(typer.main.get_command(app).commands)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_has_an_example_and_the_exit_status(command):
-    result = invoke(command, "--help")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example_and_the_exit_status(name):
+    result = invoke(name, "--help")
     assert result.exit_code == 0
-    assert f"Example: invtime {command}" in result.stdout
+    assert f"Example: invtime {name}" in result.stdout
     assert "Exit status: 0" in result.stdout
 
 
@@ -324,7 +295,7 @@ def test_help_has_an_example_and_the_exit_status(command):
 @pytest.mark.parametrize("text", ["nan", "inf", "-1", "ten", "1e61", "True", ""])
 def test_a_number_that_is_none_is_refused(text):
     numbers = [f"--initial-learning-rate={text}", *NUMBERS[2:]]
-    assert "--initial-learning-rate is" in refused(invoke("table", *numbers, "--at", "0"))
+    assert "--initial-learning-rate is" in refused("table", *numbers, "--at", "0")
 
 
 @pytest.mark.parametrize(("key", "value"), RECIPE.items())
@@ -342,9 +313,9 @@ def test_each_phase_has_an_option(key, value):
 
 
 def test_every_command_that_takes_a_schedule_takes_its_phases():
-    for command in ("verify", "audit", "check-log", "table", "fingerprint", "plot"):
-        result = invoke(command, "--help")
-        assert "Phases around the decay" in result.stdout, command
+    for name in ("verify", "audit", "check-log", "table", "fingerprint", "plot", "convert"):
+        result = invoke(name, "--help")
+        assert "Phases around the decay" in result.stdout, name
     result = invoke("verify", *NUMBERS, *PHASES, *QUICK, "--format", "json")
     report = json.loads(result.stdout)
     assert report["schedule"] == SCHEDULE.replace(**RECIPE).get_config()
@@ -352,8 +323,8 @@ def test_every_command_that_takes_a_schedule_takes_its_phases():
 
 
 def test_help_fits_80_columns():
-    for command in COMMANDS:
-        text = invoke(command, "--help", terminal_width=80).stdout
+    for name in COMMANDS:
+        text = invoke(name, "--help", terminal_width=80).stdout
         assert max(map(len, text.splitlines())) <= 80
         assert "…" not in text
 
@@ -384,7 +355,7 @@ def test_numbers_are_taken_as_written():
     ],
 )
 def test_verify_refuses(arguments, message):
-    assert message in refused(invoke("verify", *arguments))
+    assert message in refused("verify", *arguments)
 
 
 @pytest.mark.parametrize(
@@ -403,12 +374,12 @@ def test_verify_refuses(arguments, message):
     ],
 )
 def test_table_refuses(arguments, message):
-    assert message in refused(invoke("table", *NUMBERS, *arguments))
+    assert message in refused("table", *NUMBERS, *arguments)
 
 
 @pytest.mark.parametrize("text", ["{", '{"decay_steps": 5}', "[]", b"\xff\xfe\xfa", '{"decay_'])
 def test_a_config_on_stdin_that_is_none_is_refused(text):
-    refused(invoke("table", "--config", "-", "--at", "0", input=text))
+    refused("table", "--config", "-", "--at", "0", input=text)
 
 
 def test_a_config_is_read_from_stdin():
@@ -433,8 +404,8 @@ def test_the_command_imports_no_framework():
         heavy = {"numpy", "torch", "jax", "tensorflow", "keras", "ml_dtypes"} & set(sys.modules)
         sys.exit(f"imported {heavy}" if heavy else 0)
     """
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    line = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -450,7 +421,8 @@ def test_without_its_extra_the_command_says_how_to_install_it(tmp_path, module):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of another kind")
 def test_a_closed_pipe_ends_the_command_quietly():
-    with process("table", *NUMBERS, "--stop", 10**12, "--format", "csv") as running:
+    line = command("table", *NUMBERS, "--stop", 10**12, "--format", "csv")
+    with started(line) as running:
         assert running.stdout.readline() == "step,learning_rate\n"
         running.stdout.close()
         assert running.wait(timeout=60) == 141
@@ -461,9 +433,8 @@ def test_a_closed_pipe_ends_the_command_quietly():
 def test_a_pipe_that_is_closed_from_the_start_ends_it_quietly():
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-m", "invtime.cli", "schema"]
     done = subprocess.run(
-        command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        command("schema"), stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (141, "")
@@ -471,8 +442,7 @@ def test_a_pipe_that_is_closed_from_the_start_ends_it_quietly():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of another kind")
 def test_ctrl_c_ends_the_command_quietly():
-    command = ["table", *NUMBERS, "--stop", 10**12, "--format", "csv"]
-    with listening(*command) as running:
+    with listening("table", *NUMBERS, "--stop", 10**12, "--format", "csv") as running:
         assert running.stdout.readline() == "step,learning_rate\n"
         running.send_signal(signal.SIGINT)
         _, err = running.communicate(timeout=60)
@@ -481,11 +451,11 @@ def test_ctrl_c_ends_the_command_quietly():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of another kind")
 def test_ctrl_c_ends_a_long_verification_quietly(tmp_path):
-    started = tmp_path / "report.xml"
-    command = ["verify", *NUMBERS, "--backend", "numpy", "--steps", 10**12, "--junit", started]
-    with listening(*command) as running:
+    report = tmp_path / "report.xml"
+    arguments = ["verify", *NUMBERS, "--backend", "numpy", "--steps", 10**12, "--junit", report]
+    with listening(*arguments) as running:
         for _ in range(600):
-            if started.exists():
+            if report.exists():
                 break
             time.sleep(0.1)
         running.send_signal(signal.SIGINT)
@@ -503,4 +473,4 @@ def listening(*arguments):
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from invtime.cli import main; main()"
     )
-    return python("-c", code, *arguments)
+    return started([sys.executable, "-c", code, *map(str, arguments)])

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 pytest.importorskip("typer")
 
-from commands import printed, refused
+from commands import finished, printed, refused
 
 from invtime import InverseTimeDecay
 from invtime.cli.values import Dtype
@@ -207,18 +205,11 @@ def without(module, tmp_path):
 
 
 def test_a_peer_that_is_not_installed_is_refused(tmp_path):
-    command = [sys.executable, "-m", "invtime.cli", "audit", *SHORT, "--steps", "10"]
-    command += ["--peer", "numpy", "--peer", "torch"]
-    done = subprocess.run(
-        command,
-        env=without("torch", tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
+    peers = ["--peer", "numpy", "--peer", "torch"]
+    environment = without("torch", tmp_path)
+    status, out, err = finished("audit", *SHORT, "--steps", 10, *peers, env=environment)
+    assert (status, out) == (2, "")
+    assert err == (
         "invtime: --peer torch needs torch, which is not installed; "
         "install it, or leave this --peer out\n"
     )
@@ -226,17 +217,14 @@ def test_a_peer_that_is_not_installed_is_refused(tmp_path):
 
 def test_a_peer_that_was_asked_for_and_does_not_run_is_no_success(tmp_path):
     (tmp_path / "torch.py").write_text("raise SystemExit('no such device')")
-    command = [sys.executable, "-m", "invtime.cli", "audit", *SHORT, "--steps", "10"]
-    command += ["--peer", "numpy", "--peer", "torch"]
+    peers = ["--peer", "numpy", "--peer", "torch"]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, done.stderr) == (1, "")
+    status, out, err = finished("audit", *SHORT, "--steps", 10, *peers, env=environment)
+    assert (status, err) == (1, "")
     row = "^torch +failed +its process ended with status 1: no such device$"
-    assert re.search(row, done.stdout, re.MULTILINE)
-    assert "Nothing is known of torch, which failed.\n" in done.stdout
-    assert f"versions: numpy {np.__version__}\n" in done.stdout
+    assert re.search(row, out, re.MULTILINE)
+    assert "Nothing is known of torch, which failed.\n" in out
+    assert f"versions: numpy {np.__version__}\n" in out
 
 
 def test_an_audit_that_calls_no_peer_is_refused():
@@ -322,12 +310,5 @@ def test_a_shell_completes_names(words, expected):
         "COMP_WORDS": words,
         "COMP_CWORD": str(len(words.split(" ")) - 1),
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "invtime.cli"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (set(done.stdout.split()), done.stderr) == (expected, "")
+    _, out, err = finished(env=environment)
+    assert (set(out.split()), err) == (expected, "")

@@ -18,6 +18,8 @@ import fcntl
 import pty
 import termios
 
+from commands import command
+from distributions import install
 from typer.main import get_command
 
 from invtime.audit.peers import PEERS
@@ -65,19 +67,11 @@ VERIFY = ["verify", *SCHEDULE, *ONLY, "--steps", "1000", "--dtype", "float64"]
 
 @pytest.fixture
 def environment(tmp_path):
-    info = tmp_path / "invtime_noisy-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: invtime-noisy\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[invtime]\nnoisy = invtime_noisy\n")
-    (tmp_path / "invtime_noisy.py").write_text(textwrap.dedent(PLUGIN))
+    install(tmp_path, "invtime_noisy", PLUGIN)
     found = {**os.environ, "PYTHONPATH": str(tmp_path)}
     for name in ("COLUMNS", "LINES", "NO_COLOR", "TERM"):
         found.pop(name, None)
     return {**found, "TERM": "xterm"}
-
-
-def command(*arguments):
-    return [sys.executable, "-m", "invtime.cli", *arguments]
 
 
 def raw_screen(line, columns, env):

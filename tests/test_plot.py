@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import warnings
 from itertools import combinations, pairwise
@@ -11,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from commands import finished, invoke, refused
 
 import invtime
 from invtime import plotting
@@ -401,22 +401,6 @@ def test_without_matplotlib_the_message_says_how_to_install_it(monkeypatch):
 # -- the command ---------------------------------------------------------------------------
 
 
-def invoke(*arguments, **options):
-    pytest.importorskip("typer")
-    from typer.testing import CliRunner
-
-    from invtime.cli.app import app
-
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], **options)
-
-
-def refused(result):
-    """The one line that a refusal leaves on stderr."""
-    assert (result.exit_code, result.stdout) == (2, ""), result.output
-    assert result.stderr.count("\n") == 1
-    return result.stderr
-
-
 def test_plot_writes_png_and_svg(tmp_path):
     png, svg = tmp_path / "a.png", tmp_path / "A.SVG"
     for path in (png, svg):
@@ -466,23 +450,16 @@ def test_plot_names_the_phases_of_one_schedule(tmp_path):
 )
 def test_plot_refuses(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert message in refused(invoke("plot", *arguments))
+    assert message in refused("plot", *arguments)
 
 
 def test_without_matplotlib_the_command_says_so_in_one_line(tmp_path):
     pytest.importorskip("typer")
     (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('not here')")
-    line = [sys.executable, "-m", "invtime.cli", "plot", "-o", str(tmp_path / "a.png"), *NUMBERS]
-    done = subprocess.run(
-        line,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    status, out, err = finished("plot", "-o", tmp_path / "a.png", *NUMBERS, env=environment)
+    assert (status, out) == (2, "")
+    assert err == (
         "invtime: a picture needs matplotlib, which does not import (not here); "
         'run: python -m pip install "invtime[plot]"\n'
     )

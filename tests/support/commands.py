@@ -1,11 +1,17 @@
-"""The command `invtime`, called in this process: what it prints, and what it refuses."""
+"""The command `invtime` in this process and in one of its own: what it prints, what it refuses."""
 
-from typer.testing import CliRunner
+import subprocess
+import sys
 
-from invtime.cli.app import app
+import pytest
 
 
 def invoke(*arguments, **options):
+    pytest.importorskip("typer")
+    from typer.testing import CliRunner
+
+    from invtime.cli.app import app
+
     return CliRunner().invoke(app, [str(argument) for argument in arguments], **options)
 
 
@@ -23,3 +29,16 @@ def refused(*arguments, **options):
     assert result.stderr.startswith("invtime: ")
     assert result.stderr.count("\n") == 1
     return result.stderr
+
+
+def command(*arguments):
+    """What starts a process of the command."""
+    return [sys.executable, "-m", "invtime.cli", *map(str, arguments)]
+
+
+def finished(*arguments, **options):
+    """The exit status, stdout and stderr of a process of the command."""
+    done = subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=120, check=False, **options
+    )
+    return done.returncode, done.stdout, done.stderr

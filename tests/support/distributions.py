@@ -1,0 +1,13 @@
+"""Distributions laid out as an installer would."""
+
+import textwrap
+
+
+def install(folder, module, source):
+    """Lay out a distribution of one module, which its entry point announces to invtime."""
+    info = folder / f"{module}-1.0.dist-info"
+    info.mkdir()
+    name = module.replace("_", "-")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[invtime]\nplugin = {module}\n")
+    (folder / f"{module}.py").write_text(textwrap.dedent(source))
