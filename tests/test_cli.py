@@ -371,6 +371,7 @@ def test_verify_refuses(arguments, message):
         (["--at", "nan"], "nan in it"),
         (["--at", "1e400"], "inf in it"),
         (["--at", "1", "--dtype", "int8"], "'int8' is not one of"),
+        (["--at", "1", "--config", ""], "--config was given with --initial-learning-rate"),
     ],
 )
 def test_table_refuses(arguments, message):

@@ -86,7 +86,7 @@ def takes(
             given = {name: values.pop(name) for name in OPTIONS}
             given = {name: value for name, value in given.items() if value is not None}
             found: Iterable[Any] = []
-            if config:
+            if config not in (None, []):
                 if given:
                     together = ", ".join(map(option_of, given))
                     raise ConfigError(f"--config was given with {together}; leave one of them out")
