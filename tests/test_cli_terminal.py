@@ -154,6 +154,10 @@ def test_the_backends_fit_80_columns(environment):
     assert any(line.startswith("a_backend_of_long_name ") for line in lines)
 
 
+def test_a_terminal_of_few_columns_has_a_note_too(environment):
+    assert "    framework" in screen(command("backends"), 4, environment)  # one word a line
+
+
 def test_an_audit_fits_80_columns(environment):
     """Every peer, in the longest mode, with drops late and early, and a peer that failed."""
     code = f"""

@@ -57,7 +57,7 @@ def as_table(
     for line, row in zip(lines[1:], found, strict=True):
         yield line
         for column in below:
-            text = wrap(row[column], room - len(INDENT), break_long_words=False)
+            text = wrap(row[column], max(room - len(INDENT), 1), break_long_words=False)
             yield from (INDENT + part for part in text)
 
 
