@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("typer")
 pytest.importorskip("rich")
 
-from commands import printed, refused
+from commands import command, finished, printed, refused
 
 from invtime import InverseTimeDecay
 from invtime.dialects import DIALECTS, to_code, to_dialect
@@ -61,6 +61,23 @@ def test_the_fingerprint_in_json():
         "values": 7,
         "dtype": "float32",
     }
+
+
+@pytest.mark.parametrize(
+    ("pinned", "options", "dtype"),
+    [
+        (None, ["--values", 7], "float64"),
+        ("float32", ["--values", 7], "float32"),
+        ("float32", ["--values", 7, "--dtype", "float16"], "float16"),
+        ("float32", [], None),
+    ],
+)
+def test_the_fingerprint_in_json_names_its_dtype(pinned, options, dtype):
+    config = SCHEDULE.replace(dtype=pinned).to_json()
+    text = printed("fingerprint", "-c", "-", *options, "--format", "json", input=config)
+    found = json.loads(text)
+    assert found["dtype"] == dtype
+    assert found["fingerprint"] == SCHEDULE.fingerprint(found["values"], dtype)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +132,13 @@ def test_convert_takes_keras_envelope_and_a_file(tmp_path):
     assert text == "paddle.optimizer.lr.InverseTimeDecay(learning_rate=0.1, gamma=0.0005)\n"
 
 
+def test_a_name_that_the_encoding_of_the_output_has_not_is_escaped():
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    status, out, err = finished("convert", *PARAMETERS, "name=\u00e9", env=environment)
+    assert (status, err) == (0, "")
+    assert "name='\\xe9'" in out
+
+
 def test_convert_takes_booleans_and_text():
     given = ["learning_rate=1e-1", "decay_rate=0.5", "decay_steps=41", "is_stair=True"]
     text = printed("convert", "--from", "mindspore", *given, "--format", "json")
@@ -126,8 +150,8 @@ def test_convert_takes_booleans_and_text():
     ("arguments", "message"),
     [
         ([], "needs initial_learning_rate"),
-        (["decay_steps"], "'decay_steps' is not the one KEY=VALUE"),
-        ([*PARAMETERS, "decay_rate=1"], "'decay_rate=1' is not the one"),
+        (["decay_steps"], "'decay_steps' is not KEY=VALUE; write it so"),
+        ([*PARAMETERS, "decay_rate=1"], "'decay_rate' was given twice; leave one"),
         ([*PARAMETERS, "decay=1"], "no parameter 'decay', which is 1"),
         ([*PARAMETERS, "staircase=yes"], "staircase is 'yes'"),
         ([*PARAMETERS[:2], "decay_rate=-1"], "decay_rate is -1"),
@@ -156,9 +180,9 @@ def test_convert_refuses_a_file_that_is_no_object(text):
 def test_a_closed_pipe_ends_the_command_quietly(arguments):
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-m", "invtime.cli", *arguments]
+    line = command(*arguments)
     done = subprocess.run(
-        command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        line, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (141, "")

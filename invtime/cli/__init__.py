@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 
 
 def main() -> None:
@@ -14,6 +15,8 @@ def main() -> None:
     """
     # TensorFlow reads it as it is imported: without it, a page of log lines.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if isinstance(sys.stdout, TextIOWrapper):  # a name may have what its encoding has not
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         import rich  # noqa: F401
         import typer  # noqa: F401

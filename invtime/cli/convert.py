@@ -85,7 +85,9 @@ def _parameters(pairs: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for text in pairs:
         key, equals, value = text.partition("=")
-        if not equals or key in found:
-            raise ConfigError(f"{shown(text)} is not the one KEY=VALUE for its key; mend it")
+        if not equals:
+            raise ConfigError(f"{shown(text)} is not KEY=VALUE; write it so, as decay_steps=1000")
+        if key in found:
+            raise ConfigError(f"{shown(key)} was given twice; leave one of them out")
         found[key] = {"true": True, "false": False}.get(value.lower(), read_number(value))
     return found

@@ -25,7 +25,9 @@ def fingerprint(
     ] = None,
     dtype: Annotated[
         Dtype | None,
-        typer.Option(metavar="DTYPE", help=f"Of those rates: {DTYPES}; float64 if left out."),
+        typer.Option(
+            metavar="DTYPE", help=f"Of those rates: {DTYPES}; if left out, the config's or float64."
+        ),
     ] = None,
     layout: Annotated[
         Literal["plain", "json"], typer.Option("--format", help="How to write it.")
@@ -47,10 +49,10 @@ def fingerprint(
             f"--dtype is {dtype} and there is no --values; the fingerprint of the meaning has no "
             "dtype; pass --values N too, or leave --dtype out"
         )
-    pinned = None if values is None else schedule.dtype
+    name = None if values is None else dtype or schedule.dtype or Dtype.float64
     with progress_bar("fingerprint") as progress:
-        text = digest(schedule.form, values, dtype or pinned, progress)
+        text = digest(schedule.form, values, name, progress)
     if layout == "json":
-        about = {"schedule": schedule.get_config(), "values": values, "dtype": dtype}
+        about = {"schedule": schedule.get_config(), "values": values, "dtype": name}
         text = json.dumps({"fingerprint": text, **about})
     emit([text])
