@@ -1,4 +1,4 @@
-"""The four result dtypes, by the name that every framework knows them by."""
+"""The dtypes of results and of steps, by the names that every framework knows them by."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 from invtime.errors import PlacementError, shown
 
-# dtype -> (significand bits, exponent of the smallest subnormal), IEEE 754 and bfloat16.
+# The dtypes of results: significand bits and exponent of the smallest subnormal, as IEEE 754 and
+# bfloat16 have them.
 DTYPES = {
     "float64": (53, -1074),
     "float32": (24, -149),
