@@ -234,8 +234,8 @@ def _curve(
     return points, {"marker": "o", "markersize": 4, "markevery": marked} if few else {}
 
 
-def _plateaus(form: Form | Table, first: int, stop: int) -> tuple[set[int], int | None]:
-    """The first steps of the plateaus from `first` to `stop`, and the step after the last one.
+def _plateaus(form: Form | Table, first: int, last: int) -> tuple[set[int], int | None]:
+    """The first steps of the plateaus from `first` to `last`, and the step after the last one.
 
     There are none without a staircase, nor where they are too many.
     """
@@ -243,22 +243,22 @@ def _plateaus(form: Form | Table, first: int, stop: int) -> tuple[set[int], int 
     for row, after in zip(rows, (*rows[1:], None), strict=True):
         piece, end = row.piece, None if after is None else after.first
         if isinstance(piece, Form) and piece.staircase:
-            low, high = max(row.first, first), stop if end is None else min(stop, end)
-            one, last = piece.stage(low - row.origin), piece.stage(high - row.origin)
-            if low > high or last - one >= MOST_PLATEAUS:
+            low, high = max(row.first, first), last if end is None else min(last, end)
+            one, other = piece.stage(low - row.origin), piece.stage(high - row.origin)
+            if low > high or other - one >= MOST_PLATEAUS:
                 break
-            found = {row.origin + piece.first_step(stage) for stage in range(one, last + 1)}
+            found = {row.origin + piece.first_step(stage) for stage in range(one, other + 1)}
             if after is not None and after.name != "floor":  # which is the last plateau
                 found.discard(after.first)
             return {step for step in found if low <= step <= high}, end
     return set(), None
 
 
-def _mark_phases(ax: Axes, table: Table, first: int, stop: int) -> None:
-    """Shade the phases from `first` to `stop`, and name them above the axes."""
+def _mark_phases(ax: Axes, table: Table, first: int, last: int) -> None:
+    """Shade the phases from `first` to `last`, and name them above the axes."""
     spans = []
-    for row, end in zip(table.rows, (*table.starts[1:], stop), strict=True):
-        low, high = float(max(row.first, first)), float(min(end, stop))
+    for row, end in zip(table.rows, (*table.starts[1:], last), strict=True):
+        low, high = float(max(row.first, first)), float(min(end, last))
         if low < high:
             span = ax.axvspan(low, high, color=COLORS[row.name], alpha=0.12, linewidth=0, gid=PHASE)
             span.sticky_edges.x.extend((low, high))
@@ -303,9 +303,9 @@ def _clear_phases(ax: Axes) -> None:
             artist.remove()
 
 
-def _spread(start: int, stop: int, logarithmic: bool) -> set[int]:
-    """Steps from `start` to `stop`, as evenly as integers go on the axis."""
+def _spread(first: int, last: int, logarithmic: bool) -> set[int]:
+    """Steps from `first` to `last`, as evenly as integers go on the axis."""
     if logarithmic:
-        ratio = stop / start
-        return {round(start * ratio ** (i / POINTS)) for i in range(1, POINTS)}
-    return {start + (stop - start) * i // POINTS for i in range(1, POINTS)}
+        ratio = last / first
+        return {round(first * ratio ** (i / POINTS)) for i in range(1, POINTS)}
+    return {first + (last - first) * i // POINTS for i in range(1, POINTS)}

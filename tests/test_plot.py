@@ -427,6 +427,18 @@ def test_plot_draws_several_configs_on_one_axis(tmp_path):
     assert "<!-- 0.2 / (1 + 4 * n / 3) -->" in text
 
 
+def test_plot_without_stop_goes_as_far_as_the_longest_schedule(tmp_path):
+    pictures = [tmp_path / "a.svg", tmp_path / "b.svg"]
+    configs = []
+    for name, schedule in {"c.json": STAIRCASE, "d.json": SCHEDULE}.items():
+        (tmp_path / name).write_text(schedule.to_json())
+        configs += ["--config", tmp_path / name]
+    for picture, options in zip(pictures, ([], ["--stop", 10_001]), strict=True):
+        result = invoke("plot", *configs, *options, "-o", picture)
+        assert result.exit_code == 0, result.output
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+
+
 def test_plot_names_the_phases_of_one_schedule(tmp_path):
     out, config = tmp_path / "a.svg", tmp_path / "a.json"
     phases = ["--warmup-steps", 500, "--minimum-learning-rate", 0.03]
@@ -446,11 +458,13 @@ def test_plot_names_the_phases_of_one_schedule(tmp_path):
         (["-o", "a.png"], "no schedule without --initial-learning-rate"),
         (["-o", "a.png", "--config", "no-such.json"], "No such file"),
         (["-o", "a.png", *NUMBERS, "--start", 9, "--stop", 9], "--start is 9 and --stop is 9"),
+        (["-o", "a.png", "--lr", 0, *NUMBERS[2:], "--y-scale", "log"], "pass --y-scale='linear'"),
     ],
 )
 def test_plot_refuses(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert message in refused("plot", *arguments)
+    assert [*tmp_path.iterdir()] == []  # no empty file in place of the picture
 
 
 def test_without_matplotlib_the_command_says_so_in_one_line(tmp_path):

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from invtime.cli import schedule as options
-from invtime.cli.output import check_writable, progress_bar
+from invtime.cli.output import progress_bar
 from invtime.cli.values import whole
 from invtime.spec import InverseTimeDecay
 
@@ -53,7 +53,6 @@ def plot(
     from invtime import plotting
 
     plotting.check_path(output)
-    check_writable(output)
     if stop is None:
         stop = max(plotting.last_step(schedule.form) for schedule in schedules) + 1
     with progress_bar("plot"), options.speaking_of(OPTIONS):
