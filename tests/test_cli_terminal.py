@@ -144,6 +144,8 @@ def test_a_pipe_has_aligned_columns_and_no_rule(environment):
     rows = lines[lines.index(header) + 1 :][:3]
     assert "-----" not in "".join(lines)
     assert [row.split()[0] for row in rows] == ["numpy", "a_backend_of_long_name", "raising"]
+    points = header.index("points") + len("points")
+    assert re.fullmatch(r".* \d+", rows[0][:points])  # right below the header's end
     note = header.index("note")
     assert [row[note - 1 : note + 6] for row in rows] == ["", " first ", " failed"]
 
@@ -231,3 +233,4 @@ def test_a_bar_is_shown_where_work_takes_its_time(environment, soon, shown):
     assert ("fingerprint \x1b" in text) is shown
     (digest,) = piped(line, environment)
     assert text.endswith(f"{digest}\r\n")
+    assert (f"\x1b[2K{digest}" in text) is shown  # its line is erased at the end

@@ -171,7 +171,7 @@ def test_the_legacy_optimizer_decays_only_where_it_is_told_to():
         ("paddle", {"lr": 0.1, "gamma": 1}, "'lr', .*; write learning_rate for it if that is"),
         ("paddle", {"lr": 0.1, "learning_rate": 0.1, "gamma": 1}, "'lr', .*gamma; remove it"),
         ("keras-legacy", {"lr": 0.1, "learning_rate": 0.1}, "one parameter .*; remove lr"),
-        ("paddle", {"learning_rate": 0.1, "gamma": "x"}, "gamma is 'x'"),
+        ("paddle", {"learning_rate": 0.1, "gamma": "x"}, "gamma is 'x' of .*; it must be a number"),
         ("paddle", {"learning_rate": 0.1, "gamma": True}, "gamma is True"),
         ("paddle", {"learning_rate": 0.1, "gamma": -1}, "decay_rate is -1"),
         ("paddle", {"learning_rate": 0.1, "gamma": 1e-61}, "gamma is 1e-61"),

@@ -88,6 +88,8 @@ def test_a_result_dtype(dtype, name):
 def test_one_that_is_no_result_dtype():
     with pytest.raises(PlacementError, match="is not a result dtype; pass one of float64, float32"):
         InverseTimeDecay(0.1, 1000, 0.5).on("odd", dtype=LONG)
+    with pytest.raises(PlacementError, match="dtype 3 is not a result dtype"):
+        InverseTimeDecay(0.1, 1000, 0.5, dtype=3)
 
 
 @pytest.mark.parametrize("name", ["float64", "float32", "float16"])
@@ -96,6 +98,9 @@ def test_a_parameter_means_the_number_as_written(name):
     assert schedule == InverseTimeDecay(0.1, 1000, 0.5, dtype=name)
     assert schedule.decay_steps == 1000
     assert type(schedule.decay_steps) is int
+    steps, floor = Array(np.array(500)), Array(np.array(0.01, name))
+    phased = schedule.replace(warmup_steps=steps, minimum_learning_rate=floor)
+    assert phased == schedule.replace(warmup_steps=500, minimum_learning_rate=0.01)
 
 
 def test_a_name_is_never_asked_about():
