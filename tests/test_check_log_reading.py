@@ -192,6 +192,13 @@ def test_a_column_of_steps_is_known_by_its_name(name):
 
 
 @pytest.mark.parametrize(
+    "columns", ["epoch,step,global_step,lr", "_step,_runtime,train/global_step,lr"]
+)
+def test_a_global_step_counts_beside_another(columns):
+    assert read(f"{columns}\n0,0,7,0.1\n1,0,9,0.2\n".encode()).steps == (7, 9)
+
+
+@pytest.mark.parametrize(
     ("text", "unit", "steps", "conventions"),
     [
         ("epoch,lr\n1,0.1\n2,0.2\n", "epoch", (1, 2), ("keras-epoch",)),
@@ -343,6 +350,8 @@ def test_columns_can_be_named():
         ('{"step": 0, "lr": 0.1}\n{"step": 1, "lr": null}', "no learning rate"),
         ('{"step": 0, "lr": 0.1}\n{"step": 1, "lr": NaN}', "line 2 has the learning rate 'NaN'"),
         ('{"step": 0, "lr": 0.1}\n{"step": 1, "lr": true}', "the learning rate True"),
+        ('{"step": 0, "lr": -0.1}', "line 1 has the learning rate -0.1; it must"),
+        ('{"step": 0.5, "lr": 0.1}', "line 1 has the step 0.5, which is no whole number"),
         ('{"step": 0, "lr": 0.1}\n{"lr": 0.1}', "line 2 has the step None"),
         ('{"step": 0, "lr": 0.1}\n[1]', "line 2 is no JSON object"),
         ("[1, 2]", "entry 0 is no JSON object"),

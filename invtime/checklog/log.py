@@ -86,7 +86,7 @@ def step_of(value: Any, place: str) -> int:
         return int(value)
     step = number(value)
     if step is None or abs(step) >= 2**63 or step != int(step):
-        raise LogError(f"{place} has the step {shown(value)}, which is no whole number; mend it")
+        raise LogError(f"{place} has the step {_printed(value)}, which is no whole number; mend it")
     return int(step)
 
 
@@ -94,10 +94,15 @@ def _rate(value: Any, place: str) -> Decimal:
     rate = number(value)
     if rate is None or rate < 0:
         raise LogError(
-            f"{place} has the learning rate {shown(value)}; it must be a number of 0 or more; "
+            f"{place} has the learning rate {_printed(value)}; it must be a number of 0 or more; "
             "mend the line or take it out"
         )
     return rate
+
+
+def _printed(value: Any) -> str:
+    """What a cell has, for an error; a number of JSON's as it stands there."""
+    return cut(str(value)) if isinstance(value, Decimal) else shown(value)
 
 
 def number(value: Any) -> Decimal | None:

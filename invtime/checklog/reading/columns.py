@@ -9,9 +9,10 @@ from invtime.checklog.log import LogError
 from invtime.errors import shown
 
 # In the order of preference; letters and digits alone are compared, so that "Global Step" and
-# "train/global_step" are among them.
+# "train/global_step" are among them. Beside a global step, a step counts from the start of its
+# epoch, or as wandb's _step the calls of its log.
 STEPS = (
-    *("step", "steps", "globalstep", "globalsteps", "trainerglobalstep", "trainglobalstep"),
+    *("globalstep", "globalsteps", "trainerglobalstep", "trainglobalstep", "step", "steps"),
     *("trainstep", "trainsteps", "numupdates", "update", "updates", "iteration", "iterations"),
     *("iter", "iters", "it", "n"),
 )
