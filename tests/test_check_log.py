@@ -148,6 +148,16 @@ def test_the_decimal_that_the_true_value_does_not_round_to_is_no_match():
     assert diagnosis.difference.step == 1000
 
 
+@pytest.mark.parametrize("zero", ["0", "0.0"])
+def test_a_zero_is_not_taken_for_a_rate_of_few_digits(zero):
+    """In a fixed number of significant digits only 0 itself is printed as 0."""
+    schedule = InverseTimeDecay(1e-5, 1000, 0.5)
+    log = {0: "1.0000e-05", 1000: "6.6667e-06", 2000: "5.0000e-06"}
+    assert diagnose(Log.of(log), schedule).level == "digits"
+    diagnosis = diagnose(Log.of({**log, 2000: zero}), schedule)
+    assert (diagnosis.match, diagnosis.difference.step) == (False, 2000)
+
+
 def test_a_constant_log_is_not_taken_for_rounded():
     constant = logged(STAIRCASE, range(60), lambda n: 0)  # 0.1, and 0.0667 would round to it
     assert not diagnose(constant, STAIRCASE).match
@@ -886,6 +896,34 @@ def test_a_scheduler_that_each_process_steps_is_named(times):
     log = logged(RECIPE, RUN, lambda n: times * n)
     found = diagnose(log, RECIPE).explanations[0]
     assert (found.kind, found.parameters) == ("processes", {"times": times})
+
+
+def test_the_first_step_that_a_shift_needs_is_as_the_log_counts():
+    log = logged(RECIPE, range(2, 6000), lambda n: n - 2)
+    (found,) = diagnose(log, RECIPE, first_step=1).explanations
+    assert found.text.endswith(
+        "the log's step n has the rate of step n - 2; where the log counts from 2, "
+        "pass --first-step 2"
+    )
+    assert diagnose(log, RECIPE, first_step=2).match
+    log = logged(RECIPE, RUN, lambda n: n + 5)
+    (found,) = diagnose(log, RECIPE, first_step=-4).explanations
+    assert "n + 5; where the log is read after the update, pass --first-step -5" in found.text
+    assert diagnose(log, RECIPE, first_step=-5).match
+
+
+def test_a_shift_of_a_part_needs_no_first_step():
+    log = logged(RECIPE, range(3000), lambda n: n if n < 1700 else n - 500)
+    (found,) = diagnose(log, RECIPE).explanations
+    assert found.text.endswith("from step 1700 on: shifted: step n has the rate of step n - 500")
+
+
+def test_one_rate_is_no_cool_down():
+    """A line to 0 in some number of steps goes through any lower rate."""
+    rates = [CONTINUOUS(n) for n in range(0, 2000, 50)]
+    rates[-1] *= 0.99
+    log = Log.of({50 * i: f"{rate:.4g}" for i, rate in enumerate(rates)})
+    assert diagnose(log, CONTINUOUS).explanations == ()
 
 
 def test_a_constant_rate_is_named():

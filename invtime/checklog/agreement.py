@@ -44,7 +44,9 @@ class Rates:
         decimals, digits = -int(exponents.min()), int(lengths.max())
         if digits < 3 and (self.floats == self.floats[0]).all():
             decimals, digits = 17, 17
-        return np.full(len(tuples), -decimals), exponents + lengths - digits
+        fixed = np.full(len(tuples), -decimals)
+        # In a fixed number of significant digits only 0 itself is printed as 0.
+        return fixed, np.where(self.floats == 0, fixed, exponents + lengths - digits)
 
     @cached_property
     def _half(self) -> Floats:

@@ -29,12 +29,16 @@ class Case:
         steps: counted as the schedule counts them, ascending.
         rates: one for each.
         schedule: the one that the run was to have.
+        first: what the log calls step 0, where the case is a whole log that counts updates.
     """
 
-    def __init__(self, steps: Steps, rates: Rates, schedule: InverseTimeDecay) -> None:
+    def __init__(
+        self, steps: Steps, rates: Rates, schedule: InverseTimeDecay, first: int | None = None
+    ) -> None:
         self.steps = steps
         self.rates = rates
         self.schedule = schedule
+        self.first = first
         self.reference = Reference(schedule)
         # Kept in the case: what a cached method keeps lives as long as the process.
         self.bounds = cache(self.rates.bounds)
@@ -68,6 +72,10 @@ class Case:
     def part(self, rows: Any) -> Case:
         """Some of the rows; `rows` is an index of NumPy's."""
         return Case(self.steps[rows], self.rates.part(rows), self.schedule)
+
+    def of(self, schedule: InverseTimeDecay) -> Case:
+        """The same rates and steps, beside another schedule."""
+        return Case(self.steps, self.rates, schedule, self.first)
 
     def counted(self, steps: Steps) -> Case:
         """The same rates, at other steps."""

@@ -23,8 +23,7 @@ Variant = tuple[Explanation, InverseTimeDecay]
 def combined(case: Case, level: str) -> Explanation | None:
     """Another schedule, and its rates at other steps."""
     for found, schedule in variants(case, level):
-        other = Case(case.steps, case.rates, schedule)
-        for count in explained(other, level, (shifted, epochs, processes)):
+        for count in explained(case.of(schedule), level, (shifted, epochs, processes)):
             kind, text = f"{found.kind}+{count.kind}", f"{found.text}; and {count.text}"
             return Explanation(kind, text, {**found.parameters, **count.parameters})
     return None

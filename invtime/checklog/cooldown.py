@@ -20,11 +20,11 @@ def other_cooldown(case: Case, level: str) -> Explanation | None:
     own = case.schedule
     bare = changed(own, **defaults(COOLDOWN))
     assert bare is not None
-    plain = Case(case.steps, case.rates, bare)
+    plain = case.of(bare)
     wrong = np.flatnonzero(plain.differing(level))
-    if not wrong.size or not wrong[0]:
-        return None
     rates = case.rates.floats
+    if not wrong.size or not wrong[0] or wrong[0] == len(rates) - 1:  # one rate shows no line
+        return None
     equal = int((rates[::-1] != rates[-1]).argmax()) if case.moves else len(rates)
     end = len(rates) - (equal if equal > 1 else 0)
     line = np.arange(wrong[0], end)

@@ -35,14 +35,15 @@ class Count(NamedTuple):
 
     def text(self, name: str) -> str:
         """The formula, such as `130 * (e + 1)`."""
-        row = f"{name}{_signed(self.ahead)}"
+        row = f"{name}{signed(self.ahead)}"
         if self.updates != 1:
             row = f"{self.updates} * ({row})" if self.ahead else f"{self.updates} * {name}"
-            return f"{row}{_signed(self.beside)}"
-        return f"{name}{_signed(self.ahead + self.beside)}"
+            return f"{row}{signed(self.beside)}"
+        return f"{name}{signed(self.ahead + self.beside)}"
 
 
-def _signed(number: int) -> str:
+def signed(number: int) -> str:
+    """What is added, or nothing for 0."""
     return f" {'+' if number > 0 else '-'} {abs(number)}" if number else ""
 
 

@@ -37,14 +37,16 @@ def diagnose(log: Log, schedule: InverseTimeDecay, first_step: int | None = None
             or where it counts epochs, what its rates say.
     """
     steps = np.array(log.steps, object)
-    whole = Case(steps, Rates(log.rates), schedule)
+    rates, updates = Rates(log.rates), log.unit == "update"
+    whole = Case(steps, rates, schedule)
     firsts = log.first_steps if first_step is None else (first_step,)
     plain: list[Reading] = [
-        (whole.counted(steps - first) if first else whole, first, None) for first in firsts
+        (Case(steps - first, rates, schedule, first if updates else None), first, None)
+        for first in firsts
     ]
 
     def readings(level: str) -> Iterator[Reading]:
-        if log.unit == "update":
+        if updates:
             yield from plain
         else:
             for count, words in epochs.readings(whole, level, log, first_step):
@@ -61,9 +63,7 @@ def diagnose(log: Log, schedule: InverseTimeDecay, first_step: int | None = None
                 if explanations := explained(case, level, STRUCTURAL):
                     return _diagnosis(log, reading, level, explanations)
             return _diagnosis(log, reading, "rounding", [_rounding(case)])
-    search = (
-        _of_updates(plain[0]) if log.unit == "update" else _of_epochs(log, plain[0], first_step)
-    )
+    search = _of_updates(plain[0]) if updates else _of_epochs(log, plain[0], first_step)
     close, reading, explanations = next(search, (None, plain[0], []))
     return _diagnosis(log, reading, close, explanations)
 

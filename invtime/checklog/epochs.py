@@ -72,7 +72,7 @@ def mistaken(
     """How a log may count that has a mistake besides, and both as one explanation."""
     both = []
     for found, schedule in variants(case, level, counted=False):
-        reading = next(readings(Case(case.steps, case.rates, schedule), level, log, first), None)
+        reading = next(readings(case.of(schedule), level, log, first), None)
         if reading:
             both.append((*reading, found))
     parts = dict.fromkeys(_of_parts(case, level, log, first))

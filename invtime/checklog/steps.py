@@ -7,7 +7,7 @@ from math import inf
 import numpy as np
 
 from invtime.checklog.case import Case, moves
-from invtime.checklog.counting import TRIED, counts, unknown
+from invtime.checklog.counting import TRIED, counts, signed, unknown
 from invtime.checklog.inverse import Between
 from invtime.checklog.report import Explanation
 
@@ -30,19 +30,19 @@ def shifted(case: Case, level: str) -> Explanation | None:
             found.append((abs(by), int(by), least, most))
     for _, by, least, most in sorted(found)[:TRIED]:
         if by and case.is_of(None, level, case.steps + by):
-            return _shift(by, least, most)
+            return _shift(by, least, most, case.first)
     return None
 
 
-def _shift(by: int, least: float, most: float) -> Explanation:
-    where = f"n + {by}" if by > 0 else f"n - {-by}"
-    text = f"shifted: the log's step n has the rate of step {where}"
+def _shift(by: int, least: float, most: float, first: int | None) -> Explanation:
+    n, taken = ("step n", 0) if first is None else ("the log's step n", first)
+    text = f"shifted: {n} has the rate of step n{signed(by - taken)}"
     if least != most:
-        text += f" (or further, as far as {most if by > 0 else least:+})"
-    if by == 1:
-        text += "; where the log is read after the update, pass --first-step -1"
-    elif by < 0:
-        text += f"; where the log counts from {-by}, pass --first-step {-by}"
+        text += f" (or further, as far as {(most if by > 0 else least) - taken:+})"
+    if first is not None and by == 1:
+        text += f"; where the log is read after the update, pass --first-step {first - 1}"
+    elif first is not None and by < 0:
+        text += f"; where the log counts from {first - by}, pass --first-step {first - by}"
     return Explanation("shifted", text, {"steps": by, "between": _between(least, most)})
 
 
