@@ -680,6 +680,23 @@ def test_rows_without_a_step_are_counted_as_epochs_are():
     assert "for the first update of each row of 7 updates" in diagnosis.reading.text
 
 
+@pytest.mark.parametrize("schedule", [CONTINUOUS, STAIRCASE, RECIPE])
+def test_the_trainers_row_for_the_first_update_is_known(schedule):
+    rates = [f"{schedule(max(5 * e - 1, 0)):.4g}" for e in range(900)]
+    log = replace(text_of(rates), unit="row", conventions=("trainer",))
+    diagnosis = diagnose(log, schedule)
+    assert diagnosis.match
+    found = diagnosis.reading
+    assert (found.parameters["updates"], found.parameters["offset"]) == (5, -1)
+    assert "for the first update, and then for the last update of each row of 5" in found.text
+    assert not diagnose(replace(log, conventions=()), schedule).match
+
+
+def test_a_row_for_each_update_has_no_other_for_the_first():
+    log = replace(logged(CONTINUOUS, count=lambda n: n - 1), unit="row", conventions=("trainer",))
+    assert not diagnose(log, CONTINUOUS).match
+
+
 def test_the_first_step_of_a_log_by_epoch_can_be_named():
     log = by_epoch(RECIPE, 130, 0, 0, first=5)
     diagnosis = diagnose(log, RECIPE, first_step=5)

@@ -22,6 +22,7 @@ KNOWN = (
     (1, -1, "for the last update of each {}"),
     (0, 1, "after the first update of each {}"),
 )
+FIRST_TOO = "for the first update, and then for the last update of each {}"
 CHANCE = 2  # digits that an explanation may have beyond another's
 
 
@@ -39,6 +40,9 @@ def readings(case: Case, level: str, log: Log, first: int | None) -> Iterator[tu
         for ahead, beside, words in KNOWN:
             for count in counts(case, level, ahead - base, beside):
                 yield count, words + (", and the log counts these from 1" if base else "")
+    if log.unit == "row" and "trainer" in log.conventions:  # with its logging_first_step
+        for count in counts(case, level, 0, -1, least=2):  # the step -1 of row 0 counts as 0
+            yield count, FIRST_TOO
 
 
 def told(count: Count, words: str, unit: str) -> Explanation:
