@@ -801,6 +801,24 @@ def test_a_match_says_what_was_tested(steps, schedule, status, rates, of_decay):
     assert lines[2].startswith(f"tested: {rates} distinct rate")
 
 
+@pytest.mark.parametrize(
+    ("schedule", "rates", "status"),
+    [
+        (CONTINUOUS, [0.05], 3),
+        (CONTINUOUS, [0.1, 0.05], 3),
+        (STAIRCASE, [0.1, 0.1, 0.05, 0.05], 3),
+        (CONTINUOUS, [CONTINUOUS(130), CONTINUOUS(260)], 0),
+        (InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=20), [0.05, 0.1, CONTINUOUS(10)], 0),
+        (InverseTimeDecay(0.1, 1000, 0.5, minimum_learning_rate=0.04), [0.1, 0.05, 0.04], 3),
+        (InverseTimeDecay(0.1, 1000, 0), [0.1], 0),
+    ],
+)
+def test_the_rate_that_says_how_many_updates_an_epoch_has_tests_nothing(schedule, rates, status):
+    diagnosis = diagnose(replace(text_of(rates), unit="epoch"), schedule)
+    assert (diagnosis.match, diagnosis.status) == (True, status)
+    assert ("all that its one rate" in diagnosis.notes[0]) is (status == 3)
+
+
 def test_rates_that_printing_made_the_peak_test_nothing():
     """The peak as three decimals, and as the float64 of its float32."""
     for write in ("{:.3f}".format, lambda rate: repr(float(np.float32(rate)))):

@@ -118,6 +118,7 @@ def _diagnosis(
     if level is None or explanations:
         wrong = case.differing("rounding")
         wrong = wrong if wrong.any() else case.differing("digits")
+    tested = _tested(case, level or "digits", known=text is None)
     difference = None
     if wrong.any():
         i = int(wrong.argmax())
@@ -131,26 +132,33 @@ def _diagnosis(
         first_step=first,
         level=level,
         reading=text,
-        tested=_tested(case, level or "digits"),
+        tested=tested,
         explanations=tuple(explanations),
         differing=int(wrong.sum()),
         difference=difference,
-        notes=log.notes if text is None else (*log.notes, _unsaid(log, text)),
+        notes=log.notes if text is None else (*log.notes, _unsaid(log, text, tested)),
     )
 
 
-def _unsaid(log: Log, reading: Explanation) -> str:
+def _unsaid(log: Log, reading: Explanation, tested: Tested) -> str:
+    row = "an epoch" if log.unit == "epoch" else "a row"
+    only = ", which is all that its one rate of the decay says"
     return (
-        f"the log does not say how many updates a{'n epoch' if log.unit == 'epoch' else ' row'} "
-        f"has: check that it is {reading.parameters['updates']}"
+        f"the log does not say how many updates {row} has: check that it is "
+        f"{reading.parameters['updates']}{only if tested.of_decay and not tested.decay else ''}"
     )
 
 
-def _tested(case: Case, level: str) -> Tested:
-    """What a log is evidence of: a rate of the decay is one that is not the peak's."""
+def _tested(case: Case, level: str, *, known: bool) -> Tested:
+    """What a log is evidence of: a rate of the decay is one that is not the peak's.
+
+    Where it is not known how many updates a row has, one rate says no more than that number.
+    """
     peak, steps = float(case.reference.initial), case.steps
     low, high = case.bounds(level)
-    decayed = case.in_decay & ((peak < low) | (high < peak)) & ~case.may_be_floor(level)
+    moving = ((peak < low) | (high < peak)) & ~case.may_be_floor(level)
+    decayed = case.in_decay & moving
+    enough = known or len(np.unique(case.rates.floats[moving & (steps > 0).astype(bool)])) > 1
     phases = [
         phase.name
         for phase in case.schedule.phases
@@ -162,5 +170,5 @@ def _tested(case: Case, level: str) -> Tested:
         of_decay=len(np.unique(case.rates.floats[decayed])),
         phases=tuple(phases),
         last=int(steps[-1]),
-        decay=bool((decayed if decays(case.schedule) else case.in_decay).any()),
+        decay=bool(decayed.any() and enough if decays(case.schedule) else case.in_decay.any()),
     )

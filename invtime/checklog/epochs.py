@@ -53,7 +53,7 @@ def told(count: Count, words: str, unit: str) -> Explanation:
     if m == 1 and not more:
         text += f"one step of the schedule for each {unit}"
     else:
-        text += words.format(f"{unit} of {m}{more} update{'s' * (m > 1)}")
+        text += words.format(f"{unit} of {m}{more} update{'s' * (most > 1)}")
     parameters = {
         "updates": m,
         "offset": m * count.ahead + count.beside,

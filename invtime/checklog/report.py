@@ -40,7 +40,9 @@ class Tested:
     last: int
     """The last step of the schedule that has one."""
     decay: bool
-    """Whether anything of the decay was tested, or else of the constant rate in its place."""
+    """Whether anything of the decay was tested, or else of the constant rate in its place.
+
+    Not by the one rate that says how many updates an epoch has."""
 
     def line(self) -> str:
         """For reading."""
