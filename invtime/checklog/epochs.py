@@ -13,6 +13,7 @@ from invtime.checklog.explain import explained, length
 from invtime.checklog.halfway import HALFWAY
 from invtime.checklog.log import Log
 from invtime.checklog.mistakes import SINGLE
+from invtime.checklog.reading.conventions import TRAINER
 from invtime.checklog.report import Explanation
 
 # What frameworks log of an epoch e of m updates: the rate of step m * (e + ahead) + beside.
@@ -40,7 +41,7 @@ def readings(case: Case, level: str, log: Log, first: int | None) -> Iterator[tu
         for ahead, beside, words in KNOWN:
             for count in counts(case, level, ahead - base, beside):
                 yield count, words + (", and the log counts these from 1" if base else "")
-    if log.unit == "row" and "trainer" in log.conventions:  # with its logging_first_step
+    if log.unit == "row" and TRAINER in log.conventions:  # with its logging_first_step
         for count in counts(case, level, 0, -1, least=2):  # the step -1 of row 0 counts as 0
             yield count, FIRST_TOO
 

@@ -134,7 +134,7 @@ def _unit(step: str | None, entries: Sequence[Entry], *, guessed: bool) -> str:
 
 def _conventions(table: Table, rate: str, unit: str) -> tuple[str, ...]:
     if table.kind == TRAINER or (table.kind == PRINTED and unit != "update"):
-        return ("trainer",)
+        return (conventions.TRAINER,)
     if table.kind == "CSV" and unit == "epoch":
         return conventions.of_csv(table.columns)
     return conventions.of_tag(rate)
