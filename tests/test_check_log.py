@@ -725,7 +725,7 @@ def test_a_log_by_epoch_always_matches(schedule, updates, known):
     assert [Decimal(repr(rate)) for rate in rates] == list(log.rates)
 
 
-INTERVALS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 8)), min_size=1, max_size=5)
+INTERVALS = st.lists(st.tuples(st.integers(-30, 60), st.integers(0, 8)), min_size=1, max_size=5)
 
 
 @given(INTERVALS, st.booleans())
