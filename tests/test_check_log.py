@@ -641,6 +641,18 @@ def test_a_log_by_epoch_matches(schedule, ahead, beside, level):
     assert low <= 130 <= high + 1
 
 
+def test_the_least_number_of_updates_agrees_with_the_digits():
+    """Between the bounds of these rates are some more numbers, which do not."""
+    schedule = InverseTimeDecay(0.1, 1000, 0.001, warmup_steps=50, warmup_learning_rate=0.01)
+    log = replace(Log.of({0: "0.01", 1: "0.09997", 2: "0.09993"}), unit="epoch")
+    diagnosis = diagnose(log, schedule)
+    assert (diagnosis.match, diagnosis.level) == (True, "digits")
+    low, high = diagnosis.reading.parameters["between"]
+    assert low <= 391 <= high
+    assert f"{schedule(low):.4g}" == "0.09997"
+    assert f"{schedule(2 * low):.4g}" == "0.09993"
+
+
 def test_a_log_by_epoch_is_told_how_it_counts():
     lines = list(diagnose(by_epoch(CONTINUOUS, 130, 1, 0), CONTINUOUS).lines())
     assert lines[1].endswith(
@@ -959,6 +971,14 @@ def test_one_rate_is_no_cool_down():
     rates[-1] *= 0.99
     log = Log.of({50 * i: f"{rate:.4g}" for i, rate in enumerate(rates)})
     assert diagnose(log, CONTINUOUS).explanations == ()
+
+
+@pytest.mark.parametrize("beside", [0, -1])
+def test_processes_in_a_log_after_the_update_are_named(beside):
+    log = logged(RECIPE, RUN, lambda n: 4 * (n + 1) + beside)
+    found = diagnose(log, RECIPE).explanations[0]
+    assert (found.kind, found.parameters) == ("processes", {"times": 4})
+    assert f"the rate of step 4 * (n + 1){' - 1' if beside else ''}, as" in found.text
 
 
 def test_a_constant_rate_is_named():

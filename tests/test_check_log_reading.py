@@ -324,6 +324,7 @@ def test_columns_can_be_named():
         ("step,loss\n0,3\n", "of 'step', 'loss', none is the one with the rates"),
         ("step,lr-a,lr-b\n0,1,2\n", "2 of the columns"),
         ("0,3,0.1\n1,2,0.1\n", "of 'step', '2', '3', none is the one with the rates"),
+        ("0 3 0.1\n1 3 0.1\n", "of 'step', '2', '3', none is the one with the rates"),
         ("0.5 0.1\n1.5 0.1\n", "of '1', '2', none is the one with the rates"),
         ("step,lr_0,lr_1\n0,1,2\n", "2 of the columns"),
         ("{'step': 0, 'lr': 0.1}\n{'step': 1, 'lr': nan}", "the learning rate 'nan'"),

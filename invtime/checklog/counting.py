@@ -59,14 +59,21 @@ def counts(case: Case, level: str, ahead: int, beside: int, least: int = 1) -> I
             return (-inf, inf) if low <= 0 <= high else (inf, -inf)
         return (low if low == -inf else -(-low // e)), (high if high == inf else high // e)
 
+    def fits(updates: int) -> bool:
+        return case.is_of(None, level, Count(updates, ahead, beside, updates).of(case.steps))
+
     if case.probe is not case and not unknown(case.probe, level, factors):
         return
     for low, high in unknown(case, level, factors)[:TRIED]:
-        updates = int(max(low, least))
-        if updates <= high:
-            count = Count(updates, ahead, beside, high)
-            if case.is_of(None, level, count.of(case.steps)):
-                yield count
+        first = int(max(low, least))
+        if first > high:
+            continue
+        # Between the bounds is a little more than what agrees: the first may not, and others do.
+        middle = first if high == inf else (first + int(high)) // 2
+        for some in dict.fromkeys((first, middle)):
+            if fits(some):
+                yield Count(_first(fits, first, some), ahead, beside, high)
+                break
 
 
 def unknown(case: Case, level: str, of: Callable[[int, float, float], Between]) -> list[Between]:
