@@ -499,6 +499,14 @@ def test_a_decay_that_was_counted_from_step_0_is_named(level):
     assert "from step 300, where it starts" in diagnosis.explanations[0].text
 
 
+@pytest.mark.parametrize("level", ["float32", "digits"])
+def test_a_decay_from_step_0_that_multiplies_the_warm_up_is_named(level):
+    meant = CONTINUOUS.replace(warmup_steps=100)
+    log = Log.of({n: WRITTEN[level](CONTINUOUS(n) * min(n / 100, 1)) for n in RUN})
+    (found,) = diagnose(log, meant).explanations
+    assert (found.kind, found.text.endswith("it multiplies the warm-up")) == ("from-zero", True)
+
+
 @pytest.mark.parametrize("level", WRITTEN)
 @pytest.mark.parametrize(("factor", "why"), [(0.1, "LambdaLR"), (4, "times 4")])
 def test_a_recipe_that_was_scaled_is_named(factor, why, level):
