@@ -602,6 +602,9 @@ class Loop(NumpyBackend):
     def evaluate(self, form, x, dtype):
         return Array(super().evaluate(form, x.data, dtype))
 
+    def evaluate_phases(self, form, x, dtype):
+        return Array(super().evaluate_phases(form, x.data, dtype))
+
     def to_numpy(self, x):
         return x.data
 """
@@ -615,7 +618,8 @@ def plugin(loopback_modules):
 
 def test_a_plugin_without_a_fault(site, plugin):
     site.install("invtime-loop", plugin, loop="invtime_loop")
-    assert "2 passed" in site.run(*RUN, "lazy_import or announcement").stdout
+    checks = "lazy_import or announcement or placed_modes"
+    assert "3 passed" in site.run(*RUN, checks).stdout
 
 
 @pytest.mark.parametrize("fault", PLUGIN_FAULTS, ids=lambda fault: fault.words)

@@ -6,6 +6,8 @@ import numpy as np
 from sound import Fault, Sound
 
 from invtime import PlacementError
+from invtime.backends.base import Backend
+from invtime.table import Table
 
 
 class OneStepDtype(Sound):
@@ -59,6 +61,26 @@ class TwoDevices(Sound):
         return super().__call__(form, step, "float32").astype(dtype)
 
 
+class NoPhasesThere(TwoDevices):
+    """The second device has no more of a table than its last piece."""
+
+    def __call__(self, form, step, dtype=None, device=None):
+        there = device == "fast" and isinstance(form, Table)
+        return Backend.__call__(self, form.rows[-1].piece if there else form, step, dtype, device)
+
+
+class FewStepsThere(TwoDevices):
+    """The second device fails for one dtype of steps."""
+
+    __call__ = Backend.__call__
+
+    def coerce(self, step, device):
+        x = super().coerce(step, device)
+        if device == "fast" and x.dtype == np.uint16:
+            raise RuntimeError("no uint16 here")
+        return x
+
+
 class DevicesByNumber(Sound):
     def device(self, device):
         return device if device == 0 else super().device(device)
@@ -108,6 +130,38 @@ class NarrowPair(Sound):
         return super().evaluate(form, x, "float32").astype(dtype) * np.float16(0.999)
 
 
+class NarrowMode(Sound):
+    """One mode computes int32 steps with results in float16 in float16."""
+
+    fast = False
+
+    def modes(self):
+        def fast(function):
+            def run(x):
+                self.fast = True
+                try:
+                    return function(x)
+                finally:
+                    self.fast = False
+
+            return run
+
+        return {"eager": lambda function: function, "fast": fast}
+
+    def __call__(self, form, step, dtype=None, device=None):
+        out = super().__call__(form, step, dtype, device)
+        narrow = self.fast and step.dtype == np.int32 and dtype == "float16"
+        return out * np.float16(0.999) if narrow else out
+
+
+class WrappedUnsigned(Sound):
+    """Small steps of uint64 by a formula of their own, in which 0 - 1 wraps."""
+
+    def evaluate(self, form, x, dtype):
+        small = x.dtype == np.uint64 and x.size and x.max() < 2**31
+        return super().evaluate(form, x - x.dtype.type(1) if small else x, dtype)
+
+
 class NarrowNan(Sound):
     """NaN is 0 in float16 steps."""
 
@@ -137,11 +191,15 @@ PLACED_FAULTS = [
     Fault("a mode takes one shape", OneShape, "placed_modes", "got (4, 6)"),
     Fault("a mode makes an array of a tuple", NoTuples, "modes", "mode      compiled"),
     Fault("a device that computes in float32", TwoDevices, "placed_modes", "eager, on fast"),
+    Fault("a device without phases", NoPhasesThere, "placed_modes", "eager, on fast"),
+    Fault("a device that fails for uint16 steps", FewStepsThere, "placed_modes", "of uint16"),
     Fault("a device that is no text", DevicesByNumber, "device", "a device 0"),
     Fault("a dtype refused by evaluating", SecondThoughts, "dtype", "of `dtype` alone"),
     Fault("a step dtype refused as a place", RefusedAsAPlace, "step_dtypes", "of uint16"),
     Fault("a long array cut off", ShortArrays, "shape", "and shape (32769,)"),
     Fault("a pair of dtypes computed in the narrower", NarrowPair, "step_dtypes", "of uint8"),
+    Fault("one mode computes a pair in the narrower", NarrowMode, "phase_modes", "of int32"),
+    Fault("early steps of uint64 wrapped", WrappedUnsigned, "step_dtypes", "of uint64"),
     Fault("NaN swallowed in float16 steps", NarrowNan, "step_dtypes", "step      nan,"),
     Fault("a number in another dtype", WideNumbers, "parameters", "the dtype 'float16'"),
     Fault("a dtype under another name", OddNames, "kept_values", "is 'float'"),

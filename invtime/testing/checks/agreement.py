@@ -29,11 +29,11 @@ STEP_DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "
 FLOAT_DTYPES = ("float16", "float32", "float64")
 
 
-def holds(backend: Backend, dtype: npt.DTypeLike) -> bool:
+def holds(backend: Backend, dtype: npt.DTypeLike, device: Any = None) -> bool:
     """Whether the backend has steps of this NumPy dtype; a StepTypeError says that it has not."""
     with asking(step=f"an array of {np.dtype(dtype).name}", true="a value, or a StepTypeError"):
         try:
-            backend.coerce(np.zeros(2, dtype), None)
+            backend.coerce(np.zeros(2, dtype), device)
         except StepTypeError:
             return False
     return True

@@ -14,6 +14,8 @@ from invtime.backends.base import Backend, Kernel
 from invtime.reference import Steps
 from invtime.testing.checks import cases
 from invtime.testing.checks.agreement import (
+    FLOAT_DTYPES,
+    STEP_DTYPES,
     agree,
     asked,
     bits_of_result,
@@ -83,7 +85,7 @@ def check_phase_modes(backend: Backend) -> None:
             for dtype in _as_many(dtypes, there):
                 agree(backend, schedule, steps, [dtype], mode)
         narrow = cases.padded(range(300), "int32")  # served by the exact form alone
-        agree(backend, cases.WHOLE, [narrow], ["float32"], mode)
+        agree(backend, cases.WHOLE, [narrow], there, mode)
         agree(backend, FLOATS, cases.floats_at_knots(FLOATS, kind), there[:1], mode)
 
 
@@ -92,23 +94,33 @@ def check_placed_modes(backend: Backend) -> None:
     """On every device, in every mode, one function takes steps of several dtypes and shapes.
 
     The schedule is placed by `schedule.on(name, device=device, dtype=dtype)`, and the function is
-    asked as `invtime verify` asks it: for steps of one dtype after the other.
+    asked as `invtime verify` asks it: for steps of one dtype after the other, eagerly of each.
     """
     first, *others = backend.modes()
-    kinds = [kind for kind in STEPS if holds(backend, kind)]
-    arrays = [cases.padded([0, 1, 40, 41, 82, 100, 127], kind) for kind in kinds]
-    arrays.append(cases.huge(cases.SLOPE)[0])
     for device in backend.devices():
-        for dtype in result_dtypes(backend, backend.device(device)):
-            _placed_agrees(backend, arrays, device, dtype, first)
+        place = backend.device(device)
+        kinds = [kind for kind in (*STEP_DTYPES, *FLOAT_DTYPES) if holds(backend, kind, place)]
+        every = {kind: cases.padded([0, 1, 40, 41, 82, 100, 127], kind) for kind in kinds}
+        arrays = [every[kind] for kind in STEPS if kind in every]
+        arrays.append(cases.huge(cases.SLOPE)[0])
+        for dtype in result_dtypes(backend, place):
+            _placed_agrees(backend, cases.SLOPE, arrays, device, dtype, first)
+        phased = cases.STAIRS_UP_TO_A_FLOOR
+        _placed_agrees(backend, phased, list(every.values()), device, "float32", first)
+        arrays.append(np.arange(24).reshape(4, 6))
         for mode in others:
-            _placed_agrees(backend, [*arrays, np.arange(24).reshape(4, 6)], device, "float32", mode)
+            _placed_agrees(backend, cases.SLOPE, arrays, device, "float32", mode)
 
 
 def _placed_agrees(
-    backend: Backend, arrays: Sequence[Steps], device: str, dtype: str, mode: str
+    backend: Backend,
+    schedule: InverseTimeDecay,
+    arrays: Sequence[Steps],
+    device: str,
+    dtype: str,
+    mode: str,
 ) -> None:
-    schedule, where = cases.SLOPE, f"{mode}, on {device}"
+    where = f"{mode}, on {device}"
     run: Kernel | None = None
     for steps in arrays:
         with asking(**example(schedule, steps, [dtype], where)):

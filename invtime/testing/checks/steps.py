@@ -45,7 +45,8 @@ def check_step_dtypes(backend: Backend) -> None:
     halves = InverseTimeDecay(0.1, 2.5, 0.5, staircase=True)  # and 2 * 127 is -2
     for kind in (*STEP_DTYPES, *FLOAT_DTYPES):
         if holds(backend, kind):
-            agree(backend, wide, [_steps_of(kind), *_special(kind)], dtypes)
+            early = cases.padded(range(100), kind)
+            agree(backend, wide, [_steps_of(kind), early, *_special(kind)], dtypes)
         elif kind in REQUIRED:
             raise Broken(step=f"an array of {kind}", returned="a StepTypeError", true="a value")
     for kind in ("int8", "float16", "float32"):
