@@ -112,6 +112,16 @@ class NanCompares(CrookedBackend):
         return operation(a, b).settled()
 
 
+class NothingTimesNan(CrookedBackend):
+    """x * 0.0 is simplified to 0, as in tinygrad."""
+
+    def operate(self, operation, a, b):
+        result = super().operate(operation, a, b)
+        if operation is operator.mul and not b.data.any():
+            return Crooked(np.zeros_like(result.data))
+        return result
+
+
 class NumbersInFloat32(CrookedBackend):
     def number(self, value, like):
         return Crooked(np.array(np.float32(value), like.dtype))
@@ -120,5 +130,6 @@ class NumbersInFloat32(CrookedBackend):
 OPERATOR_FAULTS = [
     Fault("a sum that is simplified", Trusting, "operators", "(a + b) - a"),
     Fault("a comparison that NaN passes", NanCompares, "operators", "a <= b"),
+    Fault("a product with 0 that is 0 for NaN", NothingTimesNan, "operators", "a * 0.0"),
     Fault("a number beside an array in float32", NumbersInFloat32, "operators", "a + 0.1"),
 ]
