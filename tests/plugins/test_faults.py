@@ -13,7 +13,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 
 import numpy as np
 import pytest
-from crooked import OPERATOR_FAULTS
+from crooked import OPERATOR_FAULTS, CrookedBackend
 from phase_faults import PHASE_FAULTS
 from placed_faults import PLACED_FAULTS, NoTuples, OneShape
 from sound import Fault, Sound
@@ -530,7 +530,7 @@ FAULTS = [
     Fault("a name other than the announced one", Misnamed, "announcement", "'numpie'"),
     Fault("`scalar / tensor` in torch", torch_reciprocal, "divide", "a number, by", "torch"),
     Fault("the step clamped by relu", torch_relu, "gradient", "step      0.0,", "torch"),
-    Fault("differentiable, and no derivative", torch_no_derivative, "gradient", "no `", "torch"),
+    Fault("differentiable, and no derivative", torch_no_derivative, "gradient", "False", "torch"),
     Fault("a derivative without its own", torch_first_order, "second_gradient", "order", "torch"),
     Fault("binary64 lost without x64", jax_x64_leak, "value_bits", "raised", "jax"),
     Fault("the device dropped", jax_device_drop, "device", "on cpu:0", "jax"),
@@ -687,6 +687,27 @@ def test_what_a_framework_raises_is_shown_with_what_it_was_asked(check, shown):
     assert first.endswith("returned non-zero exit status 1.")
     assert said == ["  line 3: no such operand"]
     assert isinstance(caught.value.__cause__, subprocess.CalledProcessError)
+
+
+def test_a_method_that_is_not_written_says_what_to_do():
+    class Unwritten(CrookedBackend):
+        differentiable = True
+        from_numpy = Backend.from_numpy
+
+    for words in ("value_bits", "gradient"):
+        assert "write it, or write coerce and constant" in failure(words, Unwritten())
+    Unwritten.from_numpy = CrookedBackend.from_numpy
+    assert "write it, or set differentiable = False" in failure("gradient", Unwritten())
+
+
+def test_a_framework_may_lack_a_part_of_its_derivative():
+    class Partial(Sound):
+        differentiable = True
+
+        def derivative(self, function, x):
+            raise NotImplementedError("floor has no derivative here")
+
+    assert "NotImplementedError: floor has no derivative here" in failure("gradient", Partial())
 
 
 def test_a_long_message_is_cut():
