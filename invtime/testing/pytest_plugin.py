@@ -30,11 +30,11 @@ def pytest_configure(config: pytest.Config) -> None:
     name = config.option.invtime_backend
     if name is None:
         return
-    from invtime import InvTimeError, registry
+    from invtime import InvTimeError, PluginWarning, registry
 
     try:
         registry.default.plugins.find(name)  # imports no framework
-    except InvTimeError as error:
+    except (InvTimeError, PluginWarning) as error:  # the second where warnings are errors
         raise pytest.UsageError(f"--invtime-backend: {error}") from None
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = []

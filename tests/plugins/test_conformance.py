@@ -288,6 +288,14 @@ def test_an_unknown_name_is_refused_at_once(tmp_path):
     assert "collected" not in out
 
 
+def test_a_broken_plugin_is_a_line_where_warnings_are_errors(site):
+    site.install("invtime-bad", {"invtime_bad": "1 / 0"}, bad="invtime_bad")
+    kit = "-m", "pytest", "-p", "invtime.testing.pytest_plugin", "-W", "error", "-k", "divide"
+    done = site.run(*kit, "--invtime-backend=numpy", status=4)
+    assert "ERROR: --invtime-backend: plugin 'bad' of invtime-bad 1.5 cannot" in done.stderr
+    assert "INTERNALERROR" not in done.stdout + done.stderr
+
+
 def test_the_public_names_are_there():
     import invtime.testing
 
