@@ -1,8 +1,9 @@
 """Work in processes of its own: some of them at a time, each message as it comes, and its end.
 
-A worker is a module with a function `work(job, say)`. Its job comes on stdin and what it says goes
-to stdout, pickled. What else it prints is kept, and shown where it failed. A worker ends with the
-process that started it, however that ends.
+A worker is a module with a function `work(job, say)`, imported from where this process imports. Its
+job comes on stdin and what it says goes to stdout, pickled; the work itself finds stdin empty. What
+else it prints is kept, and shown where it failed. A worker ends with the process that started it,
+however that ends.
 """
 
 from __future__ import annotations
@@ -101,12 +102,14 @@ class _Workers:
         with self._lock:
             if self._killed:
                 raise RuntimeError("the others were interrupted")
+            # It imports from where this process does: -m without -P adds the current folder.
+            paths = os.pathsep.join(map(str, sys.path))
             process = subprocess.Popen(
-                [sys.executable, "-m", "invtime.children", task.module],
+                [sys.executable, "-P", "-m", "invtime.children", task.module],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=printed,
-                env={**os.environ, **task.environment},
+                env={**os.environ, "PYTHONPATH": paths, **task.environment},
             )
             self._running.add(process)
             return process
@@ -138,7 +141,8 @@ def _messages(process: subprocess.Popen[bytes], job: bytes) -> Iterator[Any]:
 
 def _problem(status: int, printed: Any) -> str:
     """How a process ended before its work was done, with the last line that it printed."""
-    name = f" ({signal.Signals(-status).name})" if -status in set(signal.Signals) else ""
+    killed = status < 0 and -status in set(signal.Signals)  # some real-time signals have no name
+    name = f" ({signal.Signals(-status).name})" if killed else ""
     printed.seek(0)
     lines = printed.read().decode("utf-8", "replace").strip().splitlines() or ["no message"]
     return f"its process ended with status {status}{name}: {lines[-1]}"
@@ -148,8 +152,13 @@ def main() -> None:
     """Do the job on stdin, in a process that `run` has started."""
     out = os.fdopen(os.dup(1), "wb", closefd=False)  # its end says that the process has ended
     os.dup2(2, 1)
-    job = pickle.load(sys.stdin.buffer)
-    Thread(target=_end_with_the_parent, daemon=True).start()
+    # The pipe of stdin moves to another number. On Windows, NumPy's DLLs ask for the type of stdin
+    # as they are loaded, and that waits until no thread reads it (numpy/numpy#24290).
+    source = os.fdopen(os.dup(0), "rb", closefd=False)
+    with open(os.devnull, "rb") as empty:
+        os.dup2(empty.fileno(), 0)
+    job = pickle.load(source)
+    Thread(target=_end_with_the_parent, args=[source.fileno()], daemon=True).start()
 
     def say(message: Any) -> None:
         pickle.dump(message, out)
@@ -159,8 +168,8 @@ def main() -> None:
     say(DONE)
 
 
-def _end_with_the_parent() -> None:
-    os.read(0, 1)  # nothing comes, but its end
+def _end_with_the_parent(source: int) -> None:
+    os.read(source, 1)  # nothing comes, but its end
     os._exit(1)
 
 

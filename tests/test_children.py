@@ -34,11 +34,11 @@ WORKER = """
 
 
 @pytest.fixture
-def task(tmp_path):
+def task(tmp_path, monkeypatch):
     """From what a worker is to do to its task."""
     (tmp_path / "invtime_worker.py").write_text(textwrap.dedent(WORKER))
-    path = os.pathsep.join([str(tmp_path), str(ROOT)])
-    return lambda job: Task("invtime_worker", job, {"PYTHONPATH": path, "INVTIME_TEST": "here"})
+    monkeypatch.syspath_prepend(tmp_path)
+    return lambda job: Task("invtime_worker", job, {"INVTIME_TEST": "here"})
 
 
 def of(messages, index):
@@ -71,9 +71,18 @@ def test_messages_come_in_order_with_the_environment_of_their_task(task, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_modules_of_the_folder_it_runs_in_are_not_imported(task, tmp_path, monkeypatch):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "signal.py").write_text("raise RuntimeError('a file of the user')")
+    monkeypatch.chdir(folder)
+    assert of(list(run([task("say('all')")])), 0) == ["all", Ended(None)]
+
+
 @pytest.mark.parametrize(
     ("job", "problem"),
     [
+        ("input()", "status 1: EOFError: EOF when reading a line"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "status -9 (SIGKILL): noise on stderr"),
         ("os._exit(3)", "status 3: noise on stderr"),
         ("os._exit(0)", "status 0: noise on stderr"),
@@ -126,10 +135,11 @@ def test_processes_are_killed_where_the_messages_are_left(task, monkeypatch):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of another kind")
 def test_processes_end_with_the_one_that_started_them(task):
-    module, _, environment = task("")
     script = f"""
+        import sys
+        sys.path[:] = {sys.path!r}
         from invtime.children import Task, run
-        for _, message in run([Task({module!r}, "time.sleep(600)", {dict(environment)!r})]):
+        for _, message in run([Task({task("").module!r}, "time.sleep(600)", {{}})]):
             print(message, flush=True)
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]
