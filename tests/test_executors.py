@@ -44,6 +44,16 @@ PLUGIN = """
     import numpy as np
     from invtime.backends.numpy import NumpyBackend
 
+    def taken():
+        '''Whether there was a file in the folder, which is gone: each is taken by one process.'''
+        for file in Path(os.environ["INVTIME_TEST_DEATHS"]).iterdir():
+            try:
+                file.unlink()
+                return True
+            except FileNotFoundError:
+                continue
+        return False
+
     class Off(NumpyBackend):
         name = "off"
 
@@ -52,15 +62,12 @@ PLUGIN = """
             return np.where(x == 777, np.nextafter(out, np.array(np.inf, out.dtype)), out)
 
     class Mortal(NumpyBackend):
-        '''Ends its process at the first int32 steps, as often as the file says.'''
+        '''Ends its process at the first int32 steps, once for each file in the folder.'''
 
         name = "mortal"
 
         def evaluate(self, form, x, dtype):
-            left = Path(os.environ["INVTIME_TEST_DEATHS"])
-            first = x.dtype == np.int32 and x[0] == 0 and x[1] == 1
-            if first and (deaths := int(left.read_text())):
-                left.write_text(str(deaths - 1))
+            if x.dtype == np.int32 and x[0] == 0 and x[1] == 1 and taken():
                 os._exit(1)
             return super().evaluate(form, x, dtype)
 
@@ -77,7 +84,9 @@ PLUGIN = """
         for name in ("off", "mortal", "failing"):
             yield invtime.BackendInfo(name, ("numpy",), f"invtime_off:{name.title()}", "-")
         yield invtime.BackendInfo("gone", ("numpy",), "no_such_framework:Gone", "-")
-        yield invtime.BackendInfo("fatal", ("numpy",), "invtime_fatal:Fatal", "-")
+        for name in ("fatal", "dying", "ill"):
+            target = f"invtime_{name}:NumpyBackend"
+            yield invtime.BackendInfo(name, ("numpy",), target, "-")
 
     @invtime.hookimpl
     def invtime_backend_for(step_type):
@@ -85,24 +94,56 @@ PLUGIN = """
 """
 
 
+# Modules of backends that end their process on import, or fail it, each time or once for each file.
+ON_IMPORT = {
+    "fatal": "import os, sys; print('no symbol found', file=sys.stderr, flush=True); os._exit(6)",
+    "dying": """
+        import os
+        from invtime_off import NumpyBackend, taken
+        if taken():
+            os._exit(7)
+    """,
+    "ill": """
+        from invtime_off import NumpyBackend, taken
+        if taken():
+            raise MemoryError("no room")
+    """,
+}
+
+
+class Deaths:
+    """A folder with a file for each time that a worker still dies."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def set(self, count):
+        for file in self.folder.iterdir():
+            file.unlink()
+        for number in range(count):
+            (self.folder / str(number)).touch()
+
+    def left(self):
+        return len([*self.folder.iterdir()])
+
+
 @pytest.fixture(scope="module")
 def deaths(tmp_path_factory):
-    """The file that says how often a worker still dies; the plugin above is installed."""
+    """How often a worker still dies; the plugin above is installed."""
     path = tmp_path_factory.mktemp("plugin")
     info = path / "invtime_off-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: invtime-off\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[invtime]\noff = invtime_off\n")
     (path / "invtime_off.py").write_text(textwrap.dedent(PLUGIN))
-    (path / "invtime_fatal.py").write_text(
-        "import os, sys; print('no symbol found', file=sys.stderr, flush=True); os._exit(6)"
-    )
-    left = path / "deaths"
-    left.write_text("0")
+    for name, text in ON_IMPORT.items():
+        (path / f"invtime_{name}.py").write_text(textwrap.dedent(text))
+    left = Deaths(path / "deaths")
+    left.folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(path))
         patch.setenv("PYTHONPATH", str(path), prepend=os.pathsep)
-        patch.setenv("INVTIME_TEST_DEATHS", str(left))
+        patch.setenv("INVTIME_TEST_DEATHS", str(left.folder))
         patch.setattr(registry, "default", Registry())
         yield left
 
@@ -313,7 +354,7 @@ def test_processes_give_the_same_report(monkeypatch):
 
 
 def test_a_process_that_dies_is_reported(deaths):
-    deaths.write_text("1")
+    deaths.set(1)
     with processes() as executor:
         report = verify(SCHEDULE, backends=["mortal"], dtypes=["float64"], executor=executor)
     assert not report.ok
@@ -343,6 +384,7 @@ def test_a_choice_of_modes_devices_and_dtypes_is_the_same_apart():
         {"modes": ["eager"], "devices": ["cpu"]},
         {"dtypes": ["bfloat16", "float64"]},
         {"modes": ["eager"], "dtypes": [np.float32]},
+        {"dtypes": []},
     ):
         options |= {"backends": ["numpy", "off"], "steps": 10}
         assert verify_apart(SCHEDULE, **options) == verify(SCHEDULE, **options)
@@ -380,7 +422,7 @@ def test_what_does_not_import_apart_is_missing(monkeypatch):
 
 def test_a_framework_that_ends_its_process_fails_alone(deaths, monkeypatch):
     monkeypatch.setattr(children, "cores", lambda: 2)
-    deaths.write_text("1")
+    deaths.set(1)
     options = {"backends": ["mortal", "numpy"], "steps": 1000}
     report = verify_apart(SCHEDULE, **options)
     whole = verify(SCHEDULE, **options)
@@ -403,6 +445,34 @@ def test_a_framework_that_ends_its_process_on_import_fails(monkeypatch):
     assert fatal.error == "its process ended with status 6: no symbol found"
     assert fine.ok
     assert not report.ok
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("dying", "its process ended with status 7: no message"),
+        ("ill", "MemoryError: no room; fix or uninstall that distribution"),
+    ],
+)
+def test_a_framework_that_does_not_import_each_time_fails_there(deaths, monkeypatch, name, error):
+    monkeypatch.setattr(children, "cores", lambda: 2)
+    deaths.set(1)
+    report = verify_apart(SCHEDULE, backends=[name], steps=10)
+    assert not report.ok
+    assert deaths.left() == 0
+    lost = [run for run in report.runs if run.error is not None]
+    assert all(run.error.endswith(error) for run in lost)
+    assert sorted(run.dtype for run in report.runs) == sorted(DTYPES)
+    assert len([run for run in report.runs if run.points]) == len(lost) == 2
+
+
+@pytest.mark.parametrize("options", [{"modes": ["compile"]}, {"devices": ["cuda"]}])
+@pytest.mark.usefixtures("deaths")
+def test_what_a_framework_has_that_ends_its_process_is_not_known(options):
+    for backends in (["fatal"], ["fatal", "numpy"]):
+        report = verify_apart(SCHEDULE, backends=backends, dtypes=["float64"], steps=10, **options)
+        (run,) = report.runs
+        assert run.error == "its process ended with status 6: no symbol found"
 
 
 def test_progress_of_processes_reaches_its_total():
@@ -463,20 +533,20 @@ MORTAL = {"backends": ["mortal"], "dtypes": ["float64"], "steps": 1000}
 
 
 def test_a_worker_of_a_cluster_that_dies_is_replaced(client, deaths):
-    deaths.write_text("1")
+    deaths.set(1)
     with client.get_executor() as executor:
         report = verify(SCHEDULE, executor=executor, timeout=60, **MORTAL)
-    assert deaths.read_text() == "0"
+    assert deaths.left() == 0
     assert report.ok
     assert report == verify(SCHEDULE, **MORTAL)
 
 
 def test_workers_of_a_cluster_that_die_each_time_are_reported(deaths):
-    deaths.write_text("99")
+    deaths.set(99)
     # Dask gives up a worker that dies as it starts; with none left, only the timeout ends it.
     with cluster() as client, client.get_executor() as executor:
         report = verify(SCHEDULE, executor=executor, timeout=20, **MORTAL)
-        deaths.write_text("0")
+        deaths.set(0)
     assert not report.ok
     (run,) = report.runs
     assert run.points < run.asked

@@ -58,7 +58,7 @@ def _row(state: registry.BackendState, found: Result | None) -> dict[str, Any]:
         devices = None if found.offer is None else found.offer.devices
         problem = found.problem
         if found.unusable is not None:
-            problem = f"{found.unusable.error}: {found.unusable.message}"
+            problem = found.unusable.reason
     return {
         "backend": state.name,
         "version": state.version,

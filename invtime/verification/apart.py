@@ -52,11 +52,11 @@ def verify_apart(
     runs: list[Run] = []
     for name in names:
         own = [result for result in parts if result.part.backend == name]
-        unusable = own[0].unusable
-        if unusable is None:
+        unusable = [result.unusable for result in own if result.unusable is not None]
+        if len(unusable) < len(own):
             runs += _in_order(own)
         else:
-            missing[name] = _reason(unusable, named=backends is not None)
+            missing[name] = _reason(unusable[0], named=backends is not None)
     states = [state for state in registry.list_backends() if state.name in missing]
     listed = tuple(Missing(state.name, state.install, missing[state.name]) for state in states)
     return Report(schedule, steps, tuple(runs), listed)
@@ -94,7 +94,8 @@ def _with_places(names: Iterable[str], choice: Choice, named: bool) -> list[str]
         if result.unusable is not None:
             _reason(result.unusable, named)
     offers = [result.offer for result in results if result.offer is not None]
-    choice.check({pair for offer in offers for pair in product(offer.modes, offer.devices)})
+    if all(result.problem is None for result in results):  # or what one has is not known
+        choice.check({pair for offer in offers for pair in product(offer.modes, offer.devices)})
     return [r.part.backend for r in results if r.offer is None or r.offer.chosen]
 
 
@@ -102,12 +103,12 @@ def _reason(unusable: Unusable, named: bool) -> str:
     """Why a backend is missing; BackendUnavailableError where it was named."""
     if named:
         raise BackendUnavailableError(unusable.message)
-    return f"{unusable.error}: {unusable.message}"
+    return unusable.reason
 
 
 def _shares(dtypes: Sequence[str]) -> list[list[str]]:
     """The dtypes in as many shares as there are cores: a backend's parts take equally long."""
-    count = min(children.cores(), len(dtypes))
+    count = max(1, min(children.cores(), len(dtypes)))
     return [list(dtypes[first::count]) for first in range(count)]
 
 
@@ -137,17 +138,15 @@ def _enter(result: Result, message: object) -> None:
 
 def _in_order(results: Sequence[Result]) -> list[Run]:
     """The runs of one backend as a report has them: by device, mode and dtype."""
+    runs = [run for result in results for run in _runs(result)]
+    devices = list(dict.fromkeys(run.device for run in runs))
+    modes = list(dict.fromkeys(run.mode for run in runs))
     dtypes = list(DTYPES)
-    offer = next((result.offer for result in results if result.offer), Offer([""], [""], []))
 
     def place(run: Run) -> tuple[int, int, int]:
-        return (
-            offer.devices.index(run.device),
-            offer.modes.index(run.mode),
-            dtypes.index(run.dtype),
-        )
+        return devices.index(run.device), modes.index(run.mode), dtypes.index(run.dtype)
 
-    return sorted((run for result in results for run in _runs(result)), key=place)
+    return sorted(runs, key=place)
 
 
 def _runs(result: Result) -> Iterator[Run]:
@@ -157,7 +156,8 @@ def _runs(result: Result) -> Iterator[Run]:
     elif result.offer is not None:
         for run in result.offer.chosen:
             yield replace(run, error=result.problem)
-    else:  # it ended as it imported the framework
+    else:  # it ended as it imported the framework, or another process imports it
+        error = result.problem if result.unusable is None else result.unusable.reason
         version = next(s.version for s in registry.list_backends() if s.name == result.part.backend)
         for dtype in result.part.choice.result_dtypes:
-            yield Run(result.part.backend, str(version), "", "", dtype, error=result.problem)
+            yield Run(result.part.backend, str(version), "", "", dtype, error=error)

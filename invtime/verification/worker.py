@@ -40,6 +40,11 @@ class Unusable(NamedTuple):
     error: str
     message: str
 
+    @property
+    def reason(self) -> str:
+        """The error with its message."""
+        return f"{self.error}: {self.message}"
+
 
 class Progress(NamedTuple):
     """How much of the part is done."""
