@@ -13,7 +13,7 @@ from invtime import InverseTimeDecay
 from invtime.audit import Audit, Finding, audit
 from invtime.audit.expressions import has_phases
 from invtime.audit.peers import ADDED_UP, PEERS
-from invtime.audit.words import call, verdicts
+from invtime.audit.words import call, skipped, verdicts
 from invtime.audit.worker import DROPS, FIRST, SPREAD
 
 DOCS = Path(__file__).parent
@@ -126,8 +126,8 @@ def _peers(audit: Audit) -> Iterator[str]:
         version = next((finding.version for finding in audit.findings if finding.peer == name), "")
         if version:
             yield f"- **{name}**: {peer.what} ({version})"
-    for skipped in audit.skipped:
-        yield f"- **{skipped.peer}** was not called: {skipped.reason}"
+    for absent in audit.skipped:
+        yield f"- **{absent.peer}** was not called: {absent.reason}"
 
 
 def _details(audit: Audit, schedule: InverseTimeDecay) -> Iterator[str]:
@@ -139,11 +139,7 @@ def _details(audit: Audit, schedule: InverseTimeDecay) -> Iterator[str]:
     called = [finding for finding in own if finding.verdict != "skipped"]
     yield "\n<details>\n<summary>The numbers of each mode</summary>\n"
     yield from _rows(columns, (_numbers(finding, drops) for finding in called))
-    why: dict[str, list[str]] = {}
-    for finding in own:
-        if finding.skipped is not None and finding.peer not in why.get(finding.skipped, ()):
-            why.setdefault(finding.skipped, []).append(finding.peer)
-    for reason, names in why.items():
+    for reason, names in skipped(audit, schedule).items():
         yield f"\nNot called: {', '.join(names)} ({reason})."
     yield "\n</details>"
 
@@ -152,7 +148,9 @@ def _numbers(finding: Finding, drops: bool) -> Iterator[str]:
     """The cells of a mode; that of its drops only where the schedule has some."""
     name = f"{finding.peer} {finding.mode}".rstrip()  # without one where its process ended early
     yield f"{name}, {finding.dtype}" if finding.dtype else name
-    if drops:
+    if drops and finding.error is not None:
+        yield ""
+    elif drops:
         shifted = finding.late + finding.early
         yield f"{_cell(finding).strip('*')} of {finding.drops}" if shifted else "on time"
     if finding.error is not None:

@@ -599,6 +599,16 @@ def test_a_cell_of_the_matrix_is_of_the_worst_mode():
         assert matrix_of(text) == {"jax": {1: cell}}
 
 
+def test_the_page_does_not_say_when_the_drops_of_a_failed_mode_are():
+    fields = [{"error": "it ended"}, {"drops": 9, "points": 10}]
+    found = tuple(Finding(STAIRCASE, "jax", str(i), "1", **each) for i, each in enumerate(fields))
+    text = "\n".join(MARKDOWN(Audit((STAIRCASE,), 0, 10, found, ())))
+    assert rows_of(text, STAIRCASE, "jax") == [
+        "| jax 0 |  | it ended | **fails** |",
+        "| jax 1 | on time | none of 10 | same |",
+    ]
+
+
 @pytest.mark.parametrize("peer", ["numpy", "keras-jax"])
 def test_rows_of_the_page_are_reproduced(peer):
     needs(peer)

@@ -13,8 +13,8 @@ from invtime.audit.worker import Begun, Job, Over
 from invtime.errors import ConfigError, UnknownBackendError, shown
 from invtime.spec import InverseTimeDecay
 
-# JAX and TensorFlow would take an accelerator, and TensorFlow writes a page of log lines.
 WORKER = "invtime.audit.worker"
+# JAX and TensorFlow would take an accelerator, and TensorFlow writes a page of log lines.
 ON_THE_CPU = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 

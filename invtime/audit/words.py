@@ -8,8 +8,8 @@ from invtime.audit.report import Audit, Finding
 from invtime.parameters import PHASES
 from invtime.spec import InverseTimeDecay
 
-COLUMNS = ("peer", "mode", "dtype", "points", "late", "early", "other bits", "ULP", "verdict")
-NUMBERS = COLUMNS[3:8]
+NUMBERS = ("points", "late", "early", "other bits", "ULP")
+COLUMNS = ("peer", "mode", "dtype", *NUMBERS, "verdict", "note")
 
 SHOWN = 5  # steps of shifted drops in a line; the JSON has more
 
@@ -24,17 +24,21 @@ def call(schedule: InverseTimeDecay) -> str:
 
 def cells(finding: Finding) -> list[str]:
     """A finding under `COLUMNS`."""
-    names = [finding.peer, finding.mode]
-    if finding.skipped is not None or finding.error is not None:
-        reason = finding.skipped or finding.error
-        return [*names, "", "", "", "", "", "", f"{finding.verdict}: {reason}"]
-    drops = finding.drops
+    counts = finding.points, finding.late, finding.early, finding.differing, finding.worst_ulp
+    numbers = [str(count or "") for count in counts]
     return [
-        *(*names, finding.dtype, str(finding.points)),
-        *(f"{count} of {drops}" if drops else "" for count in (finding.late, finding.early)),
-        *(str(finding.differing), str(finding.worst_ulp)),
-        finding.verdict,
+        *(finding.peer, finding.mode, finding.dtype, *numbers, finding.verdict),
+        finding.error or "",
     ]
+
+
+def skipped(audit: Audit, schedule: InverseTimeDecay) -> dict[str, list[str]]:
+    """Each reason why peers were not called for a schedule, with these peers."""
+    reasons: dict[str, dict[str, None]] = {}
+    for finding in audit.of(schedule):
+        if finding.skipped is not None:
+            reasons.setdefault(finding.skipped, {})[finding.peer] = None
+    return {reason: list(peers) for reason, peers in reasons.items()}
 
 
 def effect(finding: Finding) -> str:

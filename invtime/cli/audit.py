@@ -18,10 +18,7 @@ from invtime.errors import ConfigError
 from invtime.spec import InverseTimeDecay
 
 if TYPE_CHECKING:
-    from invtime.audit import Audit, Finding
-
-NUMBERS = ("points", "late", "early", "other bits", "ULP")
-COLUMNS = ("peer", "mode", "dtype", *NUMBERS, "verdict", "note")
+    from invtime.audit import Audit
 
 Configs = Annotated[str | None, options.config_option("A config in JSON, or a list of them")]
 
@@ -114,11 +111,15 @@ def _lines(report: Audit, layout: str) -> Iterator[str]:
     for schedule in report.schedules:
         called = [finding for finding in report.of(schedule) if finding.skipped is None]
         yield prose(words.call(schedule))
-        rows = map(_cells, called)
         yield from as_table(
-            COLUMNS, rows, numbers=NUMBERS, names=("mode", "dtype"), notes=("note",)
+            words.COLUMNS,
+            map(words.cells, called),
+            numbers=words.NUMBERS,
+            names=("mode", "dtype"),
+            notes=("note",),
         )
-        yield from map(prose, _skipped(report.of(schedule)))
+        for reason, names in words.skipped(report, schedule).items():
+            yield prose(f"skipped: {', '.join(names)} ({reason})")
         verdicts = words.verdicts(report, schedule) if called else ["Nothing was compared."]
         yield from map(prose, verdicts)
         yield ""
@@ -127,24 +128,3 @@ def _lines(report: Audit, layout: str) -> Iterator[str]:
     yield prose(f"versions: {', '.join(parts)}")
     for skipped in report.skipped:
         yield prose(f"not called: {skipped.peer} ({skipped.reason})")
-
-
-def _cells(finding: Finding) -> list[str]:
-    """A finding under `COLUMNS`."""
-    counts = finding.points, finding.late, finding.early, finding.differing, finding.worst_ulp
-    numbers = [str(count or "") for count in counts]
-    return [
-        *(finding.peer, finding.mode, finding.dtype, *numbers, finding.verdict),
-        finding.error or "",
-    ]
-
-
-def _skipped(findings: Iterable[Finding]) -> Iterator[str]:
-    """A line for each reason why peers were not called for a schedule."""
-    reasons: dict[str, list[str]] = {}
-    for finding in findings:
-        if finding.skipped is not None:
-            names = reasons.setdefault(finding.skipped, [])
-            names += [finding.peer] if finding.peer not in names else []
-    for reason, names in reasons.items():
-        yield f"skipped: {', '.join(names)} ({reason})"
