@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from invtime import ConfigError, InverseTimeDecay, UnknownBackendError
+from invtime import ConfigError, InverseTimeDecay, UnknownBackendError, children
 from invtime.audit import Audit, Finding, Shift, Skipped, audit, worker
 from invtime.audit.compare import Comparison
 from invtime.audit.expressions import has_phases
@@ -71,6 +71,11 @@ def test_the_exact_rates_are_exact(dtype):
     found = compared(STAIRCASE, lambda n: n, dtype=dtype)
     assert (found["points"], found["drops"]) == (500, 12)
     assert (found["shifts"], found["differing"], found["far"]) == ((), 0, None)
+
+
+@pytest.mark.parametrize("steps", [range(41, 83), [41, 50, 82]])
+def test_drops_at_both_ends_are_counted(steps):
+    assert compared(STAIRCASE, lambda n: n, steps)["drops"] == 2
 
 
 @pytest.mark.parametrize("by", [1, 3])
@@ -436,6 +441,13 @@ def test_the_staircase_of_optax_drops_as_late():
 
 
 # -- who cannot be called ------------------------------------------------------------------
+
+
+def test_the_peers_of_a_framework_share_a_process(monkeypatch):
+    tasks, run = [], children.run
+    monkeypatch.setattr(children, "run", lambda own: tasks.extend(own) or run(own))
+    audit([WSD], peers=["numpy", "deepmd"], steps=10)
+    assert [task.job.peers for task in tasks] == [("numpy", "deepmd")]
 
 
 def test_what_is_not_installed_is_skipped_with_the_reason(monkeypatch):

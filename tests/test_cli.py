@@ -60,6 +60,15 @@ PLUGIN = """
 """
 
 
+# What the class of a backend does whose framework is imported with it.
+IMPORTING = """
+def __getattr__(name):
+    import no_such_thing
+
+    raise AttributeError(name)
+"""
+
+
 @pytest.fixture
 def environment(tmp_path):
     """The environment of a process in which the plugin above is installed."""
@@ -242,8 +251,17 @@ def test_backends_lists_what_there_is(environment):
     assert absent.endswith("no_such_thing is missing; run: pip install absent")
 
 
-def test_backends_lists_devices_and_what_does_not_import(environment, tmp_path):
-    (tmp_path / "no_such_thing.py").write_text("")  # there, but the plugin has no class for it
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "Absent"),  # there, but the plugin has no class for it
+        ("import os; os._exit(3)", "its process ended with status 3: no message"),
+    ],
+)
+def test_backends_lists_devices_and_what_does_not_import(environment, tmp_path, text, problem):
+    (tmp_path / "no_such_thing.py").write_text(text)
+    with (tmp_path / "invtime_off.py").open("a") as plugin:
+        plugin.write(IMPORTING)
     code = """
         from invtime import registry
         known = registry.default.plugins.announced
@@ -265,7 +283,7 @@ def test_backends_lists_devices_and_what_does_not_import(environment, tmp_path):
     numpy, absent = json.loads(done.stdout)
     assert numpy["devices"] == ["cpu"]
     assert absent["usable"] is False
-    assert "Absent" in absent["problem"]
+    assert problem in absent["problem"]
 
 
 def test_schema_prints_the_schema():

@@ -215,15 +215,27 @@ def test_a_peer_that_is_not_installed_is_refused(tmp_path):
     )
 
 
-def test_a_peer_that_was_asked_for_and_does_not_run_is_no_success(tmp_path):
-    (tmp_path / "torch.py").write_text("raise SystemExit('no such device')")
+@pytest.mark.parametrize(
+    ("error", "rows"),
+    [
+        (
+            "SystemExit",
+            [
+                "^torch +failed +its process ended with status 1: no such device$",
+                "^Nothing is known of torch, which failed.$",
+            ],
+        ),
+        ("ImportError", [r"^not called: torch \(ImportError: no such device\)$"]),
+    ],
+)
+def test_a_peer_that_was_asked_for_and_does_not_run_is_no_success(tmp_path, error, rows):
+    (tmp_path / "torch.py").write_text(f"raise {error}('no such device')")
     peers = ["--peer", "numpy", "--peer", "torch"]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     status, out, err = finished("audit", *SHORT, "--steps", 10, *peers, env=environment)
     assert (status, err) == (1, "")
-    row = "^torch +failed +its process ended with status 1: no such device$"
-    assert re.search(row, out, re.MULTILINE)
-    assert "Nothing is known of torch, which failed.\n" in out
+    for row in rows:
+        assert re.search(row, out, re.MULTILINE)
     assert f"versions: numpy {np.__version__}\n" in out
 
 

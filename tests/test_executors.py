@@ -31,6 +31,7 @@ from invtime.registry import Registry
 from invtime.verification import runner, sweep, to_junit, verify
 from invtime.verification.apart import verify_apart
 from invtime.verification.grid import CHUNK
+from invtime.verification.worker import Progress
 
 SCHEDULE = invtime.InverseTimeDecay(0.1, 1000, 0.5)
 STAIRCASE = invtime.InverseTimeDecay(0.1, 41, 0.5, staircase=True)
@@ -473,6 +474,25 @@ def test_what_a_framework_has_that_ends_its_process_is_not_known(options):
         report = verify_apart(SCHEDULE, backends=backends, dtypes=["float64"], steps=10, **options)
         (run,) = report.runs
         assert run.error == "its process ended with status 6: no symbol found"
+
+
+def test_progress_and_memory_of_processes(monkeypatch):
+    """A worker says how far it is, and shares a GPU unless the user has set otherwise."""
+    tasks, seen = [], []
+
+    def run(own):
+        tasks.extend(own)
+        yield 0, Progress(0.25)
+        yield from ((index, children.Ended("lost")) for index in range(len(own)))
+
+    monkeypatch.setattr(children, "cores", lambda: 2)
+    monkeypatch.setattr(children, "run", run)
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "false")
+    verify_apart(SCHEDULE, backends=["numpy"], progress=lambda *counts: seen.append(counts))
+    assert seen == [(250, 2000), (1000, 2000), (2000, 2000)]
+    assert [task.environment for task in tasks] == [
+        {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "false"}
+    ] * 2
 
 
 def test_progress_of_processes_reaches_its_total():
