@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -493,3 +494,36 @@ def listening(*arguments):
         "from invtime.cli import main; main()"
     )
     return started([sys.executable, "-c", code, *map(str, arguments)])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the shell closes the stream")
+@pytest.mark.parametrize("stream", [1, 2])
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["schema"], 0),
+        (
+            [
+                "verify",
+                "--lr",
+                "0.1",
+                "-S",
+                "10",
+                "-R",
+                "0.5",
+                "--steps",
+                "9",
+                "--backend",
+                "numpy",
+            ],
+            0,
+        ),
+        (["schema", "--no-such-option"], 2),
+    ],
+    ids=["schema", "verify", "refused"],
+)
+def test_a_closed_stream_takes_nothing_and_the_status_stays(stream, arguments, status):
+    line = f"{shlex.join(command(*arguments))} {stream}>&-"
+    done = subprocess.run(line, shell=True, capture_output=True, timeout=120, check=False)
+    assert done.returncode == status, done.stderr
+    assert (done.stdout, done.stderr)[stream - 1] == b""

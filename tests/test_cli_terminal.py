@@ -22,8 +22,11 @@ from commands import command
 from distributions import install
 from typer.main import get_command
 
+from invtime import InverseTimeDecay
 from invtime.audit.peers import PEERS
 from invtime.cli.app import app
+from invtime.cli.verify import _lines as report_lines
+from invtime.verification.report import Missing, Report
 
 SCHEDULE = ["--lr", "0.1", "-S", "1000", "-R", "0.5"]
 COMMANDS = sorted(get_command(app).commands)
@@ -154,6 +157,14 @@ def test_the_backends_fit_80_columns(environment):
     lines = screen(command("backends"), 80, environment)
     assert max(map(len, lines)) <= 80
     assert any(line.startswith("a_backend_of_long_name ") for line in lines)
+
+
+def test_a_command_to_copy_is_on_one_line(monkeypatch):
+    monkeypatch.setattr("invtime.cli.output.width", lambda: 40)
+    absent = Missing("torch", 'python -m pip install "invtime[torch]"', "torch is missing")
+    report = Report(InverseTimeDecay(0.1, 10, 0.5), 9, (), (absent,))
+    run = 'run: python -m pip install "invtime[torch]"'
+    assert f"not compared: torch (torch is missing); {run}" in list(report_lines(report))
 
 
 def test_a_terminal_of_few_columns_has_a_note_too(environment):

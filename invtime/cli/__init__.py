@@ -15,6 +15,9 @@ def main() -> None:
     """
     # TensorFlow reads it as it is imported: without it, a page of log lines.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the shell has closed it, as with `>&-`
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (for as long as we run)
     if isinstance(sys.stdout, TextIOWrapper):  # a name may have what its encoding has not
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
