@@ -464,7 +464,9 @@ def test_a_framework_that_does_not_import_each_time_fails_there(deaths, monkeypa
     lost = [run for run in report.runs if run.error is not None]
     assert all(run.error.endswith(error) for run in lost)
     assert sorted(run.dtype for run in report.runs) == sorted(DTYPES)
-    assert len([run for run in report.runs if run.points]) == len(lost) == 2
+    others = [run for run in report.runs if run.error is None]
+    assert len(others) == len(lost) == 2
+    assert any(run.points for run in others)  # bfloat16 is skipped without ml_dtypes
 
 
 @pytest.mark.parametrize("options", [{"modes": ["compile"]}, {"devices": ["cuda"]}])
