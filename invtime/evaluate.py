@@ -148,10 +148,10 @@ def _at_integers(form: Form | Table, backend: Primitives, step: Any, dtype: str)
 
     # Everything is inside the branches, so that a compiler can fuse each into one loop.
     def exact() -> Any:
-        return _rounded(_exact(form, backend, steps(), min(last, highest)), backend, dtype)
+        return rounded(_exact(form, backend, steps(), min(last, highest)), backend, dtype)
 
     def double_word() -> Any:
-        return _rounded(others.at_integers(form, backend, steps(), highest), backend, dtype)
+        return rounded(others.at_integers(form, backend, steps(), highest), backend, dtype)
 
     last = _last_exact(form, backend.precision(step), short=False)
     if last < 0:
@@ -184,10 +184,10 @@ def _at_floats(form: Form | Table, backend: Primitives, step: Any, dtype: str) -
         value = backend.choose(whole, last, exact, double_word)
     if backend.differentiable:  # zero in value, and in the derivative that of the plain formula
         value = value + others.differentiable(form, backend, n)
-    return _rounded(value, backend, dtype)
+    return rounded(value, backend, dtype)
 
 
-def _rounded(value: Any, backend: Primitives, dtype: str) -> Any:
+def rounded(value: Any, backend: Primitives, dtype: str) -> Any:
     """The value rounded along the chain, with no normal bfloat16 lost to a flushed float32.
 
     Below 2**-126 a float32 is subnormal, and some frameworks make it 0. The largest of them

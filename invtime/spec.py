@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, final, overload
 
 from invtime import config as _config
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from invtime.placement import PlacedSchedule
+    from invtime.registry import Registry
 
 
 @final
@@ -233,7 +235,7 @@ class InverseTimeDecay(NoArray):
             return self._form.at(step)
         if step.__class__ is float:
             return self._form.at_real(step)
-        return self._evaluate(step)
+        return _registry().evaluate(self._form, step, dtype=self._dtype)
 
     # What Dynamo traces for a call: no test would find a symbolic int; see backends/dynamo.py.
     __call__._torchdynamo_inline = _evaluate  # type: ignore[attr-defined]
@@ -443,6 +445,13 @@ class InverseTimeDecay(NoArray):
             if config[key] == default:
                 del config[key]
         return f"InverseTimeDecay({', '.join(f'{k}={v!r}' for k, v in config.items())})"
+
+
+@cache  # an import statement costs more than the rest of a call with a NumPy scalar
+def _registry() -> Registry:
+    from invtime import registry
+
+    return registry.default
 
 
 def _name_of(dtype: Any) -> str:

@@ -136,12 +136,18 @@ HOUSE = {
     "backends.autograph": "",
     "backends.dynamo": "errors form table",
     "backends.numpy_rounding": "form",
-    "backends.numpy": "backends.base backends.numpy_rounding errors form table stage evaluate",
+    "backends.blocks": "backends.numpy_rounding evaluate form primitives stage table",
+    "backends.numpy": "backends.base backends.blocks errors form table",
     "backends.dask": "backends.numpy errors form table",
     "backends.array_api": "backends.base dtypes errors form table",
-    "backends.torch": "backends.base backends.dynamo errors form table primitives evaluate",
+    "backends.torch": (
+        "backends.base backends.blocks backends.dynamo backends.numpy errors form table "
+        "primitives evaluate"
+    ),
     "backends.jax": "backends.base dtypes errors form table evaluate",
-    "backends.tensorflow": "backends.base dtypes errors",
+    "backends.tensorflow": (
+        "backends.base backends.blocks backends.numpy dtypes errors evaluate form table"
+    ),
     "plugins": "hookspecs errors",
     "versions": "",
     "registry": (
@@ -286,7 +292,7 @@ def test_only_a_backend_imports_its_framework() -> None:
                     owners.setdefault(framework, set()).add(module)
     assert owners.pop("ml_dtypes", set()) <= {"backends.numpy", "backends.array_api"}
     # Every backend takes steps from NumPy.
-    users = ("base", "numpy", "numpy_rounding", "jax", "tensorflow", "dask", "array_api")
+    users = ("base", "blocks", "numpy", "numpy_rounding", "jax", "tensorflow", "dask", "array_api")
     typed = {"spec", "placement"}  # the types of arrays
     assert owners.pop("numpy") <= {*(f"backends.{name}" for name in users), "fingerprint", *typed}
     for framework, where in owners.items():

@@ -108,10 +108,11 @@ class Backend(Primitives):
 
     # -- evaluating --------------------------------------------------------------------
 
-    def host_step(self, x: Any) -> int | None:
-        """The step as a Python int where reading it is free and exact, else None.
+    def host_step(self, x: Any) -> int | float | None:
+        """The step as a Python number where reading it is free and exact, else None.
 
-        Only for a concrete integer scalar in host memory, outside of every trace.
+        Only for a concrete scalar in host memory, outside of every trace; a float only where no
+        derivative is asked for.
         """
         return None
 
@@ -151,7 +152,8 @@ class Backend(Primitives):
         dtype = self.default_dtype() if dtype is None else dtype
         n = self.host_step(x)
         if n is not None:
-            return self.constant(form.at(n), dtype, x, device)
+            value = form.at(n) if type(n) is int else form.at_real(n)
+            return self.constant(value, dtype, x, device)
         if isinstance(form, Table):
             return self.evaluate_phases(form, x, dtype)
         return self.evaluate(form, x, dtype)

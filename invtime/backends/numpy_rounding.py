@@ -2,17 +2,24 @@
 
     lr = L / (1 + k * t)    at whole steps or stages 0 <= t < 2**bits, bits <= 32
 
-1. k = k0 + k1, where k0 is a multiple of g = 2**-53 * 2**e and 1 + k * 2**bits <= 2**e. So
-   1 + k0 * t is a multiple of g up to 2**53 * g, and exact. k1 < g is a rounded word, and
-   k1 * t is at most 2**(bits - 52) of the denominator: both roundings leave 2**(bits - 104).
-2. The denominator is then d + low, and q the quotient L / d cut to 26 bits. L - q * d is
-   exact but for its last bit, in products of 26 by 26 and 26 by 27 bits. It is at most 2**-24
-   of L, so what rounds after it, `low`, the division by d, adds less than 2**-75.
-3. So the value q + c has a relative error below 2**-71.5. Ziv's test: v is the sum rounded, and
-   delta = c - (v - q) what the rounding dropped, exactly. If v + delta * (1 + 2**-17) is v too,
-   the middle between two floats, at least 2**-54 of v away, is farther than the error beyond
-   delta, and v is the truth rounded. One value in 2**16 or so fails the test, and is divided
-   again in Python's integers. So every result is correctly rounded, without exception.
+Let u = 2**-53, and D = 1 + k * t the denominator. `head` cuts a float to its first 26 bits.
+
+1. k = k0 + k1, where k0 is a multiple of g = u * 2**e and 1 + k * 2**bits <= 2**e. So
+   high = 1 + k0 * t is a multiple of g up to 2**53 * g, and exact. k1 < g is a rounded word, and
+   low = k1 * t is at most 2**(bits - 52) * D: both roundings leave 2**(bits - 104) * D, which is
+   at most 2**-72 * D.
+2. d is high + low rounded, and q the head of L * (1 - 2**-26) / d. So q is below L / D by
+   2**-26 to 1.51 * 2**-25 of it.
+3. The residual is r = L - q * D = (L0 - q * head(d)) - q * (high - head(d) + low) + L1, where
+   L = L0 + L1. The first product has 52 bits, the difference after it is exact, and so is
+   high - head(d). The other product and the sums are at most 1.51 * 2**-25 of L, so each of
+   their four roundings leaves 1.51 * 2**-78 * L at most. In all r is off by less than
+   2**-71.7 * L, and c = r / d by less than 2**-71.6 of the value.
+4. Ziv's test: 2**-71.5 * L is taken off L1, so that c is too small, by less than 2**-70.5 of the
+   value. c is at least 2**-26.1 of it, so c * (1 + 2**-44) is too large. Where q + c and
+   q + c * (1 + 2**-44) are rounded to the same float, the value between them is too. One value
+   in 2**15 or so fails the test, and is divided again in Python's integers. So every result is
+   correctly rounded, without exception.
 
 Source: A. Ziv, Fast evaluation of elementary mathematical functions with correctly rounded
 last bit (1991).
@@ -20,8 +27,9 @@ last bit (1991).
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,9 +37,12 @@ from invtime.form import Form
 
 BITS = 32
 # Elements at a time, of which seven rows should stay in the second-level cache.
-ROW = 8192
-ENLARGED = 1 + 2.0**-17
-HEAD = np.int64(-(2**27))
+ROW = 16384
+SHORTENED = 1 - 2.0**-26
+ENLARGED = np.array(1 + 2.0**-44)
+ONE = np.array(1.0)
+HEAD = np.array(-(2**27), np.int64)
+INT64 = HEAD.dtype
 
 
 def last_rounded(form: Form) -> int:
@@ -46,58 +57,84 @@ def divide_rounded(form: Form, t: Any, highest: int, out: Any) -> None:
     `highest` is at most `last_rounded(form)`; `out` may be t.
     """
     words = _words(form, highest.bit_length())
-    rows = np.empty((6, min(ROW, t.size)))
+    if t.size <= ROW:
+        _divide(form, words, t, out)
+        return
     for start in range(0, t.size, ROW):
         part = slice(start, start + ROW)
-        _divide(form, words, t[part], out[part], rows[:, : t[part].size])
+        _divide(form, words, t[part], out[part])
 
 
-def _divide(form: Form, words: tuple[float, ...], t: Any, out: Any, rows: Any) -> None:
-    k0, k1, l_high, l_low = words
-    high, low, d, q, c, v = rows
-    np.multiply(t, k0, out=high)
-    high += 1.0
-    np.multiply(t, k1, out=low)
-    np.add(high, low, out=d)
-    np.subtract(d, high, out=high)
-    low -= high
-    np.divide(l_high, d, out=q)
-    _head(q, out=q)
-    d1, d0 = _head(d, out=c), np.subtract(d, c, out=high)
-    d1 *= q
-    np.subtract(l_high, d1, out=c)
-    d0 *= q
-    c -= d0
-    low *= q
-    c += np.subtract(l_low, low, out=low)
-    c /= d
-    np.add(q, c, out=v)
-    c -= np.subtract(v, q, out=q)
+class Scratch(threading.local):
+    """Five rows for each thread: the system takes as long to clear new ones as the division."""
+
+    def __init__(self) -> None:
+        self.rows = np.empty((5, ROW))
+
+
+_scratch = Scratch()
+
+
+def _divide(form: Form, words: Words, t: Any, out: Any) -> None:
+    q, c, v = _quotient(words, t)
+    np.add(q, c, v)
     c *= ENLARGED
-    c += v
-    if not (c == v).all():
-        for i in np.flatnonzero(c != v):
+    c += q
+    uncertain = v != c
+    if uncertain.item(uncertain.argmax()):
+        for i in np.flatnonzero(uncertain):
             v[i] = form.A / (form.B + form.C * int(t[i]))
     out[...] = v
 
 
-def _head(x: Any, out: Any) -> Any:
-    """x with its last 27 significand bits cleared."""
-    np.bitwise_and(x.view(np.int64), HEAD, out=out.view(np.int64))
-    return out
+def _quotient(words: Words, t: Any) -> tuple[Any, Any, Any]:
+    """q and c, where the value lies between q + c and q + c * (1 + 2**-44); and a row to use."""
+    k0, k1, l0, l1, shortened = words
+    high, low, d, q, c = _scratch.rows[:, : t.size]
+    q_bits = q.view(INT64)
+    np.multiply(t, k0, high)
+    high += ONE
+    np.multiply(t, k1, low)
+    np.add(high, low, d)
+    np.divide(shortened, d, q)
+    q_bits &= HEAD
+    np.bitwise_and(d.view(INT64), HEAD, c.view(INT64))
+    high -= c
+    high += low
+    c *= q
+    np.subtract(l0, c, c)
+    high *= q
+    c -= high
+    c += l1
+    c /= d
+    return q, c, low
+
+
+class Words(NamedTuple):
+    """What the argument names, each as a 0-d array, which NumPy need not convert in each use."""
+
+    k0: Any
+    k1: Any
+    l0: Any
+    l1: Any
+    """L - L0 - 2**-71.5 * L."""
+    shortened: Any
+    """L * (1 - 2**-26)."""
 
 
 @lru_cache(maxsize=256)
-def _words(form: Form, bits: int) -> tuple[float, float, float, float]:
-    """k as a multiple of g and a word, L as two words."""
+def _words(form: Form, bits: int) -> Words:
     largest = form.B + (form.C << bits)  # of the denominator 1 + k * t, times B
     e = (-(-largest // form.B) - 1).bit_length()
     units, rest = divmod(form.C << (53 - e), form.B)
-    l_high = form.A / form.B
-    n, m = l_high.as_integer_ratio()
-    return (
+    l0 = form.A / form.B
+    n, m = l0.as_integer_ratio()
+    l1 = (form.A * m - n * form.B) / (form.B * m)
+    words = (
         units * 2.0 ** (e - 53),
         rest / (form.B << (53 - e)),
-        l_high,
-        (form.A * m - n * form.B) / (form.B * m),
+        l0,
+        l1 - l0 * 2.0**-71.5,
+        l0 * SHORTENED,
     )
+    return Words(*map(np.array, words))

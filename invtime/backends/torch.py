@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, final
 
 import torch
+from torch.autograd import forward_ad
 
-from invtime.backends import dynamo
+from invtime.backends import blocks, dynamo
 from invtime.backends.base import Backend, Kernel
+from invtime.backends.numpy import NumpyBackend
 from invtime.errors import PlacementError, StepTypeError, cut, shown, typed
-from invtime.evaluate import evaluate
+from invtime.evaluate import evaluate, rounded
 from invtime.form import Form
 from invtime.primitives import PieceT, T
 from invtime.table import Table
@@ -32,6 +34,12 @@ INTEGERS = {getattr(torch, f"{sign}int{bits}") for sign in ("", "u") for bits in
 PAIRS = getattr(torch, "float4_e2m1fn_x2", None)
 # The types whose data can be read; Keras counts in a Parameter.
 PLAIN = (torch.Tensor, torch.nn.Parameter)
+# The dtypes of steps that NumPy reads in the same memory; PyTorch holds a uint64 at 2**63 - 1.
+SHARED = {
+    *(torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8),
+    *(torch.float16, torch.float32, torch.float64),
+}
+HOST = NumpyBackend()
 # Before 2.13, `torch.func.vmap` cannot look at the bits of a float; this can go with those.
 VMAPS_BITS = torch.__version__ >= (2, 13)
 
@@ -162,9 +170,17 @@ class TorchBackend(Backend):
         return super().kept(make, piece, precision)
 
     def evaluate(self, form: Form | Table, x: Any, dtype: str) -> Any:
-        """The shared formula, with the integers of the form constant under Dynamo."""
+        """In NumPy's blocks where NumPy can read the steps, else as shared.
+
+        Dynamo takes the integers of the form for constants.
+        """
         if torch.compiler.is_compiling():
-            form = dynamo.held(form)
+            return evaluate(dynamo.held(form), self, x, dtype)
+        if _in_numpy(x):
+            wide = "float32" if dtype == "float32" else "float64"
+            out = torch.empty_like(x, dtype=getattr(torch, wide))
+            blocks.fill(out.numpy(), form, x.numpy(force=True), HOST)
+            return out if wide == dtype else rounded(out, self, dtype)
         return evaluate(form, self, x, dtype)
 
     evaluate_phases = evaluate
@@ -210,6 +226,17 @@ def _concrete(x: Any) -> bool:
         and not is_functorch_wrapped_tensor(x)
         and not _len_torch_dispatch_stack()
         and _get_tracing_state() is None
+    )
+
+
+def _in_numpy(x: Any) -> bool:
+    """Whether NumPy can read x and is faster, and no derivative is asked for."""
+    if not (_concrete(x) and x.dtype in SHARED):
+        return False
+    if x.numel() > blocks.ONE_CORE and torch.get_num_threads() >= blocks.MANY_CORES:
+        return False
+    return not x.dtype.is_floating_point or not (
+        x.requires_grad or forward_ad.unpack_dual(x).tangent is not None
     )
 
 

@@ -109,6 +109,14 @@ def test_float_steps_beside_a_knot_that_is_no_float(assert_bits):
             assert_bits(schedule, one, schedule(one))
 
 
+@pytest.mark.parametrize(("dtype", "step"), [("float16", 65504), ("float32", 2**25 + 4)])
+def test_a_float_step_is_counted_from_a_knot_in_binary64(dtype, step, assert_bits):
+    """65504 - 1001 is no float16, and 2**25 + 4 - 1001 no float32."""
+    schedule = InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=1001)
+    steps = np.array([1001, step], dtype)
+    assert_bits(schedule, steps, schedule(steps))
+
+
 def test_long_doubles_keep_their_extra_bits():
     if np.finfo(np.longdouble).nmant <= 52:
         pytest.skip("long double is binary64 here")

@@ -1,13 +1,14 @@
 """Long decimals on NumPy: the rounding is right where it is hardest to tell."""
 
+from fractions import Fraction
 from random import Random
 
 import numpy as np
 import pytest
 from midpoints import closeness
 
-import invtime.backends.numpy as numpy_backend
 from invtime import InverseTimeDecay
+from invtime.backends import blocks, numpy_rounding
 from invtime.reference import Reference
 
 LONG = InverseTimeDecay(1 / 3, 1000, 1 / 7)
@@ -41,6 +42,24 @@ def test_values_beside_a_tie(assert_bits):
         schedule, n = hard_case(random)
         steps = np.array([max(n, 1) - 1, n, n + 1])
         assert_bits(schedule, steps, schedule(steps))
+
+
+def test_the_value_lies_between_the_two_sums():
+    """Ziv's test is sound: in exact fractions, at every size of the step and of the decay."""
+    random = Random(7)
+    for _ in range(300):
+        rate = random.random() * 10 ** random.uniform(-40, 15)
+        form = InverseTimeDecay(random.uniform(0.1, 1), 1, rate).form
+        last = min(random.getrandbits(random.randrange(1, 33)), numpy_rounding.last_rounded(form))
+        if last < 0:
+            continue
+        steps = np.array([0, 1, last // 3, last - 1, last]).clip(0)
+        words = numpy_rounding._words(form, last.bit_length())
+        q, c, _ = numpy_rounding._quotient(words, steps.astype(np.float64))
+        for n, head, rest in zip(steps.tolist(), q.tolist(), c.tolist(), strict=True):
+            value = Fraction(form.A, form.B + form.C * n)
+            low, high = Fraction(head) + Fraction(rest), rest * (1 + 2.0**-44)
+            assert low < value < Fraction(head) + Fraction(high)
 
 
 @pytest.mark.parametrize("dtype", ["int64", "uint32", "float64"])
@@ -80,14 +99,14 @@ def test_where_it_applies(schedule, steps, covered, assert_bits, monkeypatch):
         seen.append(t.size)
         divide_rounded(form, t, highest, out)
 
-    divide_rounded = numpy_backend.divide_rounded
-    monkeypatch.setattr(numpy_backend, "divide_rounded", watched)
+    divide_rounded = blocks.divide_rounded
+    monkeypatch.setattr(blocks, "divide_rounded", watched)
     steps = np.array(steps)
     assert_bits(schedule, steps, schedule(steps))
     assert seen == ([2] if covered else [1])  # a step is covered or not, whatever stands beside it
 
 
 def test_rows_and_blocks_join_without_a_seam(assert_bits):
-    edges = [0, 8191, 8192, 8193, 32767, 32768, 32769, 65535, 65536, 99_999]
+    edges = [0, 16383, 16384, 16385, 32767, 32768, 32769, 65535, 65536, 99_999]
     values = LONG(np.arange(100_000))
     assert_bits(LONG, np.array(edges), values[edges])
