@@ -176,7 +176,7 @@ class TorchBackend(Backend):
         """
         if torch.compiler.is_compiling():
             return evaluate(dynamo.held(form), self, x, dtype)
-        if _in_numpy(x):
+        if self.precision(x) == 53 and _in_numpy(x):
             wide = "float32" if dtype == "float32" else "float64"
             out = torch.empty_like(x, dtype=getattr(torch, wide))
             blocks.fill(out.numpy(), form, x.numpy(force=True), HOST)
