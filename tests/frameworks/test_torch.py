@@ -34,8 +34,9 @@ def test_eager_bits(schedule, steps, dtype, assert_bits):
     assert_bits(schedule, steps, numpy(result), dtype)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
-def test_compiled_bits_in_every_dtype(dtype, assert_bits, integers):
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_compiled_bits_in_every_other_dtype(dtype, assert_bits, integers):
+    """Of the staircase, whose float64 is one of `test_compiled_bits`: each takes 20 s or more."""
     compiled = torch.compile(STAIRCASE.on(dtype=dtype), fullgraph=True)
     assert_bits(STAIRCASE, integers, numpy(compiled(torch.from_numpy(integers))), dtype)
 
