@@ -261,12 +261,9 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST, default=False)
 def mutation(session: nox.Session) -> None:
-    """Mutants of the core, and which of them the tests notice: `-- COUNT MINUTES` for a sample."""
-    packages = ("numpy", "pluggy", "pytest", "hypothesis", "jsonschema", "ml_dtypes")
-    session.install(*packages, "dask[array]", "array-api-strict", "mutmut", *TESTED)
+    """Mutants, and which of them the tests notice; the options are in reliability/mutation.py."""
+    install_frameworks(session, "mutmut")
     folder = Path(session.create_tmp()) / "mutation"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
     session.run("python", "-m", "reliability.mutation", str(folder), *session.posargs)
 
 

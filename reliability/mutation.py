@@ -1,87 +1,243 @@
-"""Mutants of the core, and the tests that should notice: `python -m reliability.mutation`.
+"""Break the code in one place, and see whether a test fails: `python -m reliability.mutation`.
 
-    python -m reliability.mutation FOLDER [COUNT [MINUTES]]
+    python -m reliability.mutation FOLDER [--count 660] [--seed 0] [--group NAME...] [--again]
 
-A copy of the package and its tests is laid in FOLDER, where mutmut works, as `[tool.mutmut]` in
-pyproject.toml says. COUNT mutants are drawn, always the same ones; all of them without COUNT.
-They are tried in batches, each a random sample of its own, until MINUTES have passed. What is
-printed is a row for each module, and then the name of each mutant that survived.
+COUNT mutants are drawn at random, in the shares that `mutation_groups.py` gives to the groups of
+modules. A copy of the package and its tests is laid in FOLDER. A process for each group imports
+the group's framework. For each mutant it writes the changed module and forks; the fork runs the
+tests that call the changed function, the quick ones first, until one fails. The results are kept
+in FOLDER: `--again` tries once more what was not detected.
 """
 # ruff: noqa: T201
 
 from __future__ import annotations
 
+import argparse
 import json
+import multiprocessing
 import os
 import shutil
-import subprocess
+import signal
 import sys
+import threading
 import time
-from collections import Counter
+import traceback
+from collections import Counter, defaultdict
+from importlib import import_module
 from pathlib import Path
 from random import Random
+from typing import Any
+
+import pytest
+
+from reliability.mutants import Mutant, mutants_of, source
+from reliability.mutation_groups import FRAMEWORKS, GROUPS, Group
 
 ROOT = Path(__file__).parents[1]
-COPIED = ("invtime", "tests", "pyproject.toml")
-FIRST = "invtime.decimals.x_ratio__mutmut_1"  # so that the mutants are made, and one is tried
-BATCH = 100
-DETECTED = ("killed", "timeout", "segfault")
+SECONDS = 15  # for the tests of one mutant, by the times they took while calls were noted
+LIMIT = 60  # seconds, after which the tests of a mutant are ended
+PASSED = ("survived", "no test")
 
 
-def mutmut(folder: Path, names: list[str]) -> None:
-    """Try the mutants of these names."""
-    command = (sys.executable, "-m", "mutmut", "run", "--max-children", "1", *names)
-    environment = {**os.environ, "NOX_CURRENT_SESSION": "mutation"}  # the same examples each time
-    with (folder / "mutmut.log").open("a") as log:
-        subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=log, check=False)
+class Quick:
+    """A plugin of pytest: fewer examples than in the tests, always the same, and none shrunk."""
+
+    def pytest_sessionstart(self) -> None:
+        """Replace the profile that the tests loaded."""
+        from hypothesis import Phase, settings  # not before pytest, which rewrites its modules
+
+        fixed = {"max_examples": 40, "derandomize": True, "database": None, "deadline": None}
+        settings.register_profile("mutation", **fixed, phases=(Phase.explicit, Phase.generate))
+        settings.load_profile("mutation")
 
 
-def results(folder: Path) -> dict[str, str]:
-    """Each mutant by its name, and what became of it."""
-    from mutmut.stats import status_by_exit_code
+class Recorder(Quick):
+    """A plugin of pytest: what each test calls in the package, and how long it takes."""
 
-    found = {}
-    for path in sorted((folder / "mutants" / "invtime").rglob("*.meta")):
-        codes = json.loads(path.read_text())["exit_code_by_key"]
-        found.update({name: status_by_exit_code[code] for name, code in codes.items()})
+    def __init__(self) -> None:
+        self.codes: set[Any] = set()
+        self.tests: dict[str, tuple[float, list[str]]] = {}
+
+    def note(self, frame: Any, event: str, _: object) -> None:
+        """Note a call."""
+        if event == "call":
+            self.codes.add(frame.f_code)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        """Begin."""
+        self.codes.clear()
+        self.started = time.perf_counter()
+        threading.setprofile(self.note)
+        sys.setprofile(self.note)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Any:
+        """Keep what was noted where the test passes."""
+        try:
+            result = yield
+        finally:
+            sys.setprofile(None)
+            threading.setprofile(None)
+        names = {(code.co_filename, code.co_qualname) for code in self.codes}
+        called = [f"{file}:{name}" for file, name in names if "/invtime/" in file]
+        self.tests[item.nodeid] = (time.perf_counter() - self.started, called)
+        return result
+
+
+class Chosen(Quick):
+    """A plugin of pytest: only these tests, in this order."""
+
+    def __init__(self, tests: list[str]) -> None:
+        self.order = {test: place for place, test in enumerate(tests)}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Leave the others out."""
+        items[:] = [item for item in items if item.nodeid in self.order]
+        items.sort(key=lambda item: self.order[item.nodeid])
+
+
+def run_pytest(arguments: list[str], plugin: object, limit: int = 0) -> int:
+    """Run pytest in a fork of this process; what ended it, a signal being negative."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        log = os.open("pytest.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        signal.alarm(limit)
+        code = 70
+        try:
+            code = pytest.main(["-q", "-pno:cacheprovider", *arguments], [plugin])
+            if isinstance(plugin, Recorder):
+                Path("tests.json").write_text(json.dumps(plugin.tests))
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    try:
+        os.killpg(child, signal.SIGKILL)  # what its tests started
+    except ProcessLookupError:
+        pass
+    return code
+
+
+def tests_by_function(tests: dict[str, tuple[float, list[str]]]) -> dict[str, list[str]]:
+    """The tests that call each function, the quick ones first, and no more than SECONDS of them."""
+    found = defaultdict(list)
+    for test, (seconds, called) in sorted(tests.items(), key=lambda one: one[1][0]):
+        for name in {place.partition(".<locals>")[0] for place in called}:
+            before = sum(tests[other][0] for other in found[name])
+            if not found[name] or before + seconds < SECONDS:
+                found[name].append(test)
     return found
 
 
-def table(found: dict[str, str]) -> list[str]:
-    """Markdown: the mutants of each module that were tried."""
-    tried = {name: what for name, what in found.items() if what != "not checked"}
-    lines = ["| module | mutants | tried | detected | of these timeouts | survived | no test |"]
+def outcome(mutant: Mutant, tests: list[str]) -> str:
+    """What the tests say of a mutant."""
+    path = Path(f"invtime/{mutant.module}.py")
+    path.write_text(mutant.text(), "utf-8")
+    try:
+        files = {test.partition("::")[0]: None for test in tests}
+        code = run_pytest(["-x", *files], Chosen(tests), LIMIT)
+    finally:
+        path.write_text(source(mutant.module), "utf-8")
+    if code < 0:
+        return "did not end" if code == -signal.SIGALRM else "crashed"
+    assert code not in (5, 70), f"pytest ended with status {code}, see pytest.log"
+    return "test failed" if code else "survived"
+
+
+def run_group(folder: Path, group: Group, chosen: list[Mutant]) -> None:
+    """Try these mutants of a group, in a process of its own, and write down what became of them."""
+    os.chdir(folder)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    sys.dont_write_bytecode = True
+    sys.path[:] = [str(folder), *(path for path in sys.path if path not in ("", str(ROOT)))]
+    for name in set(FRAMEWORKS).difference(group.frameworks):
+        sys.modules[name] = None  # type: ignore[assignment]  # not to be imported
+    for name in group.frameworks:
+        import_module(name)
+    files = [f"tests/{test}" for test in group.tests]
+    run_pytest(["-k", f"not ({group.without})", *files], Recorder())
+    recorded = json.loads(Path("tests.json").read_text())
+    tests = tests_by_function(recorded)
+    quick = sorted({test for calling in tests.values() for test in calling})
+    code = run_pytest(files, Chosen(quick))
+    assert code == 0, f"a test fails without a mutant ({code}), see pytest.log"
+    for mutant in chosen:
+        started = time.perf_counter()
+        calling = tests[str(folder / "invtime" / f"{mutant.module}.py:{mutant.function}")]
+        what = outcome(mutant, calling) if calling else "no test"
+        with Path("results.jsonl").open("a") as results:
+            row = (*mutant, what, round(time.perf_counter() - started, 1))
+            results.write(f"{json.dumps(row)}\n")
+
+
+def drawn(group: Group, count: int, seed: int) -> list[Mutant]:
+    """The mutants of a group that are tried: always the same of a seed, whatever the others are."""
+    every = [mutant for module in group.modules for mutant in mutants_of(module)]
+    return Random(seed).sample(every, min(count, len(every)))
+
+
+def results_in(folder: Path) -> dict[Mutant, str]:
+    """What became of each mutant at the last try."""
+    rows = map(json.loads, (folder / "results.jsonl").read_text().splitlines())
+    return {Mutant(*mutant): what for *mutant, what, _ in rows}
+
+
+def table(groups: dict[str, Group], found: dict[Mutant, str]) -> list[str]:
+    """Markdown: what became of the mutants of each module, and of all."""
+    lines = ["| module | mutants | tried | detected | of these by time | survived | no test |"]
     lines.append("|---|---|---|---|---|---|---|")
-    modules = sorted({name.rpartition(".")[0] for name in found})
-    for module in (*modules, ""):
-        made = [name for name in found if name.startswith(f"{module}." if module else "")]
-        count = Counter(tried[name] for name in made if name in tried)
-        detected = sum(count[what] for what in DETECTED)
-        cells = (len(made), count.total(), detected, count["timeout"])
-        rest = (count["survived"], count["no tests"])
-        lines.append(f"| {module or 'all'} | {' | '.join(map(str, (*cells, *rest)))} |")
+    modules = [module for group in groups.values() for module in group.modules]
+    for module in (*sorted(modules), "all"):
+        chosen = modules if module == "all" else [module]
+        made = sum(len(mutants_of(one)) for one in chosen)
+        count = Counter(what for mutant, what in found.items() if mutant.module in chosen)
+        survived, untested = (count[what] for what in PASSED)
+        tried, detected = count.total(), count.total() - survived - untested
+        cells = (made, tried, detected, count["did not end"], survived, untested)
+        lines.append(f"| `{module}` | {' | '.join(map(str, cells))} |")
     return lines
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """Try the mutants and print what became of them."""
-    folder = Path(arguments[0])
-    for name in COPIED:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, folder / name)
-    ended = time.monotonic() + 60 * (float(arguments[2]) if len(arguments) > 2 else 1e6)
-    mutmut(folder, [FIRST])
-    names = sorted(results(folder))
-    count = int(arguments[1]) if len(arguments) > 1 else len(names)
-    chosen = Random(0).sample(names, count)
-    for start in range(0, count, BATCH):
-        if time.monotonic() < ended:
-            mutmut(folder, chosen[start : start + BATCH])
-    found = results(folder)
-    print("\n".join(table(found)))
-    print("\n".join(name for name in names if found[name] in ("survived", "no tests")))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--count", type=int, default=660)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--group", choices=GROUPS, nargs="+", default=list(GROUPS))
+    parser.add_argument("--again", action="store_true")
+    options = parser.parse_args()
+    folder = options.folder.resolve()
+    groups = {name: GROUPS[name] for name in options.group}
+    shares = sum(group.share for group in GROUPS.values())
+    for name in ("invtime", "tests"):
+        shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    if not options.again:
+        (folder / "results.jsonl").unlink(missing_ok=True)
+    for group in groups.values():
+        chosen = drawn(group, options.count * group.share // shares, options.seed)
+        if options.again:
+            found = results_in(folder)
+            chosen = [one for one in found if one.module in group.modules and found[one] in PASSED]
+        process = multiprocessing.get_context("spawn").Process(
+            target=run_group, args=(folder, group, chosen)
+        )
+        process.start()
+        process.join()
+    found = results_in(folder)
+    print("\n".join(table(groups, found)))
+    for mutant, what in found.items():
+        if what in PASSED:
+            print(f"\n{mutant.module} {mutant.function} {mutant.number}: {what}\n{mutant.lines()}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

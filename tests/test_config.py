@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -122,3 +123,21 @@ def test_the_schema_is_a_schema():
     for schedule in (SCHEDULE, RECIPE):
         validator.validate(schedule.get_config())
     assert json.loads(json.dumps(config_schema())) == config_schema()
+
+
+def test_the_schema_is_the_one_that_was_published():
+    """Editors and services hold copies of it, with its descriptions and defaults."""
+    published = Path(__file__).with_name("config_schema.json").read_text("utf-8")
+    assert config_schema() == json.loads(published)
+
+
+def test_an_envelope_of_keras_may_lack_its_module_and_have_a_build_config():
+    envelope = {"class_name": "InverseTimeDecay", "config": SCHEDULE.get_config()}
+    for more in ({}, {"module": None}, {"build_config": {}}, {"module": "tensorflow.keras"}):
+        assert InverseTimeDecay.from_json(json.dumps({**envelope, **more})) == SCHEDULE
+
+
+def test_the_largest_integer_of_json_is_an_int():
+    for text, kind in (("1" + "0" * 60, int), ("1" + "0" * 16, int)):
+        config = f'{{"initial_learning_rate": 1, "decay_steps": {text}, "decay_rate": 3}}'
+        assert type(InverseTimeDecay.from_json(config).decay_steps) is kind

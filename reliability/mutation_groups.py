@@ -1,0 +1,78 @@
+"""What is mutated: the modules in groups, each with the framework it needs and the tests of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+FRAMEWORKS = ("torch", "jax", "tensorflow", "keras", "dask", "array_api_strict")
+
+
+class Group(NamedTuple):
+    """Modules, the tests that shall notice, the frameworks, and the share of the sample."""
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+    frameworks: tuple[str, ...] = ()
+    without: str = "nothing"  # tests that take long, as an expression of pytest's -k
+    share: int = 1
+
+
+CORE = (
+    *("spec", "parameters", "decimals", "form", "table", "pieces", "stage", "doubleword", "ties"),
+    *("evaluate", "primitives", "dtypes", "arrays", "config", "placement", "planning"),
+    *("fingerprint", "registry", "plugins", "versions", "errors", "backends/base"),
+    "backends/operand",
+)
+# Of tests that start other processes, the process that is forked sees nothing: they are left out.
+PURE = (
+    *("spec", "exact", "decimals", "config", "errors", "phases", "ties", "planning", "fingerprint"),
+    *("hostile", "hostile_phases", "reference", "one_truth"),
+)
+GROUPS = {
+    "core": Group(
+        CORE,
+        (
+            *(f"test_{name}.py" for name in PURE),
+            *("property", "frameworks/test_numpy.py", "frameworks/test_scalars.py"),
+            *("plugins/test_registry.py", "plugins/test_dtype_names.py", "plugins/test_operand.py"),
+        ),
+        share=6,
+    ),
+    "arrays": Group(
+        ("backends/numpy", "backends/numpy_rounding", "backends/array_api", "backends/dask"),
+        tuple(
+            f"frameworks/test_{name}.py"
+            for name in ("numpy", "numpy_rounding", "scalars", "array_api", "dask")
+        ),
+        ("dask", "array_api_strict"),
+    ),
+    "torch": Group(
+        ("backends/torch", "backends/dynamo"),
+        (
+            "frameworks/test_torch.py",
+            "frameworks/test_dynamo.py",
+            "frameworks/test_torch_backend.py",
+        ),
+        ("torch",),
+        "compiled_bits or compiled_float or python_int_step or transforms or first_call",
+    ),
+    "jax": Group(("backends/jax",), ("frameworks/test_jax.py",), ("jax",)),
+    "tensorflow": Group(
+        ("backends/tensorflow", "backends/autograph"),
+        ("frameworks/test_tensorflow.py",),
+        ("tensorflow",),
+    ),
+    "optimizers of PyTorch": Group(
+        ("integrations/torch", "integrations/rates"),
+        (
+            *("integrations/test_torch.py", "integrations/test_torch_laws.py"),
+            "integrations/test_rates.py",
+        ),
+        ("torch",),
+    ),
+    "Keras": Group(
+        ("integrations/keras",),
+        (*("integrations/test_keras.py", "integrations/test_keras_laws.py"),),
+        ("keras", "tensorflow"),
+    ),
+}
