@@ -24,7 +24,7 @@ KERAS = ("tensorflow", "jax", "torch")
 PARTS: dict[str, tuple[str, ...]] = {
     "host": ("",),
     "instructions": ("",),
-    "scalars": KERAS,
+    "scalars": ("numpy", *KERAS),
     "arrays": ("",),
     "vectors": KERAS,
     "phases": ("numpy", *KERAS),
@@ -39,9 +39,9 @@ VERSIONS = ("numpy", "torch", "jax", "tensorflow-cpu", "keras", "optax", "lrsche
 PAGE = """# Benchmarks
 
 Every figure is a ratio against a named peer, both measured in turn in one run, by `nox -s bench`,
-which wrote this page. The times shown are the best of each; the ratio is the median over the
-rounds, in each of which both were timed, so it need not be their quotient. A target says what was
-aimed at before it was measured, and a miss stays in the table.
+which wrote this page. In each round both are timed. The row shows the round with the median
+ratio: its two times, and their ratio with two significant digits. A target says what was aimed at
+before it was measured, and a miss stays in the table.
 
 """
 
@@ -82,7 +82,7 @@ def page(parts: list[str]) -> Iterator[str]:
             for row in _rows(part, variant):
                 yield row.markdown()
                 total += row.met is not None
-                missed += [f"- {row.what}: {row.ratio:.2f}, {row.target}"] * (row.met is False)
+                missed += [f"- {row.what}: {row.figure}, {row.target}"] * (row.met is False)
     minutes = (time.monotonic() - start) / 60
     yield f"\n## Missed\n\n{len(missed)} of {total} targets; the run took {minutes:.0f} minutes.\n"
     yield from missed

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from math import floor, log10
 from typing import NamedTuple
 
 Function = Callable[[], object]
@@ -27,10 +27,16 @@ class Row(NamedTuple):
     def markdown(self) -> str:
         figures = f"{_text(self.ours, self.unit)} | {_text(self.theirs, self.unit)}"
         verdict = {None: "", True: f"{self.target}: met", False: f"{self.target}: **missed**"}
-        return f"| {self.what} | {self.peer} | {figures} | {self.ratio:.2f} | {verdict[self.met]} |"
+        return f"| {self.what} | {self.peer} | {figures} | {self.figure} | {verdict[self.met]} |"
+
+    @property
+    def figure(self) -> str:
+        """The ratio with two significant digits."""
+        digits = 1 - floor(log10(self.ratio))
+        return f"{round(self.ratio, digits):.{max(digits, 0)}f}"
 
     def ratio_at_most(self, limit: float) -> Row:
-        return self._replace(target=f"ratio ≤ {limit:g}", met=round(self.ratio, 2) <= limit)
+        return self._replace(target=f"ratio ≤ {limit:g}", met=float(self.figure) <= limit)
 
     def at_most(self, limit: float) -> Row:
         target = f"ours ≤ {_text(limit, self.unit)}"
@@ -53,9 +59,9 @@ def compare(
     seconds: float = 1.5,
     calls: int = 1,
 ) -> Row:
-    """The median over rounds of (time of ours / time of the peer), each round a pair.
+    """The round of the median of (time of ours / time of the peer), each round a pair.
 
-    The times shown are the best ones, divided by the number of `calls` that a function makes.
+    The times are divided by the number of `calls` that a function makes.
     """
     loops = max(1, int(0.01 / max(_once(ours), _once(peer), 1e-8)))
     times: list[tuple[float, float]] = []
@@ -80,9 +86,8 @@ def compare_processes(
 def _row(
     what: str, against: str, pairs: list[tuple[float, float]], unit: str, calls: int = 1
 ) -> Row:
-    ratio = statistics.median(mine / theirs for mine, theirs in pairs)
-    best = [min(column) / calls for column in zip(*pairs, strict=True)]
-    return Row(what, against, best[0], best[1], ratio, unit)
+    ours, theirs = sorted(pairs, key=lambda pair: pair[0] / pair[1])[len(pairs) // 2]
+    return Row(what, against, ours / calls, theirs / calls, ours / theirs, unit)
 
 
 def _process(code: str) -> float:

@@ -1,6 +1,8 @@
 """A scalar on the CPU, eager: against Keras's own schedule on the same framework.
 
-Keras takes a Python int, too; ours is then the host's value.
+Keras takes a Python int, too; ours is then the host's value. A `tf.Variable` is compared with
+the constant that it holds: reading it is an operation of TensorFlow's, which takes longer than the
+rest of the call. NumPy's scalars are compared with the plain expression.
 """
 
 from __future__ import annotations
@@ -8,14 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from benchmarks.measure import Row, compare
-from benchmarks.subjects import EXACT, STAIRCASE, kind
+from benchmarks.subjects import EXACT, STAIRCASE, kind, plain
 
 TIMES_FASTER = {"tensorflow": 15, "jax": 10, "torch": 10}
 
 
 def rows(backend: str) -> Iterator[Row]:
     """One int64 (JAX: int32) scalar, both forms, on one Keras backend; then a Python int."""
+    if backend == "numpy":
+        yield from _numpy()
+        return
     import keras
 
     step = _scalar(backend)
@@ -29,6 +36,33 @@ def rows(backend: str) -> Iterator[Row]:
                 against="Keras's InverseTimeDecay",
             )
             yield row.ratio_at_most(round(1 / TIMES_FASTER[backend], 3)) if n is step else row
+
+    if backend == "tensorflow":
+        yield _variable(step)
+
+
+def _numpy() -> Iterator[Row]:
+    peer = plain(EXACT)
+    for n, limit in ((np.float64(123456), 8), (np.int64(123456), 2)):
+        row = compare(
+            f"np.{type(n).__name__}, continuous",
+            lambda n=n: EXACT(n),  # type: ignore[misc]
+            lambda n=n: peer(n),  # type: ignore[misc]
+            against="the plain expression",
+        )
+        yield row.ratio_at_most(limit)
+
+
+def _variable(step: Any) -> Row:
+    import tensorflow as tf
+
+    variable = tf.Variable(step)
+    return compare(
+        "tensorflow, tf.Variable, continuous",
+        lambda: EXACT(variable),
+        lambda: EXACT(step),
+        against="a constant",
+    ).ratio_at_most(1)
 
 
 def _scalar(backend: str) -> Any:
