@@ -9,6 +9,7 @@ and `pieces.py` compute the same fractions in pairs of floats.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from invtime import doubleword, pieces
@@ -18,11 +19,21 @@ from invtime.stage import SHORT_Q, last_short_step, stage_index
 from invtime.table import Line, Table
 
 
-def evaluate(form: Form | Table, backend: Primitives, step: Any, dtype: str) -> Any:
-    """The schedule at every element of `step`, rounded along the chain to `dtype`."""
+def evaluate(
+    form: Form | Table,
+    backend: Primitives,
+    step: Any,
+    dtype: str,
+    rare: Callable[[], Any] | None = None,
+) -> Any:
+    """The schedule at every element of `step`, rounded along the chain to `dtype`.
+
+    `rare` gives the same, and is asked in place of the double-word form where integer steps are
+    past the exact one.
+    """
     if backend.integer_range(step) is None:
         return _at_floats(form, backend, step, dtype)
-    return _at_integers(form, backend, step, dtype)
+    return _at_integers(form, backend, step, dtype, rare)
 
 
 def _divide_once(form: Form, backend: Primitives, n: Any, last: int) -> Any:
@@ -128,7 +139,13 @@ def _exact(form: Form | Table, backend: Primitives, n: Any, last: int) -> Any:
     return _select_and_divide(form, backend, n, last)
 
 
-def _at_integers(form: Form | Table, backend: Primitives, step: Any, dtype: str) -> Any:
+def _at_integers(
+    form: Form | Table,
+    backend: Primitives,
+    step: Any,
+    dtype: str,
+    rare: Callable[[], Any] | None,
+) -> Any:
     lowest, highest = backend.integer_range(step)  # type: ignore[misc]  # not a float here
     if lowest >= 0:
         step = backend.index(step)
@@ -158,7 +175,7 @@ def _at_integers(form: Form | Table, backend: Primitives, step: Any, dtype: str)
         return double_word()
     if last >= highest:
         return exact()
-    return backend.choose(step, last, exact, double_word)
+    return backend.choose(step, last, exact, rare or double_word)
 
 
 def _at_floats(form: Form | Table, backend: Primitives, step: Any, dtype: str) -> Any:

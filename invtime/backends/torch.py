@@ -40,6 +40,8 @@ SHARED = {
     *(torch.float16, torch.float32, torch.float64),
 }
 HOST = NumpyBackend()
+# torch 2.6 does not say it.
+EXPORTING = getattr(torch.compiler, "is_exporting", None)
 # Before 2.13, `torch.func.vmap` cannot look at the bits of a float; this can go with those.
 VMAPS_BITS = torch.__version__ >= (2, 13)
 
@@ -175,7 +177,11 @@ class TorchBackend(Backend):
         Dynamo takes the integers of the form for constants.
         """
         if torch.compiler.is_compiling():
-            return evaluate(dynamo.held(form), self, x, dtype)
+            held = dynamo.held(form)
+            if not _is_opaque(x):
+                return evaluate(held, self, x, dtype)
+            phases = isinstance(held, Table)
+            return evaluate(held, self, x, dtype, lambda: _eager(x, phases, held.key, dtype))
         if self.precision(x) == 53 and _in_numpy(x):
             wide = "float32" if dtype == "float32" else "float64"
             out = torch.empty_like(x, dtype=getattr(torch, wide))
@@ -206,6 +212,33 @@ class TorchBackend(Backend):
     def to_numpy(self, x: Any) -> Any:
         x = x.detach().cpu()
         return (x.to(torch.float32) if x.dtype == torch.bfloat16 else x).numpy()
+
+
+def _is_opaque(x: Any) -> bool:
+    """Whether what is rare may be an operation that the compiler does not look into.
+
+    An exported program has to run without invtime, and other devices have no host to ask.
+    """
+    if EXPORTING is None or EXPORTING() or _transformed():
+        return False
+    return x.device.type == "cpu"  # type: ignore[no-any-return]
+
+
+@torch.library.custom_op("invtime::eager", mutates_args=())  # type: ignore[untyped-decorator]
+def _eager(x: torch.Tensor, phases: bool, key: str, dtype: str) -> torch.Tensor:
+    """The form of a key at integer steps, eager.
+
+    Inductor takes twenty seconds to compile the double-word form, and the branch is hardly ever
+    taken.
+    """
+    form = Table.of_key(key) if phases else Form.of_key(key)
+    found: torch.Tensor = TorchBackend().evaluate(form, x, dtype)
+    return found.contiguous()
+
+
+@_eager.register_fake  # type: ignore[untyped-decorator]
+def _(x: torch.Tensor, phases: bool, key: str, dtype: str) -> torch.Tensor:
+    return x.new_empty(x.shape, dtype=getattr(torch, dtype))
 
 
 def _not_dense(x: Any) -> StepTypeError:

@@ -143,6 +143,9 @@ def test_transforms_inside_the_compiler():
     assert compiled(torch.tensor(2.0), torch.tensor(1000)) == SCHEDULE(torch.tensor(1000))
 
 
+EMPTY = torch.fx.Graph()
+
+
 def test_export_strict_and_not():
     class Rate(torch.nn.Module):
         def forward(self, step):
@@ -152,6 +155,10 @@ def test_export_strict_and_not():
         batch = ({0: torch.export.Dim("batch")},)
         program = torch.export.export(Rate(), (STEPS,), dynamic_shapes=batch, strict=strict)
         assert torch.equal(program.module()(STEPS[1:]), SCHEDULE(STEPS[1:]))
+        nodes = [
+            n for m in program.graph_module.modules() for n in getattr(m, "graph", EMPTY).nodes
+        ]
+        assert not any("invtime" in str(node.target) for node in nodes)  # it runs without invtime
 
 
 def test_no_recompilation_as_the_step_changes_or_a_type_is_registered(monkeypatch):
