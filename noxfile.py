@@ -11,7 +11,9 @@ import nox
 
 nox.needs_version = ">=2025.2.9"
 # pip, whatever else is installed: it is what users run, and it honours their pip configuration.
-nox.options.default_venv_backend = "venv"
+nox.options.default_venv_backend = "virtualenv"
+# pip compiles every file of a package, one after another; an import compiles what it needs.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # pyenv keeps the interpreters that are not chosen off the PATH; put them at its end. One that
 # is nowhere is reported: the session is skipped, and with CI set in the environment it fails.
@@ -37,6 +39,15 @@ PARALLEL = ("-n", "2", "--dist", "loadfile", "--timeout", "600")  # seconds for 
 # Tests that are run by tasks of their own.
 APART = tuple(f"--ignore=tests/{path}" for path in ("trainers", "package", "plugins/installed"))
 KERAS = tuple(f"tests/integrations/test_{name}.py" for name in ("keras", "keras_laws", "rates"))
+# A tenth of the examples, and each value of a parameter once, where a task repeats tests of
+# `frameworks` on another Python or another version: INVTIME_PROFILE=invtime gives it the whole.
+BRIEF = {"INVTIME_PROFILE": os.environ.get("INVTIME_PROFILE", "brief")}
+# What these test is the same on every Python: seeded faults, pages, logs as text.
+SAME = tuple(
+    f"--ignore=tests/{name}.py"
+    for name in ("plugins/test_faults", "test_docs", "test_check_log")
+    if BRIEF["INVTIME_PROFILE"] == "brief"
+)
 # What must be there: a framework that does not import fails the tests instead of skipping them.
 REQUIRED = {
     "INVTIME_REQUIRE_BACKENDS": "numpy,torch,jax,tensorflow,dask",
@@ -47,16 +58,21 @@ REQUIRED = {
 }
 
 
+def install(session: nox.Session, *packages: str) -> None:
+    """pip, which leaves the compiling to the imports."""
+    session.install("--no-compile", *packages)
+
+
 def install_frameworks(session: nox.Session, *more: str) -> None:
     """The package with every framework, and what else the task needs."""
-    session.install(*FRAMEWORKS, *more, *TESTED)
-    session.install("tf-keras", "--no-deps", *TESTED)  # it asks for `tensorflow` by that name
+    install(session, *FRAMEWORKS, *more, *TESTED)
+    install(session, "tf-keras", "--no-deps", *TESTED)  # it asks for `tensorflow` by that name
 
 
 @nox.session(python=OLDEST)
 def lint(session: nox.Session) -> None:
     """Ruff: the rules, then the formatting."""
-    session.install("ruff", *TESTED)
+    install(session, "ruff", *TESTED)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
 
@@ -67,26 +83,36 @@ def typecheck(session: nox.Session) -> None:
 
     basedpyright is pyright in a wheel that brings its own Node. The frameworks are not looked into.
     """
-    session.install(".[cli,testing]", "mypy", "basedpyright", "nox", *TESTED)
+    install(session, ".[cli,testing]", "mypy", "basedpyright", "nox", *TESTED)
     session.run("mypy")
     session.run("mypy", "tests/typing")
     session.run("basedpyright", "--project", "tests/typing")
 
 
-@nox.session(python=PYTHONS)
+@nox.session(python=PYTHONS, default=False)
 def numpy(session: nox.Session) -> None:
-    """The tests with NumPy alone, on every Python."""
-    session.install(".[cli,testing]", "jsonschema", *RUNNERS, *TESTED)
+    """The whole of the tests with NumPy alone, on every Python."""
+    install(session, ".[cli,testing]", "jsonschema", *RUNNERS, *TESTED)
     session.run("pytest", *PARALLEL, *APART, *session.posargs)
+
+
+@nox.session(python=PYTHONS[1:])
+def pythons(session: nox.Session) -> None:
+    """What another Python can show, and what NumPy alone can: the tests of `numpy` in brief.
+
+    `package` has those of the oldest Python.
+    """
+    install(session, ".[cli,testing]", "jsonschema", *RUNNERS, *TESTED)
+    session.run("pytest", *PARALLEL, *APART, *SAME, *session.posargs, env=BRIEF)
 
 
 @nox.session(python=OLDEST)
 def package(session: nox.Session) -> None:
     """The sdist and the wheel: built, checked, and tested with the oldest NumPy.
 
-    The tests are those of the sdist, and what they test is the wheel.
+    The tests are those of the sdist, in brief, and what they test is the wheel.
     """
-    session.install("build", "twine", *TESTED)
+    install(session, "build", "twine", *TESTED)
     folder = Path(session.virtualenv.location).resolve() / "built"
     shutil.rmtree(folder, ignore_errors=True)
     session.run("python", "-m", "build", "--outdir", str(folder / "dist"))  # by way of the sdist
@@ -95,9 +121,9 @@ def package(session: nox.Session) -> None:
     (wheel,) = (folder / "dist").glob("*.whl")
     session.run("twine", "check", "--strict", str(sdist), str(wheel))
     oldest = ("-c", "minimums/numpy.txt")
-    session.install(f"{wheel}[cli,testing]", "jsonschema", *RUNNERS, *oldest)
+    install(session, f"{wheel}[cli,testing]", "jsonschema", *RUNNERS, *oldest)
     # For pip, another wheel of the same version is the one that is installed.
-    session.install("--force-reinstall", "--no-deps", str(wheel))
+    install(session, "--force-reinstall", "--no-deps", str(wheel))
     built = {"INVTIME_BUILT": str(folder)}
     session.run("pytest", "tests/package", env=built)
 
@@ -107,7 +133,7 @@ def package(session: nox.Session) -> None:
     unpacked = folder / sdist.name.removesuffix(".tar.gz")
     shutil.rmtree(unpacked / "invtime")
     with session.chdir(unpacked):
-        session.run("pytest", *PARALLEL, *APART, *session.posargs)
+        session.run("pytest", *PARALLEL, *APART, *SAME, *session.posargs, env=BRIEF)
 
 
 @nox.session(python=OLDEST)
@@ -135,7 +161,7 @@ def clang(session: nox.Session) -> dict[str, str]:
     """What tells tinygrad of a clang: nothing where there is one, else the one in Zig's wheel."""
     if shutil.which("clang"):
         return {}
-    session.install("ziglang", *TESTED)
+    install(session, "ziglang", *TESTED)
     script = Path(session.create_tmp()) / "clang"
     script.write_text('#!/bin/sh\nexec python -m ziglang clang "$@"\n')
     script.chmod(0o755)
@@ -145,7 +171,7 @@ def clang(session: nox.Session) -> dict[str, str]:
 @nox.session(python=OLDEST)
 def plugins(session: nox.Session) -> None:
     """The sample plugins, installed as distributions, and a broken one beside them."""
-    session.install(".[torch,cli,testing]", *PLUGINS, "pytest-xdist", *TESTED)
+    install(session, ".[torch,cli,testing]", *PLUGINS, "pytest-xdist", *TESTED)
     required = "invtime_mlx,invtime_paddle,invtime_tinygrad,invtime_fused,invtime_broken"
     environment = {"INVTIME_REQUIRE_MODULES": required, **clang(session)}
     session.run(
@@ -156,7 +182,7 @@ def plugins(session: nox.Session) -> None:
 @nox.session(python=OLDEST)
 def docs(session: nox.Session) -> None:
     """The documentation, each warning an error, and the examples in it."""
-    session.install(".[torch,keras,cli,testing]", "sphinx", "furo", "myst-parser", *TESTED)
+    install(session, ".[torch,keras,cli,testing]", "sphinx", "furo", "myst-parser", *TESTED)
     for builder in ("html", "doctest"):
         options = ("-W", "-n", "--keep-going", "-q", "-b", builder)
         target = f"docs/_build/{builder}"
@@ -200,24 +226,24 @@ MINIMUMS = {
 @nox.session(python=OLDEST)
 @nox.parametrize("name", [nox.param(name, id=name) for name in MINIMUMS])
 def minimums(session: nox.Session, name: str) -> None:
-    """The lower bounds of pyproject.toml: each framework's, with its own tests.
+    """The lower bounds of pyproject.toml: each framework's, with its own tests in brief.
 
     NumPy's are those of the task `package`, and PyTorch's those of `minimum_torch`.
     """
     packages, tests = MINIMUMS[name]
     versions = ("-c", f"minimums/{name}.txt")
-    session.install(".[cli,testing]", *packages, *versions)
+    install(session, ".[cli,testing]", *packages, *versions)
     if name == "tensorflow":
-        session.install("tf-keras", "--no-deps", *versions)
+        install(session, "tf-keras", "--no-deps", *versions)
     required = {} if name == "plot" else {"INVTIME_REQUIRE_BACKENDS": name}
-    session.run("pytest", *tests, *session.posargs, env=required)
+    session.run("pytest", *tests, *session.posargs, env={**BRIEF, **required})
 
 
 @nox.session(python=OLDEST, default=False)
 def minimum_torch(session: nox.Session) -> None:
     """PyTorch's lower bound, with its own tests: several gigabytes, with a GPU's libraries."""
     oldest = ("-c", "minimums/torch.txt")
-    session.install(".[torch,cli,testing]", "ml_dtypes", "setuptools", *oldest)
+    install(session, ".[torch,cli,testing]", "ml_dtypes", "setuptools", *oldest)
     own = [f"tests/integrations/test_{name}.py" for name in ("torch", "torch_laws")]
     required = {"INVTIME_REQUIRE_BACKENDS": "torch"}
     session.run(
@@ -236,8 +262,8 @@ def newest(session: nox.Session) -> None:
 
     Nothing is held back, so that it can fail with no change here: it is run by its name.
     """
-    session.install("--upgrade", *FRAMEWORKS, *RUNNERS)
-    session.install("tf-keras", "--no-deps")  # it asks for `tensorflow` by that name
+    install(session, "--upgrade", *FRAMEWORKS, *RUNNERS)
+    install(session, "tf-keras", "--no-deps")  # it asks for `tensorflow` by that name
     environment = {**REQUIRED, "INVTIME_MAY_SKIP": "^Skipped: the page is of another "}
     session.run("pytest", *PARALLEL, *APART, *session.posargs, env=environment)
 
@@ -247,7 +273,7 @@ def instructions(session: nox.Session) -> None:
     """The instructions of a call on the host, which no mood of the machine changes."""
     if shutil.which("valgrind") is None:
         session.skip("valgrind is not installed")
-    session.install(".", *TESTED)
+    install(session, ".", *TESTED)
     session.run("python", "-m", "benchmarks", "--check", "instructions")
 
 
@@ -270,7 +296,7 @@ def mutation(session: nox.Session) -> None:
 @nox.session(python=OLDEST, default=False)
 def fuzz(session: nox.Session) -> None:
     """Coverage-guided fuzzing, ten minutes for each target; `-- TARGET...` for some of them."""
-    session.install(".[testing]", "tensorboard", "atheris", *TESTED)
+    install(session, ".[testing]", "tensorboard", "atheris", *TESTED)
     for target in session.posargs or ("json", "config", "logs", "events", "dialects"):
         corpus = Path(session.create_tmp()) / target
         corpus.mkdir(exist_ok=True)

@@ -5,7 +5,8 @@ INVTIME_REQUIRE_MODULES    comma-separated modules; the session fails if one is 
                            and a test that is skipped fails, but for the reasons in MAY_SKIP
 INVTIME_MAY_SKIP           one more such reason, a regular expression
 INVTIME_PROFILE            "thorough" draws fifty times as many examples, others each time; the
-                           same as pytest's own --hypothesis-profile=thorough
+                           same as pytest's own --hypothesis-profile=thorough. "brief" draws a
+                           tenth, and of each test runs the cases that have a new parameter
 """
 
 import os
@@ -28,7 +29,23 @@ COMMON = {
 }
 settings.register_profile("invtime", max_examples=100, derandomize=FIXED, **COMMON)
 settings.register_profile("thorough", max_examples=5000, **COMMON)
-settings.load_profile(os.environ.get("INVTIME_PROFILE", "invtime"))
+settings.register_profile("brief", max_examples=10, derandomize=FIXED, **COMMON)
+PROFILE = os.environ.get("INVTIME_PROFILE", "invtime")
+settings.load_profile(PROFILE)
+
+
+def pytest_collection_modifyitems(config, items):
+    """In the profile "brief", each value of each parameter of a test once, not each combination."""
+    if PROFILE != "brief":
+        return
+    kept, left_out, seen = [], [], set()
+    for item in items:
+        indices = item.callspec.indices.items() if hasattr(item, "callspec") else ()
+        values = {(item.parent.nodeid, item.originalname, *value) for value in indices}
+        (left_out if values and values <= seen else kept).append(item)
+        seen |= values
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
 
 
 def required(what: str) -> list[str]:

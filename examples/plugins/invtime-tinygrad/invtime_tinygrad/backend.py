@@ -58,7 +58,7 @@ class TinygradBackend(OperandBackend):
         return self.dtype_name(dtypes.default_float)
 
     def number(self, value: float, like: Any) -> Any:
-        return _number(str(value), value, like.dtype, like.device)
+        return Tensor(_number(str(value), value, like.dtype, like.device))
 
     def operate(self, operation: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
         if operation in STRICT:  # its a <= b is "not b < a", which NaN passes
@@ -122,8 +122,13 @@ class TinygradBackend(OperandBackend):
 
 @lru_cache(10_000)
 def _number(text: str, value: float, dtype: Any, device: Any) -> Any:
-    """A buffer of one number, no constant to fold; the text tells -0.0 from 0.0."""
-    return _evaluated(Tensor([value], dtype=dtype, device=device).reshape(()))
+    """A buffer of one number, no constant to fold; the text tells -0.0 from 0.0.
+
+    No Tensor, since each evaluation walks through all that are alive; so a capture, which would
+    not know that the buffer is kept, must not write it.
+    """
+    with Context(CAPTURING=0):
+        return _evaluated(Tensor([value], dtype=dtype, device=device).reshape(())).uop
 
 
 def _evaluated(x: Any) -> Any:

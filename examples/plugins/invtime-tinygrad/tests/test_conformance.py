@@ -3,7 +3,7 @@
 import numpy as np
 from tinygrad import Tensor, TinyJit, dtypes
 
-from invtime import InverseTimeDecay
+from invtime import InverseTimeDecay, registry
 from invtime.testing import parametrize_with_checks
 
 SCHEDULE = InverseTimeDecay(0.1, 1000, 0.5)
@@ -40,3 +40,21 @@ def test_inside_of_a_captured_function():
     for n in range(5):
         found = update(Tensor([1.0]).realize(), Tensor([n]).realize())
         assert found.item() == np.float32(1) - np.float32(SCHEDULE(n))
+
+
+def test_a_number_that_is_first_met_in_a_capture_is_kept():
+    backend = registry.default.load("tinygrad")
+    numbers = 11.5, 12.5, 13.5, 14.5
+    calls = []
+
+    @TinyJit
+    def update(x):
+        calls.append(x)
+        for number in numbers if len(calls) > 1 else ():  # the second call is the capture
+            x = (x + backend.number(number, x)).contiguous().realize()
+        return x.contiguous().realize()
+
+    for n in range(4):
+        update(Tensor([float(n)]).realize())
+    like = Tensor([1.0])
+    assert [backend.number(number, like).item() for number in numbers] == list(numbers)
