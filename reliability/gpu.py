@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from datetime import date
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from multiprocessing.connection import Connection, wait
@@ -156,7 +157,20 @@ def about(device: str) -> str:
             gpu = ", driver ".join(done.stdout.splitlines()[0].split(", "))
         except (OSError, subprocess.SubprocessError, IndexError):
             gpu = "a GPU that nvidia-smi does not name"
-    return f"{gpu}; Python {platform.python_version()}; {', '.join(versions)}."
+    return (
+        f"{gpu}; Python {platform.python_version()}; {', '.join(versions)}; "
+        f"invtime of {date.today().isoformat()}{_commit()}."
+    )
+
+
+def _commit() -> str:
+    """The commit of the checkout, where git is at hand."""
+    command = ["git", "describe", "--always", "--dirty"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return f", commit {done.stdout.strip()}"
 
 
 def tables(found: list[object]) -> list[Table]:
