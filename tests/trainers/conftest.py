@@ -1,5 +1,6 @@
 """What the trainers of PyTorch share: the rate that each update really had, and two processes."""
 
+import gc
 import json
 import os
 import subprocess
@@ -96,6 +97,18 @@ def meet(folder):
     distributed.init_process_group(
         "gloo", init_method=meeting, rank=int(os.environ["RANK"]), world_size=2
     )
+
+
+def leave():
+    """Leave the other process, once all models are gone.
+
+    A model holds the group's threads. One that frees a tensor while the interpreter ends asks for
+    its lock, is ended by it, and the process aborts: github.com/pytorch/pytorch/pull/179291.
+    """
+    from torch import distributed
+
+    gc.collect()
+    distributed.destroy_process_group()
 
 
 @pytest.fixture(scope="module")

@@ -207,7 +207,7 @@ def test_twice_the_decay_steps_in_two_processes_are_the_rates_of_one(ranks):
 
 
 def main(folder):
-    from conftest import meet, watch
+    from conftest import leave, meet, watch
 
     meet(folder)
     rates = {}
@@ -216,7 +216,8 @@ def main(folder):
         run.epoch()
         rates[case] = run.rates
     print(json.dumps(rates))
-    torch.distributed.destroy_process_group()
+    del run
+    leave()
 
 
 if __name__ == "__main__":

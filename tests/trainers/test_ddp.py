@@ -135,40 +135,49 @@ def unfreeze(watch, before):
     return *rates, pair.body.weight.grad.item()
 
 
+def trained(watch, saved):
+    """The rates without an interruption, and of a body that is frozen for a while."""
+    run = Run(watch)
+    for updates in range(1, UPDATES + 1):
+        run.update()
+        if updates in INTERRUPTED:
+            run.save(Path(saved) / f"{updates}.pt")
+    return {
+        "rates": run.rates,
+        "frozen after": unfreeze(watch, before=False),
+        "frozen before": unfreeze(watch, before=True),
+    }
+
+
+def resumed(watch, saved):
+    """The rates from each checkpoint on, and those of another recipe."""
+    result = {"changed": []}
+    for interrupted in INTERRUPTED:
+        run = Run(watch)
+        run.load(Path(saved) / f"{interrupted}.pt")
+        for _ in range(interrupted, UPDATES):
+            run.update()
+        result[interrupted] = run.rates
+    path = Path(saved) / "42.pt"
+    for updates in (18, 40):
+        run = Run(watch, RECIPE, keep_count=True)
+        run.load(path)
+        for _ in range(updates):
+            run.update()
+        path = Path(saved) / "changed.pt"
+        run.save(path)
+        distributed.barrier()
+        result["changed"] += run.rates
+    return result
+
+
 def main(folder, saved, resume=None):
-    from conftest import meet, watch
+    from conftest import leave, meet, watch
 
     meet(folder)
-    if resume is None:
-        run = Run(watch)
-        for updates in range(1, UPDATES + 1):
-            run.update()
-            if updates in INTERRUPTED:
-                run.save(Path(saved) / f"{updates}.pt")
-        result = {"rates": run.rates}
-        result["frozen after"] = unfreeze(watch, before=False)
-        result["frozen before"] = unfreeze(watch, before=True)
-    else:
-        result = {}
-        for interrupted in INTERRUPTED:
-            run = Run(watch)
-            run.load(Path(saved) / f"{interrupted}.pt")
-            for _ in range(interrupted, UPDATES):
-                run.update()
-            result[interrupted] = run.rates
-        result["changed"] = []
-        path = Path(saved) / "42.pt"
-        for updates in (18, 40):
-            run = Run(watch, RECIPE, keep_count=True)
-            run.load(path)
-            for _ in range(updates):
-                run.update()
-            path = Path(saved) / "changed.pt"
-            run.save(path)
-            distributed.barrier()
-            result["changed"] += run.rates
+    result = trained(watch, saved) if resume is None else resumed(watch, saved)
     print(json.dumps(result))
-    distributed.destroy_process_group()
+    leave()
 
 
 if __name__ == "__main__":
