@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from invtime.form import Form
 from invtime.table import Table
 
 DATA = (np.ndarray, np.generic)
+FLOAT64 = np.dtype(np.float64)
 
 
 class NumpyBackend(Backend):
@@ -121,8 +121,9 @@ def _is_masked(x: Any) -> bool:
     )
 
 
-@cache
 def _numpy_dtype(dtype: str) -> Any:
+    if dtype == "float64":
+        return FLOAT64
     if dtype != "bfloat16":
         return np.dtype(dtype)
     try:

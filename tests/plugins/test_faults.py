@@ -204,6 +204,9 @@ class ConstantsStraight(Sound):
 
 
 class VectorOfOne(Sound):
+    def host_step(self, x):
+        return None
+
     def evaluate(self, form, x, dtype):
         return np.atleast_1d(super().evaluate(form, x, dtype))
 
