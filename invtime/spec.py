@@ -15,11 +15,12 @@ from invtime.form import Form
 from invtime.table import Phases, Table
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     import numpy as np
     from matplotlib.axes import Axes
 
     from invtime.placement import PlacedSchedule
-    from invtime.registry import Registry
 
 
 @final
@@ -235,7 +236,7 @@ class InverseTimeDecay(NoArray):
             return self._form.at(step)
         if step.__class__ is float:
             return self._form.at_real(step)
-        return _registry().evaluate(self._form, step, dtype=self._dtype)
+        return _registry().default.evaluate(self._form, step, dtype=self._dtype)
 
     # What Dynamo traces for a call: no test would find a symbolic int; see backends/dynamo.py.
     __call__._torchdynamo_inline = _evaluate  # type: ignore[attr-defined]
@@ -448,10 +449,10 @@ class InverseTimeDecay(NoArray):
 
 
 @cache  # an import statement costs more than the rest of a call with a NumPy scalar
-def _registry() -> Registry:
+def _registry() -> ModuleType:
     from invtime import registry
 
-    return registry.default
+    return registry
 
 
 def _name_of(dtype: Any) -> str:
