@@ -136,7 +136,7 @@ HOUSE = {
     "backends.autograph": "",
     "backends.dynamo": "errors form table",
     "backends.numpy_rounding": "form",
-    "backends.blocks": "backends.numpy_rounding evaluate form primitives stage table",
+    "backends.blocks": "backends.base backends.numpy_rounding evaluate form stage table",
     "backends.numpy": "backends.base backends.blocks errors form table",
     "backends.dask": "backends.numpy errors form table",
     "backends.array_api": "backends.base dtypes errors form table",

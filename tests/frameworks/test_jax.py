@@ -23,7 +23,6 @@ SCHEDULE = InverseTimeDecay(0.1, 1000, 0.5)
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 LONG = InverseTimeDecay(1 / 3, 1000, 1 / 7)
 MODES = {"eager": lambda f: f, "jit": jax.jit, "vmap": jax.vmap}
-DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
 def wide(steps):
@@ -40,12 +39,11 @@ def mesh():
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_bits(schedule, steps, mode, assert_bits):
-    rates = {name: schedule.on(dtype=name) for name in DTYPES}
-    results = MODES[mode](lambda n: {name: rate(n) for name, rate in rates.items()})(wide(steps))
-    for name in DTYPES:
-        assert results[name].dtype == jnp.dtype(name)
-        assert_bits(schedule, steps, results[name], name)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_bits(schedule, steps, dtype, mode, assert_bits):
+    result = MODES[mode](schedule.on(dtype=dtype))(wide(steps))
+    assert result.dtype == jnp.dtype(dtype)
+    assert_bits(schedule, steps, result, dtype)
 
 
 def test_bits_with_x64_on(schedule, steps, assert_bits):

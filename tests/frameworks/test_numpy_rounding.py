@@ -58,8 +58,9 @@ def test_the_value_lies_between_the_two_sums():
         q, c, _ = numpy_rounding._quotient(words, steps.astype(np.float64))
         for n, head, rest in zip(steps.tolist(), q.tolist(), c.tolist(), strict=True):
             value = Fraction(form.A, form.B + form.C * n)
-            low, high = Fraction(head) + Fraction(rest), rest * (1 + 2.0**-44)
-            assert low < value < Fraction(head) + Fraction(high)
+            enlarged = rest * float(numpy_rounding.ENLARGED)
+            low, high = Fraction(rest) + Fraction(head), Fraction(enlarged) + Fraction(head)
+            assert low < value < high
 
 
 @pytest.mark.parametrize("dtype", ["int64", "uint32", "float64"])

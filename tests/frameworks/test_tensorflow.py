@@ -27,6 +27,16 @@ tf.config.set_logical_device_configuration(
 SECOND = "/CPU:1"
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_eager_bits_in_operations_of_tensorflow(
+    schedule, dtype, assert_bits, integers, monkeypatch
+):
+    """As those of long tensors, which NumPy does not evaluate."""
+    monkeypatch.setattr("invtime.backends.blocks.ONE_CORE", 0)
+    result = schedule.on(dtype=dtype)(tf.constant(integers))
+    assert_bits(schedule, integers, result.numpy(), dtype)
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
 def test_bits(schedule, dtype, mode, assert_bits, integers):

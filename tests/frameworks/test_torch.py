@@ -27,6 +27,14 @@ def numpy(x):
     return x.detach().to(torch.float32 if x.dtype == torch.bfloat16 else x.dtype).numpy()
 
 
+@pytest.fixture(params=["in NumPy", "in PyTorch"])
+def read(request, monkeypatch):
+    """Where eager tensors are evaluated; those of a GPU, say, are in PyTorch."""
+    if request.param == "in PyTorch":
+        monkeypatch.setattr("invtime.backends.torch._in_numpy", lambda x: False)
+
+
+@pytest.mark.usefixtures("read")
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
 def test_eager_bits(schedule, steps, dtype, assert_bits):
     result = schedule.on(dtype=dtype)(torch.from_numpy(steps))
@@ -34,9 +42,8 @@ def test_eager_bits(schedule, steps, dtype, assert_bits):
     assert_bits(schedule, steps, numpy(result), dtype)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
-def test_compiled_bits_in_every_other_dtype(dtype, assert_bits, integers):
-    """Of the staircase, whose float64 is one of `test_compiled_bits`: each takes 20 s or more."""
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_compiled_bits_in_every_dtype(dtype, assert_bits, integers):
     compiled = torch.compile(STAIRCASE.on(dtype=dtype), fullgraph=True)
     assert_bits(STAIRCASE, integers, numpy(compiled(torch.from_numpy(integers))), dtype)
 
@@ -53,6 +60,7 @@ def test_compiled_float_steps(assert_bits):
         assert_bits(schedule, steps, numpy(compiled(torch.from_numpy(steps))))
 
 
+@pytest.mark.usefixtures("read")
 @pytest.mark.parametrize("name", ["uint8", "int8", "int16", "uint16", "uint32", "uint64"])
 def test_integer_steps_of_every_width(schedule, name, assert_bits):
     steps = torch.tensor([0, 1, 41, 82, 100, 127]).to(getattr(torch, name))
@@ -61,6 +69,7 @@ def test_integer_steps_of_every_width(schedule, name, assert_bits):
         assert_bits(schedule, wanted, numpy(schedule.on(dtype="float64")(step)))
 
 
+@pytest.mark.usefixtures("read")
 @pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])
 def test_float_steps_of_every_width(schedule, name, assert_bits):
     steps = torch.tensor([0, 1, 41, 82, 100, 2.5, 0.1]).to(getattr(torch, name))
@@ -143,6 +152,32 @@ def test_transforms_inside_the_compiler():
     assert compiled(torch.tensor(2.0), torch.tensor(1000)) == SCHEDULE(torch.tensor(1000))
 
 
+def test_forward_derivatives_of_a_plain_tensor():
+    steps, rate = torch.tensor([0.0, 1000.0]), SCHEDULE.on(dtype="float32")
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(steps, torch.ones_like(steps))
+        tangent = torch.autograd.forward_ad.unpack_dual(rate(dual)).tangent
+    assert torch.equal(tangent, torch.func.grad(lambda n: rate(n).sum())(steps))
+    assert tangent.all()
+
+
+def test_large_tensors_are_left_to_many_cores(monkeypatch):
+    from invtime.backends import blocks
+
+    sizes = []
+    fill = blocks.fill
+    monkeypatch.setattr(
+        blocks, "fill", lambda out, *rest: (sizes.append(out.size), fill(out, *rest))
+    )
+    monkeypatch.setattr(blocks, "ONE_CORE", 5)
+    for cores, in_numpy in ((4, [5, 6]), (5, [5])):
+        monkeypatch.setattr(torch, "get_num_threads", lambda cores=cores: cores)
+        short, long = SCHEDULE(torch.arange(5)), SCHEDULE(torch.arange(6))
+        assert torch.equal(short, long[:5])
+        assert sizes == in_numpy
+        sizes.clear()
+
+
 EMPTY = torch.fx.Graph()
 
 
@@ -155,10 +190,9 @@ def test_export_strict_and_not():
         batch = ({0: torch.export.Dim("batch")},)
         program = torch.export.export(Rate(), (STEPS,), dynamic_shapes=batch, strict=strict)
         assert torch.equal(program.module()(STEPS[1:]), SCHEDULE(STEPS[1:]))
-        nodes = [
-            n for m in program.graph_module.modules() for n in getattr(m, "graph", EMPTY).nodes
-        ]
-        assert not any("invtime" in str(node.target) for node in nodes)  # it runs without invtime
+        for part in program.graph_module.modules():  # it runs without invtime
+            nodes = getattr(part, "graph", EMPTY).nodes
+            assert not any("invtime" in str(node.target) for node in nodes)
 
 
 def test_no_recompilation_as_the_step_changes_or_a_type_is_registered(monkeypatch):

@@ -26,11 +26,12 @@ class Devices:
 
 
 def test_every_device_of_each_kind_is_listed(monkeypatch):
-    for kind, count in {"cuda": 2, "xpu": 0, "mps": 1}.items():
+    for kind, count in {"cuda": 2, "xpu": 1, "mps": 1}.items():
         monkeypatch.setattr(torch, kind, Devices(count))
-    assert BACKEND.devices() == ["cpu", "cuda:0", "cuda:1", "mps:0"]
+    assert BACKEND.devices() == ["cpu", "cuda:0", "cuda:1", "xpu:0", "mps:0"]
+    monkeypatch.setattr(torch, "mps", Devices(0))
     monkeypatch.delattr(torch, "xpu")
-    assert BACKEND.devices() == ["cpu", "cuda:0", "cuda:1", "mps:0"]
+    assert BACKEND.devices() == ["cpu", "cuda:0", "cuda:1"]
 
 
 def test_its_modes():

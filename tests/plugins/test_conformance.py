@@ -151,6 +151,16 @@ def test_torch_without_binary64(name):
     BoundCheck("torch", name)()
 
 
+@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+def test_tensors_that_numpy_does_not_read(framework, name, monkeypatch):
+    """As on a GPU: in the framework's own operations."""
+    pytest.importorskip(framework, exc_type=ImportError)
+    registry.default.load(framework)
+    monkeypatch.setattr(f"invtime.backends.{framework}._in_numpy", lambda x: False)
+    BoundCheck(framework, name)()
+
+
 # -- the kit in pytest -----------------------------------------------------------------
 
 BACKEND = """

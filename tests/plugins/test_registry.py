@@ -250,6 +250,14 @@ def test_the_state_of_an_installed_framework():
     assert state.distribution.startswith("invtime ")
 
 
+def test_a_registry_that_takes_the_place_of_the_default_one_is_asked(monkeypatch):
+    SCHEDULE(np.arange(3))
+    fresh = Registry()
+    monkeypatch.setattr(registry, "default", fresh)
+    SCHEDULE(np.arange(3))
+    assert fresh._names == {np.ndarray: "numpy"}
+
+
 def test_a_subclass_is_evaluated_by_its_base(monkeypatch):
     class Steps(np.ndarray):
         pass
