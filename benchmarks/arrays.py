@@ -15,6 +15,13 @@ from benchmarks.measure import Row, compare
 from benchmarks.subjects import EXACT, LONG, LONG_STAIRCASE, STAIRCASE, kind, plain, steps
 
 PLAIN, FLOOR = "the plain expression", "`np.divide`"
+WORDS = {EXACT: "", LONG: ", long decimals"}
+# By the exponent of the number of steps: the ratio to reach with each of these.
+LIMITS = {
+    **dict.fromkeys((0, 1, 2, 3), (2, 5)),
+    4: (None, 3),
+    **dict.fromkeys((6, 8), (None, None)),
+}
 
 
 def rows() -> Iterator[Row]:
@@ -28,12 +35,9 @@ def rows() -> Iterator[Row]:
         for schedule in (LONG, LONG_STAIRCASE):
             row = _against_plain(schedule, n, f"1e7 {dtype} steps, {kind(schedule)}, long decimals")
             yield row.ratio_at_most(6)
-    for exponent, exact, long in (
-        *((0, 2, 5), (1, 2, 5), (2, 2, 5), (3, 2, 5), (4, None, 3)),
-        *((6, None, None), (8, None, None)),
-    ):
+    for exponent, limits in LIMITS.items():
         n = steps(10**exponent, "int64")
-        for schedule, words, limit in ((EXACT, "", exact), (LONG, ", long decimals", long)):
+        for (schedule, words), limit in zip(WORDS.items(), limits, strict=True):
             row = _against_plain(schedule, n, f"1e{exponent} int64 steps, continuous{words}")
             yield row if limit is None else row.ratio_at_most(limit)
 

@@ -28,8 +28,8 @@ def evaluate(
 ) -> Any:
     """The schedule at every element of `step`, rounded along the chain to `dtype`.
 
-    `rare` gives the same, and is asked in place of the double-word form where integer steps are
-    past the exact one.
+    `rare`, where given, computes the same values. It replaces the double-word form where integer
+    steps are past the exact form.
     """
     if backend.integer_range(step) is None:
         return _at_floats(form, backend, step, dtype)

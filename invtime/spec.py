@@ -457,6 +457,5 @@ def _registry() -> ModuleType:
 
 def _name_of(dtype: Any) -> str:
     """The name of a framework's dtype."""
-    from invtime import registry
-
-    return registry.default.dtype_name(dtype)
+    name: str = _registry().default.dtype_name(dtype)
+    return name

@@ -39,7 +39,10 @@ GROUPS = {
         share=6,
     ),
     "arrays": Group(
-        ("backends/numpy", "backends/numpy_rounding", "backends/array_api", "backends/dask"),
+        (
+            *("backends/numpy", "backends/blocks", "backends/numpy_rounding"),
+            *("backends/array_api", "backends/dask"),
+        ),
         tuple(
             f"frameworks/test_{name}.py"
             for name in ("numpy", "numpy_rounding", "scalars", "array_api", "dask")

@@ -13,37 +13,32 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from invtime.backends.base import Backend
 from invtime.backends.numpy_rounding import divide_rounded, last_rounded
 from invtime.evaluate import evaluate
 from invtime.form import Form
-from invtime.primitives import Primitives
 from invtime.stage import last_short_step
 from invtime.table import Line, Row, Table
 
 # Elements at a time: in place, in the second-level cache, and with the many temporaries of the
 # double-word form, which should all stay in the first.
 BLOCK, SHORT_BLOCK = 32768, 2048
-# Elements that one core evaluates in blocks as fast as many cores do pass by pass, and the cores
-# that are many: in blocks an element costs a fifth or less, and sharing it out costs time, too.
+# Up to ONE_CORE elements, one core in blocks is as fast as a framework on all cores. Beyond that
+# it is where there are less than MANY_CORES: in blocks an element costs a fifth or less.
 ONE_CORE, MANY_CORES = 2**17, 5
 UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 # Overflow to infinity, underflow to zero and NaN steps are meant, whatever the user's settings.
 QUIET = partial(np.errstate, all="ignore")
 
 
-def fill(out: Any, form: Form | Table, x: Any, backend: Primitives) -> None:
+def fill(out: Any, form: Form | Table, x: Any, backend: Backend) -> None:
     """The values at the steps x, integers or floats up to 64 bits, written to `out`.
 
-    `out` is a new array of the shape of x, contiguous where x is. `backend` has NumPy's
-    primitives; it rounds to the dtype of `out`, where that is not float64.
+    `out` is a new array of the shape of x, contiguous where x is. `backend` is NumPy's; it
+    rounds to the dtype of `out`.
     """
     if x.size == 1 and x.dtype.kind in "iu":  # exact on the host too, and faster
-        value = form.at(x.item())
-        if out.dtype.char == "d":
-            out.fill(value)
-        else:
-            with QUIET():
-                out[...] = backend.round_to(np.float64(value), out.dtype.name)
+        out[...] = backend.constant(form.at(x.item()), out.dtype.name, None, None)
         return
     flags = x.flags
     if x.size <= BLOCK and flags.c_contiguous and flags.aligned and x.dtype.isnative:
@@ -63,7 +58,7 @@ def fill(out: Any, form: Form | Table, x: Any, backend: Primitives) -> None:
             _fill_block(results, form, steps, backend)
 
 
-def _fill_block(out: Any, form: Form | Table, steps: Any, backend: Primitives) -> None:
+def _fill_block(out: Any, form: Form | Table, steps: Any, backend: Backend) -> None:
     reaches = _reaches(form)
     narrow = out.dtype.char != "d"
     wide = np.empty(steps.size) if narrow else out
@@ -112,7 +107,7 @@ def _are_whole(steps: Any, scratch: Any) -> bool:
 
 
 def _in_parts(
-    form: Form | Table, reaches: tuple[Reach, ...], steps: Any, wide: Any, backend: Primitives
+    form: Form | Table, reaches: tuple[Reach, ...], steps: Any, wide: Any, backend: Backend
 ) -> None:
     """A block of several kinds of steps; what a step's value is depends on no other step."""
     if steps.dtype.kind not in "iu":  # a knot may be no float32

@@ -215,9 +215,9 @@ class TorchBackend(Backend):
 
 
 def _is_opaque(x: Any) -> bool:
-    """Whether what is rare may be an operation that the compiler does not look into.
+    """Whether the rare branch may be one opaque operation, which the compiler does not look into.
 
-    An exported program has to run without invtime, and other devices have no host to ask.
+    Not in an exported program, which has to run without invtime, and not on other devices.
     """
     if EXPORTING is None or EXPORTING() or _transformed():
         return False
@@ -226,10 +226,9 @@ def _is_opaque(x: Any) -> bool:
 
 @torch.library.custom_op("invtime::eager", mutates_args=())  # type: ignore[untyped-decorator]
 def _eager(x: torch.Tensor, phases: bool, key: str, dtype: str) -> torch.Tensor:
-    """The form of a key at integer steps, eager.
+    """The values of the form of this key at integer steps, computed eagerly.
 
-    Inductor takes twenty seconds to compile the double-word form, and the branch is hardly ever
-    taken.
+    Inductor takes twenty seconds to compile the double-word form, which is hardly ever needed.
     """
     form = Table.of_key(key) if phases else Form.of_key(key)
     found: torch.Tensor = TorchBackend().evaluate(form, x, dtype)
