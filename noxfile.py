@@ -36,6 +36,7 @@ PLUGINS = (
 )
 RUNNERS = ("pytest-xdist", "pytest-timeout")
 PARALLEL = ("-n", "2", "--dist", "loadfile", "--timeout", "600")  # seconds for one test
+SPREAD = ("-n", "2", "--dist", "worksteal", "--timeout", "600")  # where one file is the most
 # Tests that are run by tasks of their own.
 APART = tuple(f"--ignore=tests/{path}" for path in ("trainers", "package", "plugins/installed"))
 KERAS = tuple(f"tests/integrations/test_{name}.py" for name in ("keras", "keras_laws", "rates"))
@@ -145,7 +146,7 @@ def frameworks(session: nox.Session) -> None:
     install_frameworks(session, *RUNNERS)
     session.run("pytest", *PARALLEL, *APART, *session.posargs, env=REQUIRED)
     for backend in () if session.posargs else ("jax", "torch"):
-        session.run("pytest", *KERAS, env={**REQUIRED, "KERAS_BACKEND": backend})
+        session.run("pytest", *KERAS, *SPREAD, env={**REQUIRED, "KERAS_BACKEND": backend})
 
 
 @nox.session(python=OLDEST)
@@ -232,11 +233,11 @@ def minimums(session: nox.Session, name: str) -> None:
     """
     packages, tests = MINIMUMS[name]
     versions = ("-c", f"minimums/{name}.txt")
-    install(session, ".[cli,testing]", *packages, *versions)
+    install(session, ".[cli,testing]", *packages, *RUNNERS, *versions)
     if name == "tensorflow":
         install(session, "tf-keras", "--no-deps", *versions)
     required = {} if name == "plot" else {"INVTIME_REQUIRE_BACKENDS": name}
-    session.run("pytest", *tests, *session.posargs, env={**BRIEF, **required})
+    session.run("pytest", *tests, *SPREAD, *session.posargs, env={**BRIEF, **required})
 
 
 @nox.session(python=OLDEST, default=False)
