@@ -18,6 +18,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 from benchmarks.measure import HEADER, Row
+from benchmarks.missed import reason
 
 KERAS = ("tensorflow", "jax", "torch")
 # Each module, and what its `rows` is called with, in a process for each.
@@ -71,7 +72,7 @@ def main() -> None:
 def page(parts: list[str]) -> Iterator[str]:
     start = time.monotonic()
     yield machine()
-    missed: list[str] = []
+    missed: dict[str, list[Row]] = {}
     total = 0
     for part in parts:
         title, *about = (import_module(f"benchmarks.{part}").__doc__ or "").strip().split("\n\n")
@@ -82,10 +83,15 @@ def page(parts: list[str]) -> Iterator[str]:
             for row in _rows(part, variant):
                 yield row.markdown()
                 total += row.met is not None
-                missed += [f"- {row.what}: {row.figure}, {row.target}"] * (row.met is False)
+                if row.met is False:
+                    missed.setdefault(reason(row.what), []).append(row)
     minutes = (time.monotonic() - start) / 60
-    yield f"\n## Missed\n\n{len(missed)} of {total} targets; the run took {minutes:.0f} minutes.\n"
-    yield from missed
+    count = sum(map(len, missed.values()))
+    yield f"\n## Missed\n\n{count} of {total} targets; the run took {minutes:.0f} minutes.\n"
+    for why, rows in missed.items():
+        yield f"{why}\n"
+        yield from (f"- {row.what}, against {row.peer}: {row.shortfall}" for row in rows)
+        yield ""
 
 
 def machine() -> str:

@@ -35,6 +35,12 @@ class Row(NamedTuple):
         digits = 1 - floor(log10(self.ratio))
         return f"{round(self.ratio, digits):.{max(digits, 0)}f}"
 
+    @property
+    def shortfall(self) -> str:
+        """The figure that the target is about, and the target."""
+        by_ratio = self.target.startswith("ratio")
+        return f"{self.figure if by_ratio else _text(self.ours, self.unit)}, {self.target}"
+
     def ratio_at_most(self, limit: float) -> Row:
         return self._replace(target=f"ratio ≤ {limit:g}", met=float(self.figure) <= limit)
 
