@@ -3,7 +3,10 @@
 import builtins
 import collections.abc
 import doctest
+import re
+import subprocess
 from importlib import metadata
+from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -33,12 +36,6 @@ python_display_short_literal_types = True
 
 # Only the blocks marked so: the others, which need frameworks, are run by docs/run.py.
 doctest_default_flags = doctest.ELLIPSIS
-doctest_global_setup = """
-import invtime
-import numpy as np
-from invtime import InverseTimeDecay
-from invtime.testing import Reference, ulp_distance
-"""
 
 # The inventories of Python and NumPy are not fetched, so that the build needs no network;
 # `nitpicky` then asks about their names, which are let through here, and about no other.
@@ -51,7 +48,30 @@ nitpick_ignore_regex = [
     ("py:.*", r"(invtime\.\w+\.)?(ArrayT|ShapeT|BackendT_co|PieceT|T)"),  # type variables
 ]
 
+
+
+def repository() -> str:
+    """The address of the repository on the web, from the remote of this clone; "" if it has none."""
+    command = ["git", "-C", str(Path(__file__).parent), "remote", "get-url", "origin"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    found = re.fullmatch(r"(?:https://(?:.*@)?|(?:ssh://)?git@)(.+?)(?:\.git)?/?\s*", done.stdout)
+    return "https://" + found[1].replace(":", "/") if found else ""
+
+
 html_theme = "furo"
+html_theme_options = {}
+if REPOSITORY := repository():
+    link = {"name": "Repository", "url": REPOSITORY, "html": "Repository", "class": ""}
+    html_theme_options["footer_icons"] = [link]
+if re.match("https://(github|gitlab)[.]com/", REPOSITORY):  # whose pages Furo knows how to link
+    html_theme_options |= {
+        "source_repository": REPOSITORY,
+        "source_branch": "main",
+        "source_directory": "docs/",
+    }
 html_title = f"invtime {release}"
 html_static_path = ["_static"]
 html_css_files = ["invtime.css"]
