@@ -36,6 +36,12 @@ python_display_short_literal_types = True
 
 # Only the blocks marked so: the others, which need frameworks, are run by docs/run.py.
 doctest_default_flags = doctest.ELLIPSIS
+doctest_global_setup = """
+import invtime
+import numpy as np
+from invtime import InverseTimeDecay
+from invtime.testing import Reference, ulp_distance
+"""
 
 # The inventories of Python and NumPy are not fetched, so that the build needs no network;
 # `nitpicky` then asks about their names, which are let through here, and about no other.
@@ -49,9 +55,8 @@ nitpick_ignore_regex = [
 ]
 
 
-
 def repository() -> str:
-    """The address of the repository on the web, from the remote of this clone; "" if it has none."""
+    """The web address of the repository, from the remote of this clone; "" if there is none."""
     command = ["git", "-C", str(Path(__file__).parent), "remote", "get-url", "origin"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -186,7 +186,8 @@ def test_links_lead_somewhere(page):
 def test_every_page_is_in_the_table_of_contents_once():
     entries = []
     for index in (DOCS / "index.md", DOCS / "api" / "index.md"):
-        trees = re.findall(r"^```{toctree}$(.*?)^```$", index.read_text("utf-8"), re.M | re.S)
+        text = index.read_text("utf-8")
+        trees = re.findall(r"^```{toctree}$(.*?)^```$", text, re.MULTILINE | re.DOTALL)
         names = re.findall(r"^[\w/-]+$", "\n".join(trees), re.MULTILINE)
         entries += [(index.parent / name).relative_to(DOCS) for name in names]
     pages = [page.relative_to(DOCS).with_suffix("") for page in WRITTEN]
