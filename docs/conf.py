@@ -3,7 +3,10 @@
 import builtins
 import collections.abc
 import doctest
+import re
+import subprocess
 from importlib import metadata
+from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -51,7 +54,29 @@ nitpick_ignore_regex = [
     ("py:.*", r"(invtime\.\w+\.)?(ArrayT|ShapeT|BackendT_co|PieceT|T)"),  # type variables
 ]
 
+
+def repository() -> str:
+    """The web address of the repository, from the remote of this clone; "" if there is none."""
+    command = ["git", "-C", str(Path(__file__).parent), "remote", "get-url", "origin"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    found = re.fullmatch(r"(?:https://(?:.*@)?|(?:ssh://)?git@)(.+?)(?:\.git)?/?\s*", done.stdout)
+    return "https://" + found[1].replace(":", "/") if found else ""
+
+
 html_theme = "furo"
+html_theme_options = {}
+if REPOSITORY := repository():
+    link = {"name": "Repository", "url": REPOSITORY, "html": "Repository", "class": ""}
+    html_theme_options["footer_icons"] = [link]
+if re.match("https://(github|gitlab)[.]com/", REPOSITORY):  # whose pages Furo knows how to link
+    html_theme_options |= {
+        "source_repository": REPOSITORY,
+        "source_branch": "main",
+        "source_directory": "docs/",
+    }
 html_title = f"invtime {release}"
 html_static_path = ["_static"]
 html_css_files = ["invtime.css"]

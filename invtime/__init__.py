@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from invtime.hookspecs import BackendInfo, hookimpl
     from invtime.registry import list_backends
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Backend",

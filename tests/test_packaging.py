@@ -113,12 +113,13 @@ def test_ci_runs_the_readmes_test_command() -> None:
 
 # -- examples --------------------------------------------------------------------------
 
-BLOCKS = re.findall(r"^```pycon\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+(FIRST,) = re.findall(r"^```pycon\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+RECIPE, *BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
 
 def needs(block: str) -> list[str]:
-    imported = re.findall(r"^(?:>>>|\.\.\.) (?:import|from) (\w+)", block, re.MULTILINE)
-    return sorted(set(imported) & {"torch", "jax", "optax", "tensorflow", "keras"})
+    imported = re.findall(r"^(?:import|from) (\w+)", block, re.MULTILINE)
+    return sorted(set(imported) & {"torch", "jax", "optax", "keras"})
 
 
 def run(test: doctest.DocTest) -> None:
@@ -128,18 +129,25 @@ def run(test: doctest.DocTest) -> None:
     assert not runner.failures, "".join(report)
 
 
+def test_the_first_example_of_the_readme() -> None:
+    run(doctest.DocTestParser().get_doctest(FIRST, {}, "README.md", "README.md", 0))
+
+
 @pytest.mark.parametrize("block", [pytest.param(b, id="+".join(needs(b)) or "-") for b in BLOCKS])
-def test_readme_examples(block: str) -> None:
+def test_readme_examples(block: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A comment after a print is what it prints. Each block goes on from the recipe."""
     for framework in needs(block):
         pytest.importorskip(framework)
-    # Every block goes on from the first, which builds the schedule.
-    source = block if block is BLOCKS[0] else f"{BLOCKS[0]}\n{block}"
-    run(doctest.DocTestParser().get_doctest(source, {}, "README.md", "README.md", 0))
+    source = f"{RECIPE}\n{block}"
+    exec(compile(source, "README.md", "exec"), {"__name__": "__main__"})
+    shown = re.findall(r"^print\(.*\)(?:  |\n)# (.+)$", source, re.MULTILINE)
+    assert capsys.readouterr().out.splitlines() == shown
+    assert len(shown) == 2
 
 
 def test_readme_has_an_example_for_each_framework() -> None:
     shown = {name for block in BLOCKS for name in needs(block)}
-    assert shown == {"torch", "jax", "optax", "tensorflow", "keras"}
+    assert shown == {"torch", "jax", "optax", "keras"}
 
 
 # Modules whose import needs what may be missing.
