@@ -175,9 +175,7 @@ def plugins(session: nox.Session) -> None:
     install(session, ".[torch,cli,testing]", *PLUGINS, "pytest-xdist", *TESTED)
     required = "invtime_mlx,invtime_paddle,invtime_tinygrad,invtime_fused,invtime_broken"
     environment = {"INVTIME_REQUIRE_MODULES": required, **clang(session)}
-    session.run(
-        "pytest", *PARALLEL[:2], "tests/plugins/installed", *session.posargs, env=environment
-    )
+    session.run("pytest", *SPREAD[:4], "tests/plugins/installed", *session.posargs, env=environment)
 
 
 @nox.session(python=OLDEST)
