@@ -269,6 +269,62 @@ def test_a_later_start_of_thinc_is_the_same_decay_from_a_lower_rate():
         assert eval(WITHOUT["Thinc"][0].strip("`"), {**names, "n": n}) == lower / (1 + slower * n)
 
 
+# -- The recipes of docs/howto/recipes.md, against the formulas of their sources --------------
+
+
+def test_wsd_s_is_linear_in_the_reciprocal_of_the_rate():
+    """The paper's formula, from L = 0.001 to m = 0.0001 in 1000 steps."""
+    recipe = InverseTimeDecay(
+        0.001, 1000, 9, warmup_steps=500, stable_steps=8500, minimum_learning_rate=0.0001
+    )
+    exact = Reference(recipe).exact
+    for t in range(1001):
+        tau = Fraction(t, 1000)
+        paper = 1 / (tau / Fraction("0.0001") + (1 - tau) / Fraction("0.001"))
+        assert exact(9000 + t) == paper, t
+
+
+def test_get_wsd_schedule_of_transformers():
+    """_get_wsd_scheduler_lambda with both types "linear", in fractions."""
+    warmup, stable, decay, least = 500, 8500, 1000, Fraction("0.1")
+    recipe = InverseTimeDecay(
+        0.001,
+        1,
+        0,
+        warmup_steps=warmup,
+        warmup_learning_rate=0.0001,
+        stable_steps=stable,
+        cooldown_start=warmup + stable,
+        cooldown_steps=decay,
+        final_learning_rate=0.0001,
+    )
+
+    def factor(n):
+        up = Fraction(min(n, warmup), warmup)
+        down = 1 - Fraction(min(max(n - warmup - stable, 0), decay), decay)
+        return min(up, down) * (1 - least) + least
+
+    exact = Reference(recipe).exact
+    for n in (*range(0, 11_000, 7), 499, 500, 501, 8999, 9000, 9001, 9999, 10_000, 10_001):
+        assert exact(n) == Fraction("0.001") * factor(n), n
+
+
+def test_get_linear_schedule_with_warmup_of_transformers():
+    warmup, total = 500, 10_000
+    recipe = InverseTimeDecay(
+        0.001,
+        1,
+        0,
+        warmup_steps=warmup,
+        cooldown_start=warmup,
+        cooldown_steps=total - warmup,
+    )
+    exact = Reference(recipe).exact
+    for n in (*range(0, 12_000, 7), 499, 500, 501, 9999, 10_000, 10_001):
+        up, down = Fraction(n, warmup), Fraction(total - n, total - warmup)
+        assert exact(n) == Fraction("0.001") * max(min(up, down, 1), 0), n
+
+
 # -- The libraries themselves ----------------------------------------------------------------
 
 
