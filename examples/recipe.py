@@ -1,7 +1,8 @@
-"""One training recipe, shared by the scripts beside this file: data, model, schedule, report.
+"""Define the training recipe that the scripts in this folder share.
 
-The model is a network of one hidden layer, tanh(x @ w1 + b1) @ w2 + b2, with a mean squared
-error. Each script trains it in its framework, from the same weights, on the same batches.
+The model has one hidden layer, tanh(x @ w1 + b1) @ w2 + b2. The loss is the
+mean squared error. Each script trains the model in one framework, from the
+same weights and on the same batches.
 """
 
 from __future__ import annotations
@@ -41,23 +42,33 @@ WEIGHTS = {
 
 
 def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The inputs and targets of each update, 32 of them, always in the same order."""
+    """Yield the inputs and targets of each update, in a fixed order.
+
+    A batch has 32 examples: float32 arrays of shapes (32, 8) and (32, 1).
+    """
     for update in range(UPDATES):
         rows = np.arange(update * 32, (update + 1) * 32) % len(INPUTS)
         yield INPUTS[rows], TARGETS[rows]
 
 
-def report(framework: str, rates: list[float], losses: list[float]) -> None:
-    """Print and save what this run saw, and compare it with the runs of the other frameworks.
+def report(
+    framework: str, rates: list[float], losses: list[float]
+) -> None:
+    """Print and save a run, and compare it with runs of other frameworks.
 
-    The rates, one for each update, are compared as the bits of float32. Each is printed with the
-    digits that tell it from the float32 beside it.
+    `rates` and `losses` have one number for each update. The rates are
+    printed, saved and compared as float32. The exit status is 1 if a rate
+    differs in any bit.
     """
     RUNS.mkdir(exist_ok=True)
     singles = np.array(rates, np.float32)
-    run = {"rates": [rate.tobytes().hex() for rate in singles], "losses": losses}
+    bits = [rate.tobytes().hex() for rate in singles]
+    run = {"rates": bits, "losses": losses}
     (RUNS / f"{framework}.json").write_text(json.dumps(run))
-    print(f"{framework}: {len(rates)} updates, loss {losses[0]:.6f} to {losses[-1]:.6f}")
+    first, last = losses[0], losses[-1]
+    print(
+        f"{framework}: {len(rates)} updates, loss {first:.6f} to {last:.6f}"
+    )
     for step in range(0, len(singles), 10):
         print(f"{step:5}:", *singles[step : step + 10])
     for path in sorted(RUNS.glob("*.json")):
@@ -71,8 +82,9 @@ def report(framework: str, rates: list[float], losses: list[float]) -> None:
             for mine, theirs in zip(losses, other["losses"], strict=True)
         )
         print(
-            f"  against {path.stem}: {equal} of {len(pairs)} learning rates are equal bit for "
-            f"bit, the losses drifted by at most {drift:.1e} of their value"
+            f"  against {path.stem}: {equal} of {len(pairs)} learning rates "
+            "are equal bit for bit, the losses drifted by at most "
+            f"{drift:.1e} of their value"
         )
         if equal != len(pairs):
             raise SystemExit(1)

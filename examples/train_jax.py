@@ -1,4 +1,4 @@
-"""The recipe in JAX, compiled, with optax, which takes the schedule as it is.
+"""Train the recipe in JAX, compiled, with the schedule passed to Optax.
 
 python -m pip install ".[jax]" optax && python examples/train_jax.py
 """
@@ -14,13 +14,15 @@ optimizer = optax.sgd(SCHEDULE)
 
 
 def loss_of(weights, inputs, targets):
-    outputs = jnp.tanh(inputs @ weights["w1"] + weights["b1"]) @ weights["w2"] + weights["b2"]
+    hidden = jnp.tanh(inputs @ weights["w1"] + weights["b1"])
+    outputs = hidden @ weights["w2"] + weights["b2"]
     return jnp.mean((outputs - targets) ** 2)
 
 
 @jax.jit
 def update(weights, state, inputs, targets):
-    loss, gradients = jax.value_and_grad(loss_of)(weights, inputs, targets)
+    value_and_grad = jax.value_and_grad(loss_of)
+    loss, gradients = value_and_grad(weights, inputs, targets)
     updates, state = optimizer.update(gradients, state)
     return optax.apply_updates(weights, updates), state, loss
 

@@ -1,6 +1,7 @@
-"""The recipe in Keras, with `fit`, on the backend that KERAS_BACKEND names.
+"""Train the recipe in Keras with `fit`, on the backend in KERAS_BACKEND.
 
-python -m pip install ".[keras,tensorflow]" && python examples/train_keras.py
+python -m pip install ".[keras,tensorflow]"
+python examples/train_keras.py
 """
 
 import keras
@@ -10,18 +11,28 @@ from invtime.integrations import current_rates
 from invtime.integrations.keras import InverseTimeDecay
 
 hidden = keras.layers.Dense(16, activation="tanh")
-model = keras.Sequential([keras.Input((8,)), hidden, keras.layers.Dense(1)])
+output = keras.layers.Dense(1)
+model = keras.Sequential([keras.Input((8,)), hidden, output])
 model.set_weights(list(WEIGHTS.values()))
 optimizer = keras.optimizers.SGD(InverseTimeDecay.from_schedule(SCHEDULE))
 model.compile(optimizer, loss="mse")
 rates = []
 
-log = keras.callbacks.LambdaCallback(
-    on_train_batch_begin=lambda batch, logs: rates.extend(current_rates(optimizer))
-)
-# An epoch for each update, so that its loss is its own and no running mean.
+
+def log_rate(batch, logs):
+    rates.extend(current_rates(optimizer))
+
+
+log = keras.callbacks.LambdaCallback(on_train_batch_begin=log_rate)
+# One update in each epoch: Keras logs the running mean of an epoch's losses,
+# which is then the loss of the update.
 history = model.fit(
-    batches(), epochs=UPDATES, steps_per_epoch=1, shuffle=False, verbose=0, callbacks=[log]
+    batches(),
+    epochs=UPDATES,
+    steps_per_epoch=1,
+    shuffle=False,
+    verbose=0,
+    callbacks=[log],
 )
 
 report(f"keras-{keras.backend.backend()}", rates, history.history["loss"])

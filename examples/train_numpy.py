@@ -1,4 +1,4 @@
-"""The recipe in NumPy, its gradients by hand.
+"""Train the recipe in NumPy, with gradients written by hand.
 
 python -m pip install . && python examples/train_numpy.py
 """

@@ -1,6 +1,7 @@
-"""The recipe in TensorFlow, in one tf.function, with the schedule called on the step.
+"""Train the recipe in TensorFlow, with the schedule in a tf.function.
 
-python -m pip install ".[tensorflow]" && python examples/train_tensorflow.py
+python -m pip install ".[tensorflow]"
+python examples/train_tensorflow.py
 """
 
 import tensorflow as tf
@@ -17,9 +18,9 @@ def update(inputs, targets):
         outputs = hidden @ weights["w2"] + weights["b2"]
         loss = tf.reduce_mean((outputs - targets) ** 2)
     rate = SCHEDULE(step)
-    for variable, gradient in zip(
-        weights.values(), tape.gradient(loss, list(weights.values())), strict=True
-    ):
+    variables = list(weights.values())
+    gradients = tape.gradient(loss, variables)
+    for variable, gradient in zip(variables, gradients, strict=True):
         variable.assign_sub(rate * gradient)
     step.assign_add(1)
     return rate, loss

@@ -1,4 +1,4 @@
-"""The recipe in PyTorch, with InverseTimeLR.
+"""Train the recipe in PyTorch with InverseTimeLR.
 
 python -m pip install ".[torch]" && python examples/train_torch.py
 """
@@ -9,8 +9,10 @@ from recipe import SCHEDULE, WEIGHTS, batches, report
 from invtime.integrations import current_rates
 from invtime.integrations.torch import InverseTimeLR
 
-w1, b1, w2, b2 = (torch.nn.Parameter(torch.tensor(value)) for value in WEIGHTS.values())
-# A float32 tensor as the rate, so that it has the precision of the weights; a float would do.
+w1, b1, w2, b2 = (
+    torch.nn.Parameter(torch.tensor(value)) for value in WEIGHTS.values()
+)
+# A float works too. The tensor keeps the rate in float32, as the weights are.
 optimizer = torch.optim.SGD([w1, b1, w2, b2], lr=torch.tensor(1.0))
 scheduler = InverseTimeLR.from_schedule(optimizer, SCHEDULE)
 rates, losses = [], []
