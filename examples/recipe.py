@@ -52,7 +52,9 @@ def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def report(
-    framework: str, rates: list[float], losses: list[float]
+    framework: str,
+    rates: list[float],
+    losses: list[float],
 ) -> None:
     """Print and save a run, and compare it with runs of other frameworks.
 
@@ -65,10 +67,8 @@ def report(
     bits = [rate.tobytes().hex() for rate in singles]
     run = {"rates": bits, "losses": losses}
     (RUNS / f"{framework}.json").write_text(json.dumps(run))
-    first, last = losses[0], losses[-1]
-    print(
-        f"{framework}: {len(rates)} updates, loss {first:.6f} to {last:.6f}"
-    )
+    change = f"loss {losses[0]:.6f} to {losses[-1]:.6f}"
+    print(f"{framework}: {len(rates)} updates, {change}")
     for step in range(0, len(singles), 10):
         print(f"{step:5}:", *singles[step : step + 10])
     for path in sorted(RUNS.glob("*.json")):

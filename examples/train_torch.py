@@ -9,9 +9,8 @@ from recipe import SCHEDULE, WEIGHTS, batches, report
 from invtime.integrations import current_rates
 from invtime.integrations.torch import InverseTimeLR
 
-w1, b1, w2, b2 = (
-    torch.nn.Parameter(torch.tensor(value)) for value in WEIGHTS.values()
-)
+tensors = [torch.tensor(value) for value in WEIGHTS.values()]
+w1, b1, w2, b2 = map(torch.nn.Parameter, tensors)
 # A float works too. The tensor keeps the rate in float32, as the weights are.
 optimizer = torch.optim.SGD([w1, b1, w2, b2], lr=torch.tensor(1.0))
 scheduler = InverseTimeLR.from_schedule(optimizer, SCHEDULE)
