@@ -26,14 +26,14 @@ LAST = 11_500
 LEGEND = {
     "warm-up": ("L n / W", "warm-up steps W = 1500"),
     "stable": ("L", "peak rate L = 0.0006"),
-    "decay": ("L / (1 + R t / S)", "R = 1, S = 1000"),
+    "decay": ("L / (1 + R t / S)", "rate R = 1, steps S = 1000"),
     "floor": ("m", "lowest rate m = 0.00012"),
     "cool-down": ("m (1 \u2212 t / K)", "cool-down steps K = 1500"),
     "end": ("0", ""),
 }
 
 WIDTH, HEIGHT = 400, 452
-LEFT, RIGHT, TOP, LOW = 66, WIDTH - 12, 66, 230
+LEFT, RIGHT, TOP, LOW = 70, WIDTH - 12, 66, 230
 TICKS, TABLE, ROW = LOW + 22, 318, 21
 LIGHT = "--ink: #1f2328; --faint: #59636e; --line: #0969da; --band: #eaeef2;"
 DARK = "--ink: #e6edf3; --faint: #9198a1; --line: #58a6ff; --band: #21262d;"
@@ -120,8 +120,8 @@ def _legend() -> Iterator[str]:
         y = TABLE + ROW * i
         yield _text(8, y, str(i + 1), "title")
         yield _text(26, y, name, "")
-        yield _text(102, y, formula, "")
-        yield _text(224, y, parameters, "note")
+        yield _text(104, y, formula, "")
+        yield _text(220, y, parameters, "note")
     yield _text(8, TABLE + ROW * len(LEGEND) + 2, "t: steps since the phase began", "note")
 
 
