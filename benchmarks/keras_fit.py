@@ -1,8 +1,8 @@
 """A training step in Keras.
 
-Two copies of a small model run `fit`. They differ only in the learning rate: invtime in one, Keras's
-own schedule or a constant rate in the other. The rows with a constant rate in both show the noise
-of the measurement.
+Two copies of a small model run `fit`. They differ only in the learning rate: invtime in one,
+Keras's own schedule or a constant rate in the other. The rows with a constant rate in both show the
+noise of the measurement.
 """
 
 from __future__ import annotations

@@ -37,4 +37,4 @@ REASONS = {
 def reason(what: str) -> str:
     """Return the reason why the row of this name misses its target."""
     found = (text for pattern, text in REASONS.items() if re.search(pattern, what))
-    return next(found, "No reason is known.")
+    return next(found, "The reason is not known.")
