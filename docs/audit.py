@@ -29,8 +29,8 @@ a CPU, at the steps {start} to {last}. \
 ## Affected runs
 
 Each row is a library (a "peer"), in the worst of its modes. Each column is one of \
-[the schedules](#the-schedules): its number, `smooth` or `stairs` (a staircase), and its \
-`decay_steps`.\
+[the schedules](#the-schedules): its number, `smooth` or `stairs` (a staircase), its \
+`decay_steps`, and `phases` if it has any.\
 """
 
 LEGEND = """
