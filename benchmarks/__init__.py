@@ -1,1 +1,1 @@
-"""What a call costs, as a ratio to a named peer measured beside it in the same run."""
+"""Benchmarks: the cost of a call, as a ratio to a named peer measured in the same run."""

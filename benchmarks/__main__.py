@@ -1,7 +1,7 @@
-"""The whole table as Markdown: `python -m benchmarks [--write FILE] [--check] [host arrays ...]`.
+"""Run the benchmarks: `python -m benchmarks [--write FILE] [--check] [host arrays ...]`.
 
-Each part runs in a process of its own, since Keras has one backend in a process, and what one
-part has imported or allocated must not meet the next.
+This prints all tables as Markdown. Each part runs in a separate process. Keras has one backend per
+process, and the imports and allocations of one part must not affect the next.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.measure import HEADER, Row
 from benchmarks.missed import reason
 
 KERAS = ("tensorflow", "jax", "torch")
-# Each module, and what its `rows` is called with, in a process for each.
+# The modules, and the arguments of their `rows`. Each argument gets its own process.
 PARTS: dict[str, tuple[str, ...]] = {
     "host": ("",),
     "instructions": ("",),
@@ -39,19 +39,37 @@ PARTS: dict[str, tuple[str, ...]] = {
 VERSIONS = ("numpy", "torch", "jax", "tensorflow-cpu", "keras", "optax", "lrsched", "thinc")
 PAGE = """# Benchmarks
 
-Every figure is a ratio against a named peer, both measured in turn in one run, by `nox -s bench`,
-which wrote this page. In each round both are timed. The row shows the round with the median
-ratio: its two times, and their ratio with two significant digits. A target says what was aimed at
-before it was measured, and a miss stays in the table.
+This page compares the cost of invtime with that of other ways to compute the schedule. It is for
+readers who want to know whether exact rates slow down their training. Whole training steps are
+measured in [PyTorch](#an-optimizer-step-in-pytorch),
+[Optax](#a-compiled-training-step-with-optax) and [Keras](#a-training-step-in-keras). The other
+tables measure the schedule alone. `nox -s bench` measured all of it in one run and wrote this page.
 
-"""
+How to read a table:
+
+- **invtime** and **other** are the costs of one call or one step: a time, a memory size or a number
+  of instructions.
+- **ratio** is invtime divided by other. Smaller is better, and below 1 invtime is faster.
+- Both are measured in turn, in many rounds. A row shows the round with the median ratio. The ratio
+  has two significant digits.
+- **target** is a limit that was set before the measurement. A missed target stays in the table, and
+  [Missed targets](#missed-targets) gives the reason.
+
+Three terms recur. The *plain expression* is `lr / (1 + rate * n / steps)`, for a staircase with
+`floor`. *Long decimals* are parameters such as 1/3 and 1/7, whose integers do not fit in a float64.
+*Same mode* means that the other computation runs in the same mode of the framework, eager or
+compiled.
+
+Machine and versions: """
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"some of: {' '.join(PARTS)}")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the page there too")
-    parser.add_argument("--check", action="store_true", help="status 1 where a target is missed")
+    parser.add_argument("parts", nargs="*", help=f"parts to run: {', '.join(PARTS)}; default: all")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="also write the page to FILE")
+    parser.add_argument(
+        "--check", action="store_true", help="exit with status 1 if a target is missed"
+    )
     parser.add_argument("--rows", nargs=2, metavar=("PART", "VARIANT"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.rows:
@@ -87,10 +105,11 @@ def page(parts: list[str]) -> Iterator[str]:
                     missed.setdefault(reason(row.what), []).append(row)
     minutes = (time.monotonic() - start) / 60
     count = sum(map(len, missed.values()))
-    yield f"\n## Missed\n\n{count} of {total} targets; the run took {minutes:.0f} minutes.\n"
+    yield "\n## Missed targets\n"
+    yield f"{count} of {total} targets were missed. The run took {minutes:.0f} minutes.\n"
     for why, rows in missed.items():
         yield f"{why}\n"
-        yield from (f"- {row.what}, against {row.peer}: {row.shortfall}" for row in rows)
+        yield from (f"- {row.what}, compared with {row.peer}: {row.shortfall}" for row in rows)
         yield ""
 
 
@@ -116,7 +135,7 @@ def _version(name: str) -> str:
 
 
 def _rows(part: str, variant: str) -> Iterator[Row]:
-    """The rows of a part, as its process prints them among whatever else it prints."""
+    """Yield the rows that the process of a part prints; skip its other output."""
     command = [sys.executable, "-m", "benchmarks", "--rows", part, variant]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": variant or "torch"}
     with subprocess.Popen(

@@ -1,7 +1,7 @@
 """NumPy arrays.
 
-`np.divide(200, steps)` is one division of the same memory into a new array, the least that could
-be done; the plain expression is four such passes. Every row is binary64.
+All rows are in float64. `np.divide(200, steps)` is a single division into a new array, which is
+the least work possible. The plain expression makes four such passes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from benchmarks.subjects import EXACT, LONG, LONG_STAIRCASE, STAIRCASE, kind, pl
 
 PLAIN, FLOOR = "the plain expression", "`np.divide`"
 WORDS = {EXACT: "", LONG: ", long decimals"}
-# By the exponent of the number of steps: the ratio to reach with each of these.
+# Exponent of the number of steps -> the target ratio for each of these.
 LIMITS = {
     **dict.fromkeys((0, 1, 2, 3), (2, 5)),
     4: (None, 3),
@@ -25,7 +25,7 @@ LIMITS = {
 
 
 def rows() -> Iterator[Row]:
-    """Both forms for int64, int32 and float64 steps; then from one step to 100 million."""
+    """Measure both forms for int64, int32 and float64 steps, then from 1 to 100 million steps."""
     for dtype in ("int64", "int32", "float64"):
         n = steps(10_000_000, dtype)
         for schedule in (EXACT, STAIRCASE):

@@ -1,6 +1,6 @@
-"""Growth: with the number of steps, with installed plugins, with threads.
+"""Scaling with steps, plugins and threads.
 
-Where the peer is the same work at a tenth of the size, a ratio of 10 is linear.
+If the other measurement is the same work at a tenth of the size, a ratio of 10 is linear scaling.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def rows() -> Iterator[Row]:
 
 
 def _with_plugins(count: int, folder: Path) -> Row:
-    """A first array with so many plugins installed, each of which announces one backend."""
+    """Measure a first array with `count` plugins installed, each with one backend."""
     for i in range(count):
         about = folder / f"p{i}-1.dist-info"
         about.mkdir(parents=True)
@@ -51,15 +51,15 @@ def _with_plugins(count: int, folder: Path) -> Row:
         (about / "METADATA").write_text(f"Name: p{i}\nVersion: 1\n", encoding="utf-8")
         (about / "entry_points.txt").write_text(f"[invtime]\np{i} = p{i}\n", encoding="utf-8")
     return compare_processes(
-        f"of its own: first array; plugins installed: {count}",
+        f"in the process: first array, plugins installed: {count}",
         FIRST.format(path=[str(folder)]),
         FIRST.format(path=[]),
-        against="no plugin",
+        against="no plugins",
     )
 
 
 def _threads() -> Iterator[Row]:
-    """The same work by two threads and by one; NumPy lets go of the interpreter's lock."""
+    """Measure the same work in two threads and in one; NumPy releases the GIL."""
     halves = [steps(5_000_000, "int64")] * 2
     spans = [range(50_000)] * 2
 

@@ -1,7 +1,7 @@
-"""A Python int in, a Python float out.
+"""A call with a Python int.
 
-The lambda is the one that one would write by hand, `lr / (1 + rate * n / steps)`; its result is
-not the correctly rounded one in a quarter of the steps.
+The other function is a lambda with the plain expression. At a quarter of the steps its result is
+not correctly rounded.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ CALLS = 1000
 SUBJECTS = {
     "continuous": (EXACT, 2.0),
     "staircase": (STAIRCASE, 2.2),
-    "continuous, past the exact form": (LONG, 3.0),
-    "staircase, past the exact form": (LONG_STAIRCASE, 3.0),
+    "continuous, long decimals": (LONG, 3.0),
+    "staircase, long decimals": (LONG_STAIRCASE, 3.0),
 }
 
 
 def rows() -> Iterator[Row]:
-    """The scalar calls; timed in a loop compiled by timeit, without a wrapper's overhead."""
+    """Measure scalar calls in a loop compiled by timeit, without the overhead of a wrapper."""
     for what, (schedule, limit) in SUBJECTS.items():
         for floor in (False, True) if schedule.staircase else (False,):
             peer = plain(STAIRCASE if floor else EXACT)
-            against = "the lambda with math.floor" if floor else "the lambda"
+            against = "the lambda with `math.floor`" if floor else "the lambda"
             row = _compare(what, schedule, peer, against)
             yield row if floor else row.ratio_at_most(limit)
     if find_spec("lrsched"):
         from lrsched import inverse_sqrt
 
         peer = inverse_sqrt(base_lr=0.1, warmup_steps=1000)
-        yield _compare("continuous", EXACT, peer, "lrsched.inverse_sqrt")
+        yield _compare("continuous", EXACT, peer, "`lrsched.inverse_sqrt`")
     if find_spec("thinc"):
         from thinc.schedules import decaying
 
-        yield _compare("continuous", EXACT, decaying(0.1, 0.0005), "thinc.schedules.decaying")
+        yield _compare("continuous", EXACT, decaying(0.1, 0.0005), "`thinc.schedules.decaying`")
 
 
 def _compare(what: str, schedule: Any, peer: Callable[[int], Any], against: str) -> Row:
@@ -47,6 +47,6 @@ def _compare(what: str, schedule: Any, peer: Callable[[int], Any], against: str)
 
 
 def loop(function: Callable[[int], Any], step: int = 123456) -> Callable[[], object]:
-    """CALLS calls at a step."""
+    """Return a function that makes CALLS calls at a step."""
     timer = timeit.Timer(f"function({step})", globals={"function": function})
     return lambda: timer.timeit(CALLS)

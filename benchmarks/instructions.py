@@ -1,7 +1,7 @@
-"""Instructions of one call on the host, counted by callgrind.
+"""Instructions of a call with a Python int.
 
-The same on every run, whatever else the machine does, so that `nox -s instructions` can hold them
-to the limits.
+callgrind counts them. The counts are independent of machine load, so `nox -s instructions` checks
+them against the targets.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ LAMBDA = "lr, steps, rate = 0.1, 1000, 0.5\nf = lambda n: lr / (1 + rate * n / s
 SUBJECTS = {
     "continuous": ("0.1, 1000, 0.5", 2.0),
     "staircase": ("0.1, 1000, 0.5, staircase=True", 2.2),
-    "continuous, past the exact form": ("1 / 3, 1000, 1 / 7", 3.0),
-    "staircase, past the exact form": ("1 / 3, 1000, 1 / 7, staircase=True", 3.1),
+    "continuous, long decimals": ("1 / 3, 1000, 1 / 7", 3.0),
+    "staircase, long decimals": ("1 / 3, 1000, 1 / 7, staircase=True", 3.1),
 }
 PROGRAM = """
 import gc
@@ -49,8 +49,8 @@ def call_of(arguments: str) -> str:
 
 @cache
 def per_call(setup: str) -> float:
-    """The instructions of one call: those of 3000 calls, less those of 1000."""
-    _count(setup, 1)  # so that nothing is left to be compiled to bytecode
+    """Return the instructions of one call: the difference of 3000 and 1000 calls, per call."""
+    _count(setup, 1)  # compile everything to bytecode first
     return (_count(setup, 3000) - _count(setup, 1000)) / 2000
 
 

@@ -1,7 +1,8 @@
-"""A training step of Keras's `fit`.
+"""A training step in Keras.
 
-Two copies of one small model, one with ours as its rate and one with Keras's own schedule; the
-rows of a constant rate show what the same thing, measured against itself, looks like.
+Two copies of a small model run `fit`. They differ only in the learning rate: invtime in one,
+Keras's own schedule or a constant rate in the other. The rows with a constant rate in both show the
+noise of the measurement.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ STEPS = 50
 
 
 def rows(backend: str) -> Iterator[Row]:
-    """One epoch of `fit`, both forms, as Keras runs it where nothing is said."""
+    """Measure one epoch of `fit` with Keras's default settings, for both forms."""
     from invtime.integrations.keras import InverseTimeDecay
 
     for schedule in (EXACT, STAIRCASE):
@@ -27,7 +28,7 @@ def rows(backend: str) -> Iterator[Row]:
             f"{backend}, {kind(schedule)}",
             _epoch(ours),
             _epoch(ours.to_keras()),
-            against="Keras's InverseTimeDecay",
+            against="Keras's `InverseTimeDecay`",
             seconds=10.0,
             calls=STEPS,
         )
@@ -37,7 +38,7 @@ def rows(backend: str) -> Iterator[Row]:
         f"{backend}, every phase",
         phases,
         bare,
-        against="the bare decay",
+        against="the decay without phases",
         seconds=10.0,
         calls=STEPS,
     )
@@ -56,7 +57,7 @@ def rows(backend: str) -> Iterator[Row]:
 
 
 def _epoch(rate: Any) -> Callable[[], object]:
-    """An epoch of a model small enough for the schedule to be seen."""
+    """Return an epoch of a model so small that the cost of the schedule shows."""
     import keras
 
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(8)])

@@ -1,4 +1,4 @@
-"""Two functions timed in turn, so that a drift of the machine's speed meets both."""
+"""Time two functions in turn, so changes in the machine's speed affect both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Function = Callable[[], object]
 
 
 class Row(NamedTuple):
-    """One line of the table: ours against the peer, in one unit."""
+    """A row of a table: invtime and a peer, in one unit."""
 
     what: str
     peer: str
@@ -31,29 +31,32 @@ class Row(NamedTuple):
 
     @property
     def figure(self) -> str:
-        """The ratio with two significant digits."""
+        """The ratio, with two significant digits."""
         digits = 1 - floor(log10(self.ratio))
         return f"{round(self.ratio, digits):.{max(digits, 0)}f}"
 
     @property
     def shortfall(self) -> str:
-        """The figure that the target is about, and the target."""
+        """The measured value and the target that it misses."""
         by_ratio = self.target.startswith("ratio")
-        return f"{self.figure if by_ratio else _text(self.ours, self.unit)}, {self.target}"
+        measured = self.figure if by_ratio else _text(self.ours, self.unit)
+        return f"{measured} (target: {self.target})"
 
     def ratio_at_most(self, limit: float) -> Row:
         return self._replace(target=f"ratio ≤ {limit:g}", met=float(self.figure) <= limit)
 
     def at_most(self, limit: float) -> Row:
-        target = f"ours ≤ {_text(limit, self.unit)}"
+        target = f"invtime ≤ {_text(limit, self.unit)}"
         return self._replace(target=target, met=self.ours <= limit)
 
     def at_most_more(self, limit: float) -> Row:
         met = self.ours - self.theirs <= limit
-        return self._replace(target=f"{_text(limit, self.unit)} more at most", met=met)
+        return self._replace(target=f"at most {_text(limit, self.unit)} more", met=met)
 
 
-HEADER = "| what | against | ours | theirs | ratio | target |\n|---|---|---|---|---|---|"
+HEADER = (
+    "| measurement | compared with | invtime | other | ratio | target |\n|---|---|---|---|---|---|"
+)
 
 
 def compare(
@@ -65,15 +68,15 @@ def compare(
     seconds: float = 1.5,
     calls: int = 1,
 ) -> Row:
-    """The round of the median of (time of ours / time of the peer), each round a pair.
+    """Time both functions in rounds, and return the round with the median ratio.
 
-    The times are divided by the number of `calls` that a function makes.
+    The times are divided by `calls`, the number of calls that each function makes.
     """
     loops = max(1, int(0.01 / max(_once(ours), _once(peer), 1e-8)))
     times: list[tuple[float, float]] = []
     until = time.perf_counter() + seconds
     while time.perf_counter() < until or len(times) < 6:
-        if len(times) % 2:  # each goes first in turn
+        if len(times) % 2:  # they take turns in going first
             theirs, mine = _time(peer, loops), _time(ours, loops)
         else:
             mine, theirs = _time(ours, loops), _time(peer, loops)
@@ -84,7 +87,7 @@ def compare(
 def compare_processes(
     what: str, ours: str, peer: str, *, against: str, unit: str = "s", rounds: int = 7
 ) -> Row:
-    """Two programs, each a process that prints its figure, or, without one, its whole time."""
+    """Compare two programs by the number that each prints, or else by its total time."""
     pairs = [(_process(ours), _process(peer)) for _ in range(rounds)]
     return _row(what, against, pairs, unit)
 
@@ -118,7 +121,7 @@ def _time(function: Function, loops: int) -> float:
 
 
 def _text(value: float, unit: str) -> str:
-    space = "\u00a0"  # which does not break in a narrow cell
+    space = "\u00a0"  # a no-break space, for narrow cells
     if unit != "s":
         return f"{value:,.0f}{space}{unit}" if value >= 100 else f"{value:.3g}{space}{unit}"
     for factor, name in ((1e9, "ns"), (1e6, "µs"), (1e3, "ms")):

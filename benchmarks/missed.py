@@ -1,38 +1,40 @@
-"""Why a target is missed, as far as it is known: a pattern of the row's name, and the reason."""
+"""The known reasons for missed targets, by a pattern of the row's name."""
 
 import re
 
 REASONS = {
-    r"host, |past the exact form": (
-        "Python's integer arithmetic. The values are exact, and the peer's are not."
+    r"^Python int, |^(continuous|staircase), long decimals": (
+        "These use Python's integer arithmetic. The rates are exact, those of the peer are not."
     ),
-    r"tf\.Variable": "TensorFlow's operation that reads the variable takes longer than the rest.",
+    r"tf\.Variable": (
+        "Reading the variable is a TensorFlow operation that takes longer than the rest."
+    ),
     r"TensorFlow, eager, 1e6": (
-        "The computation is in float64 and the peer's in float32, so each pass moves twice the "
-        "memory. NumPy would be faster, and copying its result would cost more than that."
+        "invtime computes in float64 and the peer in float32, so each pass moves twice as much "
+        "memory. Computing in NumPy would be faster, but copying its result would cost more."
     ),
     r"torch, eager": (
-        "One core computes in float64, and the peer uses all cores in float32. The peer's results "
-        "are not the correctly rounded ones."
+        "invtime uses one core and float64. The peer uses all cores and float32, and its rates "
+        "are not correctly rounded."
     ),
-    r"^1e7 int64": "The largest step of each block is read first, to choose the form.",
+    r"^1e7 int64": "invtime first reads the largest step of each block, to choose the form.",
     r"1e7 int64": (
-        'The steps are read twice, to choose the form. The rows against "one more reading" are '
-        "within 2 % of that floor."
+        "invtime reads the steps twice, to choose the form. Compared with a plain expression that "
+        "reads them twice, it is within 2 %."
     ),
-    r"XLA .*1e7 int32": "The computation is in float64, and the peer's in float32.",
+    r"XLA .*1e7 int32": "invtime computes in float64, the peer in float32.",
     r"1e4 int64 steps, .*long decimals": (
-        "Two divisions and about twenty passes, for correctly rounded values."
+        "Correctly rounded rates take two divisions and about twenty passes here."
     ),
-    r"group": "Each step also checks whether another scheduler has changed the rates.",
+    r"group": "Each step also checks whether another scheduler changed the rates.",
     r"first tensorflow array": (
-        "Triton, where it is installed, is imported before TensorFlow: the other order ends the "
-        "process (tensorflow/tensorflow#124205)."
+        "If Triton is installed, it is imported before TensorFlow, since the other order crashes "
+        "the process (tensorflow/tensorflow#124205)."
     ),
 }
 
 
 def reason(what: str) -> str:
-    """The reason why the row of this name misses its target."""
+    """Return the reason why the row of this name misses its target."""
     found = (text for pattern, text in REASONS.items() if re.search(pattern, what))
-    return next(found, "No reason is known.")
+    return next(found, "The reason is not known.")

@@ -1,8 +1,7 @@
-"""A jitted train step with Optax.
+"""A compiled training step with Optax.
 
-The peers are Optax's nearest schedule, `polynomial_schedule`, and a constant rate, for which Optax
-keeps no count; the rows of a constant rate show what the same thing, measured against itself, looks
-like.
+The other step uses Optax's most similar schedule, `polynomial_schedule`, or a constant rate, for
+which Optax keeps no count. The rows with a constant rate in both show the noise of the measurement.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ SCHEDULES = {
 
 
 def rows() -> Iterator[Row]:
-    """A small model, and one weight, where a step is hardly more than its rate."""
+    """Measure a small model, and a single weight, whose step costs little more than its rate."""
     import optax
 
     polynomial = optax.polynomial_schedule(0.001, 0.0001, power=2, transition_steps=100_000)
@@ -32,11 +31,13 @@ def rows() -> Iterator[Row]:
         yield _compare(f"{what}, a constant rate", build(0.001), constant, "a constant rate")
         for kind, schedule in SCHEDULES.items():
             ours = build(schedule)
-            row = _compare(f"{what}, {kind}", ours, nearest, "optax.polynomial_schedule")
+            row = _compare(f"{what}, {kind}", ours, nearest, "`optax.polynomial_schedule`")
             yield row.ratio_at_most(1.02)
             row = _compare(f"{what}, {kind}", ours, constant, "a constant rate")
             yield row.ratio_at_most(1.02) if build is mlp_step else row
-        row = _compare(f"{what}, every phase", build(PHASES), build(EXACT), "the bare decay")
+        row = _compare(
+            f"{what}, every phase", build(PHASES), build(EXACT), "the decay without phases"
+        )
         yield row.ratio_at_most(1.02)
 
 
@@ -45,7 +46,7 @@ def _compare(what: str, ours: Function, peer: Function, against: str) -> Row:
 
 
 def mlp_step(rate: Any) -> Function:
-    """Three layers of 256 by 256 under Adam: forward, backward and update."""
+    """Return a step of three layers of 256 by 256 with Adam: forward, backward and update."""
     import jax
     import jax.numpy as jnp
     import optax
@@ -64,7 +65,7 @@ def mlp_step(rate: Any) -> Function:
 
 
 def bare_step(rate: Any) -> Function:
-    """One weight under SGD, whose gradient is itself."""
+    """Return a step of one weight with SGD, whose gradient is the weight itself."""
     import jax.numpy as jnp
     import optax
 
@@ -72,7 +73,7 @@ def bare_step(rate: Any) -> Function:
 
 
 def _train_step(optimizer: Any, params: Any, gradient: Callable[[Any], Any]) -> Function:
-    """Each call goes on from the last, in the same memory, as a training loop does."""
+    """Return a step that continues from its last state, in the same memory, as in training."""
     from functools import partial
 
     import jax

@@ -1,9 +1,12 @@
 """A recipe with every phase.
 
-On the host the peer is a Python function with the same `if`s, which computes only the piece that a
-step is in; in NumPy `np.select` over the same pieces; under `jax.jit` Optax's `join_schedules` of
-them; under Inductor and TensorFlow's XLA nested `where`s. The compiled peers compute in float32,
-and ours in float64. Against the bare decay, in float64 too, a row shows what the phases add.
+For a Python int, the other computation is a function with one `if` per phase, which computes only
+the phase of the step. In NumPy it is `np.select` over the phases, with `jax.jit` Optax's
+`join_schedules`, and with Inductor and TensorFlow's XLA nested `where`s. The compiled ones compute
+in float32, and invtime in float64.
+
+In the rows compared with "the decay without phases", both columns are invtime. They show what the
+phases add.
 """
 
 from __future__ import annotations
@@ -33,13 +36,13 @@ Function = Callable[[Any], Any]
 
 
 def rows(framework: str) -> Iterator[Row]:
-    """Those of one framework; the host's with NumPy's."""
+    """Measure one framework; Python numbers are measured with NumPy."""
     found = {"numpy": _numpy, "torch": _torch, "jax": _jax, "tensorflow": _tensorflow}
     return found[framework]()
 
 
 def by_ifs(n: int) -> float:
-    """The recipe in plain Python."""
+    """Return the rate of the recipe, computed in plain Python."""
     if n < W:
         return L * n / W
     if n < W + H:
@@ -52,7 +55,7 @@ def by_ifs(n: int) -> float:
 
 
 def by_where(n: Any, where: Callable[..., Any], maximum: Callable[..., Any]) -> Any:
-    """The recipe as nested choices between arrays."""
+    """Return the rates of the recipe, computed by nested choices between arrays."""
     decayed = maximum(L / (1 + R * maximum(n - (W + H), 0) / S), M)
     found = where(n < W + H, L, decayed)
     found = where(n < W, L * n / W, found)
@@ -64,8 +67,8 @@ def _numpy() -> Iterator[Row]:
     for phase in RECIPE.phases:
         n = phase.start + 1000
         ours, peer = (loop(function, n) for function in (RECIPE, by_ifs))
-        against = "the same `if`s"
-        row = compare(f"host, {phase.name}", ours, peer, against=against, calls=CALLS)
+        against = "a function with `if`s"
+        row = compare(f"Python int, {phase.name}", ours, peer, against=against, calls=CALLS)
         yield row.ratio_at_most(3.0)
     for dtype in ("int32", "int64"):
         n = steps(COUNT, dtype)
@@ -136,7 +139,7 @@ def _compiled(
     array: Function,
     compiler: Callable[[Function], Function],
     expression: Function,
-    against: str = "nested `where`s, the same way",
+    against: str = "nested `where`s, same mode",
 ) -> Iterator[Row]:
     for dtype in ("int32", "int64"):
         n = array(steps(COUNT, dtype))
@@ -157,6 +160,6 @@ def _compiled(
             f"{name}, 1e7 {dtype} steps",
             lambda ours=ours, n=n: ours(n),  # type: ignore[misc]
             lambda bare=bare, n=n: bare(n),  # type: ignore[misc]
-            against="the bare decay, the same way",
+            against="the decay without phases, same mode",
             seconds=2.0,
         )

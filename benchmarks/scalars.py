@@ -1,8 +1,9 @@
-"""A scalar on the CPU, eager: against Keras's own schedule on the same framework.
+"""A scalar on the CPU, eager.
 
-Keras takes a Python int, too; ours is then the host's value. A `tf.Variable` is compared with
-the constant that it holds: reading it is an operation of TensorFlow's, which takes longer than the
-rest of the call. NumPy's scalars are compared with the plain expression.
+invtime is compared with Keras's own schedule in the same framework. Keras also accepts a Python
+int, for which invtime returns a Python float. For a `tf.Variable`, both columns are invtime: with
+the variable and with a constant tensor. Reading the variable is a TensorFlow operation that takes
+longer than the rest of the call. NumPy scalars are compared with the plain expression.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ TIMES_FASTER = {"tensorflow": 15, "jax": 10, "torch": 10}
 
 
 def rows(backend: str) -> Iterator[Row]:
-    """One int64 (JAX: int32) scalar, both forms, on one Keras backend; then a Python int."""
+    """Measure an int64 (JAX: int32) scalar and a Python int on one Keras backend."""
     if backend == "numpy":
         yield from _numpy()
         return
@@ -33,7 +34,7 @@ def rows(backend: str) -> Iterator[Row]:
                 f"{backend}, {what}, {kind(schedule)}",
                 lambda schedule=schedule, n=n: schedule(n),  # type: ignore[misc]
                 lambda theirs=theirs, n=n: theirs(n),  # type: ignore[misc]
-                against="Keras's InverseTimeDecay",
+                against="Keras's `InverseTimeDecay`",
             )
             yield row.ratio_at_most(round(1 / TIMES_FASTER[backend], 3)) if n is step else row
 
@@ -61,7 +62,7 @@ def _variable(step: Any) -> Row:
         "tensorflow, tf.Variable, continuous",
         lambda: EXACT(variable),
         lambda: EXACT(step),
-        against="a constant",
+        against="a constant tensor",
     ).ratio_at_most(1)
 
 

@@ -1,6 +1,7 @@
-"""Whole processes: what importing and a first value cost, and how much memory is used.
+"""Import, first value and memory.
 
-"Of its own" is measured inside the process, after the framework has been imported.
+Each row compares two whole processes. Rows with "in the process" measure inside the process, after
+the framework is imported.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ TIMED = (
 )
 OURS = "import invtime; invtime.InverseTimeDecay(0.1, 1000, 0.5)(n)"
 PLAIN = "0.1 / (1 + 0.5 * n / 1000)"
-# The most memory that the process had, in MiB; Linux counts in KiB.
+# The peak memory of the process in MiB; Linux counts in KiB.
 PEAK = "import resource as r; print(r.getrusage(r.RUSAGE_SELF).ru_maxrss / 1024)"
 MANY = "import numpy; n = numpy.arange(50_000_000)"
 
@@ -43,8 +44,8 @@ def rows() -> Iterator[Row]:
         ours = TIMED.format(setup=setup, code=OURS)
         plain = TIMED.format(setup=setup, code=PLAIN)
         row = compare_processes(
-            f"of its own: import invtime, first {name} array", ours, plain,
-            against="the plain expression's first", rounds=3,
+            f"in the process: import invtime, first {name} array", ours, plain,
+            against="the plain expression, first array", rounds=3,
         )  # fmt: skip
         yield row.at_most(0.060)
     memory = {"unit": "MiB", "rounds": 3}

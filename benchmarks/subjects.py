@@ -1,4 +1,4 @@
-"""The schedules and steps that all benchmarks use."""
+"""The schedules and steps of all benchmarks."""
 
 import math
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Plain = Callable[[Any], Any]
 
 
 def plain(schedule: InverseTimeDecay, floor: Callable[[Any], Any] = math.floor) -> Plain:
-    """The textbook expression, as one would write it by hand."""
+    """Return the textbook expression of a schedule."""
     lr, steps, rate = (
         schedule.initial_learning_rate,
         schedule.decay_steps,
@@ -36,7 +36,7 @@ def plain(schedule: InverseTimeDecay, floor: Callable[[Any], Any] = math.floor) 
 
 
 def steps(count: int, dtype: str) -> Any:
-    """0, 1, 2, ... as a NumPy array."""
+    """Return 0, 1, 2, ... as a NumPy array."""
     return np.arange(count, dtype=dtype)
 
 

@@ -1,4 +1,7 @@
-"""One `step()` of PyTorch's schedulers: InverseTimeLR against LambdaLR with the plain lambda."""
+"""One `step()` of a PyTorch scheduler.
+
+`InverseTimeLR` is compared with `LambdaLR` and a lambda with the plain expression.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from invtime.integrations.torch import InverseTimeLR
 
 
 def rows() -> Iterator[Row]:
-    """Schedulers of one and of four parameter groups, and of a tensor rate."""
+    """Measure schedulers with one and four parameter groups, and with a tensor as the rate."""
     for schedule in (EXACT, STAIRCASE):
         for what, groups, number in (
             ("one group", 1, float),
@@ -23,7 +26,7 @@ def rows() -> Iterator[Row]:
         ):
             ours = InverseTimeLR.from_schedule(_sgd(groups, number(0.1)), schedule)
             theirs = LambdaLR(_sgd(groups, number(1.0)), plain(schedule))
-            row = compare(f"{what}, {kind(schedule)}", ours.step, theirs.step, against="LambdaLR")
+            row = compare(f"{what}, {kind(schedule)}", ours.step, theirs.step, against="`LambdaLR`")
             yield row.ratio_at_most(1)
 
 

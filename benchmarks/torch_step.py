@@ -1,8 +1,9 @@
-"""An optimizer step in PyTorch, with the schedule and without.
+"""An optimizer step in PyTorch.
 
-Eager: a whole training step of a small model, then `InverseTimeLR.step()`, in one thread. Compiled:
-the update of a capturable Adam whose rate is a tensor, computed from a tensor step inside the
-graph. The first row of each is what the same thing, measured against itself, looks like.
+The eager rows measure a whole training step of a small model and `InverseTimeLR.step()`, in one
+thread. The compiled rows measure the update of a capturable Adam. Its rate is a tensor, computed
+from a tensor step inside the graph. The rows with a constant rate in both show the noise of the
+measurement.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def rows() -> Iterator[Row]:
         ours = eager_step(lambda optimizer: InverseTimeLR.from_schedule(optimizer, schedule))  # noqa: B023
         lambda_lr = eager_step(lambda optimizer: LambdaLR(optimizer, plain(schedule)), 1.0)  # noqa: B023
         yield _compare(f"eager, {what}, {kind(schedule)}", ours, constant).ratio_at_most(1.02)
-        yield _compare(f"eager, {what}, {kind(schedule)}", ours, lambda_lr, "LambdaLR")
+        yield _compare(f"eager, {what}, {kind(schedule)}", ours, lambda_lr, "`LambdaLR`")
     constant = compiled_step(None)
     yield _compare("compiled, capturable adam, a constant rate", compiled_step(None), constant)
     for schedule in (EXACT, STAIRCASE):

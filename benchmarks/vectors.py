@@ -1,11 +1,13 @@
 """Vectors of up to ten million steps in PyTorch, JAX and TensorFlow.
 
-The plain expression computes in float32, and 27 % to 98 % of its results are not the correctly
-rounded ones; ours computes in float64, rounded to float32 at the end. TensorFlow's graphs do not
-fuse, so that each operation is a pass over memory there. An int64 step can be too large for the
-exact form, so that the steps are read once more, to choose the form; for int32 that is known
-beforehand. The rows against "one more reading" are the floor of that: the plain expression of
-steps to which nothing is added, once it is known that none is below 0.
+The plain expression computes in float32, and 27 % to 98 % of its results are not correctly rounded.
+invtime computes in float64 and rounds to float32 at the end. TensorFlow's graphs do not fuse, so
+each operation is a pass over memory there.
+
+An int64 step can be too large for the exact form, so invtime reads the steps once more to choose
+the form. For int32 steps this is not needed. The rows compared with "the plain expression, reading
+twice" show the least that this costs: that expression also reads all steps first, to check that
+none is below 0.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ COUNT = 10_000_000
 Function = Callable[[Any], Any]
 Compiler = Callable[[Function], Function]
 FUSED = {"int32": 1.05, "int64": 1.1}
-# PyTorch's eager vectors: (dtype, schedule), and the ratio to reach at 1e5 and 1e6 steps.
+# PyTorch's eager vectors: (dtype, schedule) -> the target ratio at 1e5 and 1e6 steps.
 SHORT = {
     ("int64", EXACT): 1.0,
     ("int64", STAIRCASE): 1.0,
@@ -30,7 +32,7 @@ SHORT = {
 
 
 def rows(framework: str) -> Iterator[Row]:
-    """Each framework eager and compiled."""
+    """Measure one framework, eager and compiled."""
     return {"torch": _torch, "jax": _jax, "tensorflow": _tensorflow}[framework]()
 
 
@@ -95,7 +97,7 @@ def _as_it_is(function: Function) -> Function:
 
 
 def _as_float32(function: Function) -> Function:
-    """TensorFlow does not multiply a float and an int tensor: the cast that one must write."""
+    """Add the cast that TensorFlow needs, since it does not multiply float and int tensors."""
     import tensorflow as tf
 
     return lambda n: function(tf.cast(n, tf.float32))
@@ -109,7 +111,7 @@ def _rows(
     read_once_more: Function | None = None,
     cast: Compiler = _as_it_is,
 ) -> Iterator[Row]:
-    """Ten million steps; with `read_once_more`, of a compiler, each row has a target."""
+    """Measure ten million steps. With `read_once_more` (compilers), each row has a target."""
     for dtype in ("int32", "int64"):
         n = array(steps(COUNT, dtype))
         for schedule in (EXACT, STAIRCASE):
@@ -122,7 +124,7 @@ def _rows(
             yield row.ratio_at_most(FUSED[dtype])
             if dtype == "int64":
                 peer = compiler(lambda n, f=expression: f(read_once_more(n)))  # type: ignore[misc]
-                yield _row(what, ours, peer, n, "the same, with one more reading")
+                yield _row(what, ours, peer, n, "the plain expression, reading twice")
 
 
 def _row(
@@ -130,6 +132,6 @@ def _row(
     ours: Function,
     peer: Function,
     n: Any,
-    against: str = "the plain expression, the same way",
+    against: str = "the plain expression, same mode",
 ) -> Row:
     return compare(what, lambda: ours(n), lambda: peer(n), against=against, seconds=2.0)

@@ -1,6 +1,6 @@
-"""The page of what others compute: the audit of examples/audit.json as Markdown.
+"""Write docs/audit.md: the audit of examples/audit.json as Markdown.
 
-python docs/audit.py    calls the peers, which takes some minutes, and writes docs/audit.md
+python docs/audit.py    call all peers, which takes some minutes, and write the page
 """
 
 from __future__ import annotations
@@ -19,22 +19,27 @@ from invtime.audit.worker import DROPS, FIRST, SPREAD
 DOCS = Path(__file__).parent
 
 INTRO = """\
-# What others compute
+# What other libraries compute
 
-What people use for this schedule today, compared with the exact values on a CPU at the steps \
-{start} to {last}. A row is a peer in the worst of its modes, a column \
-[a schedule](#the-schedules).
+This page compares other implementations of the schedule with the exact rates. Read it to find \
+out whether a run with one of them had the schedule that you configured. The comparison ran on \
+a CPU, at the steps {start} to {last}. \
+[`invtime audit`](command.md#invtime-audit) does the same for your own schedule.
 
-## Who is affected\
+## Affected runs
+
+Each row is a library (a "peer"), in the worst of its modes. Each column is one of \
+[the schedules](#the-schedules): its number, `smooth` or `stairs` (a staircase), its \
+`decay_steps`, and `phases` if it has any.\
 """
 
 LEGEND = """
-- **late**, **early**: so many drops of the staircase come at a later or an earlier step.
-- **from**: the first step with a rate that no rounding explains.
-- **rounding**: some rates have other bits, as far off as rounding explains; no run is affected.
-- **same**: every rate has the bits of the exact value.
-- **fails**: it raises an error, or its process ends.
-- **-**: it has no such schedule.
+- **late**, **early**: this many drops of the staircase come at a later or an earlier step.
+- **from**: some rates differ by more than rounding, and this is the first step where they do.
+- **rounding**: some rates have different bits, within rounding errors. No run is affected.
+- **same**: every rate has the bits of the exact rate.
+- **fails**: the peer raises an error, or its process ends.
+- **-**: the peer does not support this schedule.
 
 ## The peers
 """
@@ -42,34 +47,42 @@ LEGEND = """
 METHOD = """\
 ## How it is measured
 
-`python docs/audit.py` wrote this page. Compiled modes take every step. The eager ones are slow: \
-they take the first {first} steps, the two sides of the first {drops} drops, {spread} more, and \
-with phases the steps around the knots and some in each phase, one step at a time as an \
-optimizer does. Bits are compared in the dtype of the peer; ULP is its unit in the last place, \
-and the furthest rate is named.
+`python docs/audit.py` wrote this page.
 
-- Optax has no inverse time decay: `optax` is the expression with `jnp.floor`, which is how its \
-`exponential_decay(staircase=True)` computes the plateau, and drops late as that does.
-- A recipe with phases is written as people write it: with a choice (`where`) between the \
-expressions of the phases, by `optax.join_schedules`, or by torch's `SequentialLR`.
-- On the line of a warm-up or a cool-down, and after it, rounding is measured by the larger end \
-of the line: near an end at 0 a harmless error is many ULP of the rate. `SequentialLR` makes each \
-rate of a line from the one before, so that the errors add up; up to {added:.0e} of the rate are \
-taken for rounding there.
-- Levanter's `inv` has the second rate of the decay at its first step too.
-- Keras takes an integer `initial_learning_rate` for a computation in integers, where a \
-decay_rate of 0.5 is 0: write `1.0`.
-- Whoever computes in float32 also loses steps past 2**24 = 16,777,216: \
+**Steps.** Compiled and host modes compute every step. Eager modes are slow. They compute the \
+first {first} steps, the two steps around each of the first {drops} drops, and {spread} more. With \
+phases they also compute the steps around the knots and some steps in each phase. They compute \
+one step at a time, as an optimizer does.
+
+**Bits.** Rates are compared in the dtype of the peer. The largest difference is given in ULP, \
+the unit in the last place of that dtype.
+
+**Rounding in phases.** On the line of a warm-up or a cool-down, and after it, the limit for \
+rounding is relative to the larger end of the line, since near an end at 0 a harmless error is \
+many ULP of the rate. `SequentialLR` computes each rate of a line from the one before, so errors \
+accumulate. Up to {added:.0e} of the rate counts as rounding there.
+
+**Peers.**
+
+- Optax has no inverse time decay. The peer `optax` is the plain expression with `jnp.floor`. \
+Optax's `exponential_decay(staircase=True)` computes its plateaus in the same way, and its drops \
+are late too.
+- Recipes with phases are written in the usual ways: with `where` between the expressions of the \
+phases, with `optax.join_schedules`, or with PyTorch's `SequentialLR`.
+- Levanter's `inv` returns the second rate of the decay at the first step of the decay too.
+- Keras computes in integers if `initial_learning_rate` is an integer, and a `decay_rate` of 0.5 \
+becomes 0. Write `1.0`, not `1`.
+- Peers that compute in float32 also skip steps above 2**24 = 16,777,216. \
 `invtime audit --start 16777216 ...` shows it.
 """
 
-WIDTH = 5  # schedules beside each other: a phone has room for so many
+WIDTH = 5  # columns of a table; more do not fit on a phone
 WORDS = {"skipped": "-", "exact": "same", "failed": "**fails**"}
 RANK = ("skipped", "exact", "rounding", "affected", "failed")
 
 
 def markdown(audit: Audit) -> Iterator[str]:
-    """The lines of the page."""
+    """Yield the lines of the page."""
     yield INTRO.format(start=audit.start, last=audit.stop - 1)
     numbered = list(enumerate(audit.schedules, 1))
     for first in range(0, len(numbered), WIDTH):
@@ -86,7 +99,7 @@ def markdown(audit: Audit) -> Iterator[str]:
 
 
 def _matrix(audit: Audit, numbered: list[tuple[int, InverseTimeDecay]]) -> Iterator[str]:
-    """A row for each peer that was called, a column for each of these schedules."""
+    """Yield a table with a row for each peer and a column for each of these schedules."""
     rows = []
     for name in PEERS:
         cells = []
@@ -112,7 +125,7 @@ def _weight(finding: Finding) -> tuple[int, int]:
 
 
 def _cell(finding: Finding) -> str:
-    """A finding in a word, with the number where a run is affected."""
+    """Return the cell of a finding: a word, with a number if a run is affected."""
     if finding.late or finding.early:
         counts = ((finding.late, "late"), (finding.early, "early"))
         return f"**{', '.join(f'{count} {when}' for count, when in counts if count)}**"
@@ -127,26 +140,26 @@ def _peers(audit: Audit) -> Iterator[str]:
         if version:
             yield f"- **{name}**: {peer.what} ({version})"
     for absent in audit.skipped:
-        yield f"- **{absent.peer}** was not called: {absent.reason}"
+        yield f"- **{absent.peer}** was not compared: {absent.reason}"
 
 
 def _details(audit: Audit, schedule: InverseTimeDecay) -> Iterator[str]:
-    """What affected a run, the numbers of every mode, and who has no such schedule."""
+    """Yield the verdicts, the numbers of each mode, and the peers that were not compared."""
     own = list(audit.of(schedule))
-    yield from verdicts(audit, schedule)
+    yield "\n\n".join(verdicts(audit, schedule))
     drops = any(finding.drops for finding in own)
-    columns = ["peer, mode", *(["drops"] if drops else []), "other bits", "verdict"]
+    columns = ["peer, mode", *(["drops"] if drops else []), "different bits", "verdict"]
     called = [finding for finding in own if finding.verdict != "skipped"]
-    yield "\n<details>\n<summary>The numbers of each mode</summary>\n"
+    yield "\n<details>\n<summary>Results of each mode</summary>\n"
     yield from _rows(columns, (_numbers(finding, drops) for finding in called))
     for reason, names in skipped(audit, schedule).items():
-        yield f"\nNot called: {', '.join(names)} ({reason})."
+        yield f"\nNot compared: {', '.join(names)} ({reason})."
     yield "\n</details>"
 
 
 def _numbers(finding: Finding, drops: bool) -> Iterator[str]:
-    """The cells of a mode; that of its drops only where the schedule has some."""
-    name = f"{finding.peer} {finding.mode}".rstrip()  # without one where its process ended early
+    """Yield the cells of a mode; the one for drops only if the schedule has drops."""
+    name = f"{finding.peer} {finding.mode}".rstrip()  # no mode if its process ended early
     yield f"{name}, {finding.dtype}" if finding.dtype else name
     if drops and finding.error is not None:
         yield ""

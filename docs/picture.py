@@ -1,10 +1,9 @@
-"""The picture of the landing page: what four frameworks make of one recipe, measured and drawn.
+"""Measure and draw the picture of the landing page: the errors of four frameworks.
 
-python docs/picture.py --measure   calls the frameworks, writes docs/picture.json, and draws
-python docs/picture.py             draws docs/picture.svg from docs/picture.json
+python docs/picture.py --measure   call the frameworks, write docs/picture.json, and draw
+python docs/picture.py             draw docs/picture.svg from docs/picture.json
 
-The measuring is that of `invtime audit`, the peers being called as people call them, and that
-of `invtime verify` for the line of invtime.
+The frameworks are called as in `invtime audit`. `invtime verify` checks the row of invtime.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ LATE = ("keras-tensorflow", "function")
 
 
 def measure(peer: str, mode: str) -> dict[str, Any]:
-    """The distances of a peer from the true float32 in ULP, and its rates around step 41."""
+    """Return the errors of a peer's float32 rates in ULP, and its rates around step 41."""
     import numpy as np
 
     from invtime import InverseTimeDecay
@@ -57,7 +56,7 @@ def measure(peer: str, mode: str) -> dict[str, Any]:
 
 
 def check() -> None:
-    """The last row: in no mode of any of the frameworks is invtime off."""
+    """Check the last row: invtime is exact in every mode of every framework."""
     from invtime import InverseTimeDecay
     from invtime.verification import verify
 
@@ -71,7 +70,7 @@ def check() -> None:
 
 
 def measure_all() -> None:
-    """Each peer in a process of its own, which has its own Keras backend."""
+    """Measure each peer in a separate process, since Keras has one backend per process."""
     from invtime.audit.peers import PEERS
     from invtime.audit.runner import ON_THE_CPU
 
@@ -89,11 +88,12 @@ def measure_all() -> None:
 
 # -- drawing ---------------------------------------------------------------------------
 
-WIDTH, LEFT, TOP, ROW = 420, 124, 54, 34
+WIDTH, LEFT, TOP, ROW = 420, 124, 92, 34
+ULP = 7  # the height of a bar of one ULP
 CELL = (WIDTH - LEFT - 8) / len(STEPS)
 LIGHT = "--ink: #1f2328; --faint: #656d76; --off: #0969da; --far: #cf222e;"
 DARK = "--ink: #e6edf3; --faint: #8d96a0; --off: #58a6ff; --far: #ff7b72;"
-# As a part of a page the picture has the colours of its theme; alone, those of the reader.
+# Inside a page, the picture uses the theme of the page. Elsewhere it uses the reader's setting.
 STYLE = f"""
 .picture {{ {LIGHT} }}
 @media (prefers-color-scheme: dark) {{ .picture {{ {DARK} }} }}
@@ -112,47 +112,55 @@ STYLE += """
 
 
 def draw() -> str:
-    """The picture, as SVG."""
+    """Return the picture as SVG."""
     rows = json.loads(DATA.read_text("utf-8"))
-    middle = TOP + ROW * (len(rows) + 1) + 34
+    middle = TOP + ROW * (len(rows) + 1) + 30
     (late,) = [row for row in rows if (row["peer"], row["mode"]) == LATE]
     parts = [*_bars(rows), *_drop(late["around"], middle)]
-    height = middle + 160
+    height = middle + 188
     head = (
         f'<svg class="picture" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         'role="img" aria-labelledby="picture-title">'
     )
     title = (
-        '<title id="picture-title">The same schedule in four frameworks: each is off at other '
-        "steps, and compiled Keras drops one step late. With invtime none is.</title>"
+        '<title id="picture-title">Errors of one schedule in four frameworks, in ULP: each '
+        "framework errs at different steps, and invtime never does. With a staircase, compiled "
+        "Keras drops one step late, at step 42 instead of 41.</title>"
     )
     return "\n".join([head, title, f"<style>{STYLE}</style>", *parts, "</svg>\n"])
 
 
 def _bars(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """A line for each framework, with a bar at each step where its float32 is not the true one."""
-    yield _text(8, 20, "0.1 / (1 + 0.5 n / 1000) in float32", "title")
-    yield _text(8, 38, "each bar is a step whose rate has wrong bits", "note")
-    for i, row in enumerate([*rows, {"label": "invtime, in all", "ulps": [0] * len(STEPS)}]):
+    """Draw a line for each framework, with a bar at each step whose float32 rate is wrong."""
+    yield _text(8, 20, "Errors of 0.1 / (1 + 0.5 n / 1000) in float32", "title")
+    yield _text(8, 40, "Each bar is a step n with a wrong rate: up if too high,", "note")
+    yield _text(8, 57, "down if too low. No bars means no errors.", "note")
+    yield _text(8, 77, "Height of a bar:", "note")
+    for x, ulp in ((LEFT, 1), (LEFT + 68, 2)):
+        yield f'<path class="off" d="M{x} {77}v{-ULP * ulp}h{CELL - 0.8:.1f}v{ULP * ulp}z"/>'
+        yield _text(x + 8, 77, f"{ulp} ULP", "note")
+    for i, row in enumerate([*rows, {"label": "invtime, in each", "ulps": [0] * len(STEPS)}]):
         y = TOP + ROW * i
         yield _text(8, y + 22, row["label"], "")
         yield f'<path class="axis" d="M{LEFT} {y + 17.5}H{WIDTH - 8}"/>'
-        bars = [  # up where the rate is too high, down where it is too low
-            f"M{LEFT + CELL * n:.1f} {y + 17.5}v{-7 * ulp}h{CELL - 0.8:.1f}v{7 * ulp}z"
+        bars = [
+            f"M{LEFT + CELL * n:.1f} {y + 17.5}v{-ULP * ulp}h{CELL - 0.8:.1f}v{ULP * ulp}z"
             for n, ulp in enumerate(row["ulps"])
             if ulp
         ]
         if bars:
             yield f'<path class="off" d="{"".join(bars)}"/>'
     y = TOP + ROW * (len(rows) + 1) + 6
-    yield _text(LEFT, y, f"step {STEPS[0]}", "note")
-    yield _text(WIDTH - 8, y, f"step {STEPS[-1]}", "note", "end")
+    yield _text(LEFT, y, f"n = {STEPS[0]}", "note")
+    yield _text((LEFT + WIDTH - 8) / 2, y, "step n", "note", "middle")
+    yield _text(WIDTH - 8, y, f"n = {STEPS[-1]}", "note", "end")
 
 
 def _drop(late: list[float], top: int) -> Iterator[str]:
-    """The staircase around step 41: where it drops, and where compiled Keras does."""
-    yield _text(8, top + 20, "A staircase with decay_steps=41", "title")
-    left, right, high, low = 60, WIDTH - 14, top + 44, top + 114
+    """Draw the staircase around step 41: its exact drop, and that of compiled Keras."""
+    yield _text(8, top + 20, "A staircase with decay_steps=41: first drop", "title")
+    yield _text(8, top + 40, "learning rate", "note")
+    left, right, high, low = 60, WIDTH - 14, top + 62, top + 132
     wide = (right - left) / (len(AROUND) - 1)
 
     def y(rate: float) -> float:
@@ -177,6 +185,7 @@ def _drop(late: list[float], top: int) -> Iterator[str]:
     yield f'<path class="axis" d="M{left} {low + 18.5}H{right}"/>'
     for i, n in enumerate(AROUND):
         yield _text(left + wide * i, low + 36, str(n), "note", "middle")
+    yield _text((left + right) / 2, low + 53, "step n", "note", "middle")
 
 
 def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:

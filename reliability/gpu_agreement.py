@@ -1,4 +1,4 @@
-"""The bits of every mode of a framework on a device, against the exact values."""
+"""Compare the bits of every mode of a framework on a device with the exact rates."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from reliability.gpu_report import Note, Options, Table, fault
 
 Mode = Callable[[Kernel], Kernel]
 
-# Those that a training loop counts in come first: the others wait, if the time is short. A
-# compiler of PyTorch takes ten seconds a pair, and has these alone.
+# The dtypes that training loops count in come first, in case the time is short. torch.compile
+# takes ten seconds per pair and gets only these.
 COMPILED = ("int64", "int32", "float32", "float64")
 STEPS = (*COMPILED, "int16", "int8", "uint8", "uint16", "uint32", "uint64")
 SPECIAL = (-0.0, -0.5, -1e30, -np.inf, 1e-44, 1e-30, 0.1, 1e30, np.inf, np.nan)
-SCANNED = 400  # steps of a scan, each of which launches kernels of its own
-FAILURES = 2  # of a mode, and it is tried no more
+SCANNED = 400  # steps of a scan; each one launches its own kernels
+FAILURES = 2  # after this many failures a mode is not tried again
 
 PLAIN: dict[str, tuple[Any, ...]] = {
-    "exact": (0.1, 1000, 0.5),
+    "exact form": (0.1, 1000, 0.5),
     "long decimals": (1 / 3, 1000, 1 / 7),
     "staircase": (0.1, 41, 0.5, True),
     "staircase, fractional": (0.1, 0.3, 2, True),
     "staircase, long decimals": (1 / 3, 12.34567890123, 1 / 7, True),
-    "exact to 2**31 or so": (0.0003, 7813, 96.25),
+    "exact form up to about 2**31": (0.0003, 7813, 96.25),
 }
 WARM = {"warmup_steps": 300, "warmup_learning_rate": 1e-4, "stable_steps": 7000}
 COOL = {"cooldown_start": 50_000, "cooldown_steps": 9000, "final_learning_rate": 1e-5}
 PHASED: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "warm-up": ((0.1, 1000, 0.5), {"warmup_steps": 1000}),
     "floor": ((0.1, 1000, 0.5), {"minimum_learning_rate": 0.001}),
-    "cool-down of a stable stretch": ((3e-4, 1000, 0.5), {"stable_steps": 10**6, **COOL}),
+    "cool-down from the stable phase": ((3e-4, 1000, 0.5), {"stable_steps": 10**6, **COOL}),
     "all phases": ((0.1, 1000, 0.5), {**WARM, "minimum_learning_rate": 0.004, **COOL}),
     "all phases, staircase": ((0.1, 41, 0.5, True), {**WARM, "minimum_learning_rate": 4e-4}),
     "all phases, long decimals": (
@@ -58,14 +58,14 @@ class Run(NamedTuple):
     steps: str
     points: int
     other: int
-    """Bits that the contract allows beside the correctly rounded ones."""
+    """The number of values with other bits that the guarantees allow."""
     wrong: int
     first: str
-    """The first step that is wrong, with the bits."""
+    """The first wrong step, with its bits and the right ones."""
 
 
 def schedules() -> dict[str, InverseTimeDecay]:
-    """The schedules by their names; those with phases where the constructor takes them."""
+    """Return the schedules by name; those with phases if the constructor accepts them."""
     found = {name: InverseTimeDecay(*given) for name, given in PLAIN.items()}
     if "warmup_steps" in signature(InverseTimeDecay).parameters:
         found |= {name: InverseTimeDecay(*a, **more) for name, (a, more) in PHASED.items()}
@@ -73,19 +73,20 @@ def schedules() -> dict[str, InverseTimeDecay]:
 
 
 def run(options: Options, framework: str, share: int, shares: int) -> Iterator[Run | Note]:
-    """Every `shares`-th pair of a schedule and a dtype of steps, in every mode."""
+    """Compare every `shares`-th pair of a schedule and a dtype of steps, in every mode."""
     backend = registry.default.load(framework)
     device = on_device(backend, options.device)
     modes, all_schedules = modes_of(backend, options.device), schedules()
     if "graph" not in modes and framework == "torch":
-        yield Note("torch, graph: it needs CUDA", False)
+        yield Note("torch, graph: needs CUDA", False)
     if len(all_schedules) == len(PLAIN):
-        yield Note("schedules with phases: the constructor does not take them yet", False)
+        yield Note("schedules with phases: the constructor does not accept them yet", False)
     pairs = [(dtype, name) for dtype in STEPS for name in all_schedules][share::shares]
     failed = dict.fromkeys(modes, 0)
     for number, (dtype, name) in enumerate(pairs):
         if options.over():
-            yield Note(f"{framework}: {len(pairs) - number} of {len(pairs)} pairs: no time", False)
+            left = f"{len(pairs) - number} of {len(pairs)} pairs"
+            yield Note(f"{framework}: {left}: out of time", False)
             return
         schedule, arrays = all_schedules[name], _truths(all_schedules[name], dtype, options.points)
         runs: list[Run] = []
@@ -93,7 +94,7 @@ def run(options: Options, framework: str, share: int, shares: int) -> Iterator[R
             if failed[mode] == FAILURES or (mode == "compile" and dtype not in COMPILED):
                 continue
             if options.over():
-                yield Note(f"{framework}, {mode}, {name}, {dtype} steps: no time", False)
+                yield Note(f"{framework}, {mode}, {name}, {dtype} steps: out of time", False)
                 continue
             what = framework, mode, name, dtype
             try:
@@ -108,7 +109,7 @@ def run(options: Options, framework: str, share: int, shares: int) -> Iterator[R
 
 
 def on_device(backend: Backend, kind: str) -> Any:
-    """The first device of this kind, in the backend's own form."""
+    """Return the first device of this kind, as the backend names it."""
     names = ("cpu",) if kind == "cpu" else ("cuda", "gpu")
     found = next((d for d in backend.devices() if d.partition(":")[0] in names), None)
     if found is None:
@@ -117,9 +118,9 @@ def on_device(backend: Backend, kind: str) -> Any:
 
 
 def modes_of(backend: Backend, kind: str) -> Mapping[str, Mode]:
-    """The modes that the backend names, a CUDA graph of PyTorch, and a scan of JAX.
+    """Return the modes of the backend, with a CUDA graph for PyTorch and a scan for JAX.
 
-    A compiler of PyTorch comes last: it takes most of the time.
+    torch.compile comes last, since it takes most of the time.
     """
     more: dict[str, Mode] = {}
     if backend.name == "torch" and kind == "cuda":
@@ -131,7 +132,7 @@ def modes_of(backend: Backend, kind: str) -> Mapping[str, Mode]:
 
 
 def captured(function: Kernel) -> Kernel:
-    """The function as a CUDA graph, captured once for each dtype and shape, then replayed."""
+    """Return the function as a CUDA graph, captured once per dtype and shape, then replayed."""
     import torch
 
     graphs: dict[Any, Any] = {}
@@ -141,7 +142,7 @@ def captured(function: Kernel) -> Kernel:
             held, graph, side = x.clone(), torch.cuda.CUDAGraph(), torch.cuda.Stream()
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
-                function(held)  # what is made at the first call, is made now
+                function(held)  # initialise before the capture
             torch.cuda.current_stream().wait_stream(side)
             with torch.cuda.graph(graph):
                 result = function(held)
@@ -155,7 +156,7 @@ def captured(function: Kernel) -> Kernel:
 
 
 def scanned(function: Kernel) -> Kernel:
-    """The function at one step after the other, in a compiled loop."""
+    """Return the function applied to one step after another in a compiled loop."""
     import jax
 
     return jax.jit(  # type: ignore[no-any-return]
@@ -171,7 +172,7 @@ def _compared(
     wrapper: Mode,
     arrays: list[Truth],
 ) -> list[Run]:
-    """All result dtypes come from one call, so that a compiler has one function to compile."""
+    """Compute all result dtypes in one call, so a compiler compiles one function."""
     framework, mode, name, steps = what
     placed = [schedule.on(framework, dtype=dtype) for dtype in DTYPES]
     if mode == "compile":
@@ -213,19 +214,19 @@ def _thinned(truth: Truth) -> Truth:
 
 
 def arrays_of(reference: Reference, dtype: str, points: int) -> list[Steps]:
-    """Arrays of one length: one that the exact form serves as a whole, and one that it does not.
+    """Return two arrays of one length: one within the exact form, and one beyond it.
 
-    Both begin with the steps where something changes. Integers of one or two bytes are one
-    array, of all that there are.
+    Both begin with the steps where the schedule or the form changes. For integers of one or two
+    bytes, return one array of all values.
     """
     if dtype in ("int8", "uint8", "int16", "uint16"):
         limits = np.iinfo(dtype)
         return [np.arange(limits.min, limits.max + 1, dtype=dtype)]
     is_float = dtype.startswith("float")
     if is_float:
-        points = max(points // 10, 500)  # a fraction costs the reference 50 times as much
+        points = max(points // 10, 500)  # the reference is 50 times slower for fractions
         lowest, highest = -(2**60), 2 ** (np.finfo(dtype).nmant + 1)
-    else:  # uint64 steps are held at 2**63 - 1, and so end there
+    else:  # uint64 steps are counted as at most 2**63 - 1
         lowest, highest = int(np.iinfo(dtype).min), min(int(np.iinfo(dtype).max), 2**63 - 1)
     last = min(highest, reference.last_exact_step())
     last = last if last > 0 else min(highest, 2**31 - 1)
@@ -252,7 +253,7 @@ def _edges(reference: Reference) -> list[int]:
 
 
 def _drawn(count: int, highest: int) -> Steps:
-    """Integers of every length up to `highest`."""
+    """Return random integers of every bit length up to `highest`."""
     random = np.random.default_rng(0)
     bits = random.integers(0, 2**63, count, np.int64)
     found = bits >> random.integers(63 - highest.bit_length(), 63, count)
@@ -270,24 +271,24 @@ def _fractions(reference: Reference, count: int, dtype: str) -> Steps:
 
 
 def tables(found: Iterable[object]) -> list[Table]:
-    """By framework, mode and result dtype; then by schedule."""
+    """Return a table by framework, mode and result dtype, and one by schedule."""
     runs = [row for row in found if isinstance(row, Run)]
-    columns = ("points", "other allowed bits", "wrong bits", "first wrong step")
+    columns = ("values", "allowed differences", "wrong values", "first wrong step")
     by_mode = Table(
-        "Bits, by mode and result dtype",
-        "Each value is compared with the exact fraction, rounded. Pairs are those of a schedule "
-        "and a dtype of the steps. Other allowed bits are a neighbour at a float step that is no "
-        "whole number, and zero for a subnormal result.",
-        ("framework", "mode", "result", "pairs", *columns),
+        "Bits by mode and result dtype",
+        "Each value is compared with the exact fraction, rounded to the result dtype. A pair is a "
+        "schedule and a dtype of the steps. Allowed differences are a neighbouring float at a "
+        "float step that is not a whole number, and zero for a subnormal result.",
+        ("framework", "mode", "result dtype", "pairs", *columns),
         [
             (*key, str(len(own)), *_sums(own))
             for key, own in _groups(runs, lambda r: (r.framework, r.mode, r.dtype)).items()
         ],
     )
     by_schedule = Table(
-        "Bits, by schedule",
-        "The same values, over all frameworks, modes and result dtypes.",
-        ("schedule", "parameters", "dtypes of steps", *columns),
+        "Bits by schedule",
+        "The same values, added over all frameworks, modes and result dtypes.",
+        ("schedule", "parameters", "step dtypes", *columns),
         [
             (name, f"`{_parameters(name)}`", str(len({r.steps for r in own})), *_sums(own))
             for (name,), own in _groups(runs, lambda r: (r.schedule,)).items()

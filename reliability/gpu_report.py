@@ -1,4 +1,4 @@
-"""What the parts of `reliability.gpu` share: how long they may run, and tables of findings."""
+"""Shared by the parts of `reliability.gpu`: options, notes and tables."""
 # ruff: noqa: T201
 
 from __future__ import annotations
@@ -9,31 +9,31 @@ from typing import NamedTuple
 
 
 class Options(NamedTuple):
-    """What the command line says, and until when a part may begin something new."""
+    """The options of the command line, and the time limit of a part."""
 
     device: str
     """"cuda" or "cpu"."""
     points: int
-    """Of each array of integer steps."""
+    """The number of integer steps in each array."""
     started: float
     until: float
-    """Both by `time.monotonic`, which is one clock for all processes."""
+    """Both from `time.monotonic`, which all processes share. Nothing new starts after `until`."""
 
     def over(self) -> bool:
-        """Whether the time is over."""
+        """Return whether the time limit has passed."""
         return time.monotonic() > self.until
 
     def say(self, text: str) -> None:
-        """Progress, at once."""
+        """Print progress, unbuffered."""
         print(f"[{time.monotonic() - self.started:5.1f} s] {text}", flush=True)
 
 
 class Note(NamedTuple):
-    """Something that was not done."""
+    """A measurement that was not made."""
 
     text: str
     fault: bool
-    """Whether it failed; else it was left out, for the reason given."""
+    """True if it failed. False if it was left out; the text gives the reason."""
 
 
 class Table(NamedTuple):
@@ -45,7 +45,7 @@ class Table(NamedTuple):
     rows: list[tuple[str, ...]]
 
     def markdown(self) -> str:
-        """The table with its title."""
+        """Return the table with its title as Markdown."""
         lines = [f"## {self.title}", "", self.note, ""]
         if not self.rows:
             return "\n".join([*lines, "Not measured yet."])
@@ -54,13 +54,13 @@ class Table(NamedTuple):
 
 
 def fault(what: str, error: BaseException) -> Note:
-    """A failure, by the first lines of its error."""
+    """Return a note of a failure, with the first lines of its error."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return Note(f"{what}: {type(error).__name__}: {' / '.join(lines[:3])[:400]}", True)
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit that suits it."""
+    """Return a time in a suitable unit."""
     for factor, unit in ((1e6, "µs"), (1e3, "ms")):
         if seconds * factor < 999.5:
             return f"{seconds * factor:.3g} {unit}"
@@ -68,5 +68,5 @@ def duration(seconds: float) -> str:
 
 
 def notes(found: Iterable[object], *, faults: bool) -> list[str]:
-    """The text of each note of one kind, once."""
+    """Return the texts of the notes of one kind, without duplicates."""
     return list(dict.fromkeys(x.text for x in found if isinstance(x, Note) and x.fault == faults))

@@ -1,4 +1,4 @@
-"""What an optimizer step with a schedule asks of the host: launches, copies, waits, compiling."""
+"""Count the launches, copies, waits and compilations of an optimizer step with a schedule."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from invtime.reference import Reference
 from reliability.gpu_agreement import on_device, schedules
 from reliability.gpu_report import Note, Options, Table, fault
 
-CHOSEN = ("exact", "long decimals", "staircase", "all phases")
-COUNTED, CHECKED = 10, 50  # steps that are profiled, and whose rates are compared
-FAR = (999, 2**31 + 5, 2**53 + 1, 2**62)  # counts to jump to: nothing is to be compiled again
+CHOSEN = ("exact form", "long decimals", "staircase", "all phases")
+COUNTED, CHECKED = 10, 50  # steps to profile, and steps whose rates are compared
+FAR = (999, 2**31 + 5, 2**53 + 1, 2**62)  # later counts, which must not compile again
 
 
 class Count(NamedTuple):
-    """What one step took."""
+    """The counts of one step."""
 
     framework: str
     what: str
@@ -31,23 +31,23 @@ class Count(NamedTuple):
     copies: str
     waits: str
     compiled: str
-    """How many programs were compiled before the steps counted, and in them."""
+    """The number of programs compiled before the counted steps, and during them."""
     rates: int
     wrong: int
     first: str
 
 
 class Loop(NamedTuple):
-    """A training step to be called again and again, and the tensors that it changes."""
+    """A training step to call repeatedly, and the tensors that it changes."""
 
     step: Callable[[], Any]
     rate: Any
     count: Any = None
-    """The step's number on the device; None where the host counts."""
+    """The count on the device; None if the host counts."""
 
 
 def run(options: Options, framework: str) -> Iterator[Count | Note]:
-    """Each kind of step with each of the schedules."""
+    """Count each kind of step with each of the schedules."""
     yield from {"torch": _torch, "jax": _jax}[framework](options)
 
 
@@ -67,7 +67,7 @@ def _torch(options: Options) -> Iterator[Count | Note]:
     for what, make in kinds.items():
         for name, schedule in chosen.items():
             if options.over():
-                yield Note(f"torch steps, {what}, {name}: no time", False)
+                yield Note(f"torch steps, {what}, {name}: out of time", False)
                 continue
             try:
                 loop = make(device, schedule)
@@ -83,7 +83,7 @@ def _chosen() -> dict[str, InverseTimeDecay]:
 
 
 def _optimizer(device: Any, rate: float = 0.1) -> Any:
-    """Adam with a tensor as its rate."""
+    """Return an Adam optimizer whose rate is a tensor."""
     import torch
 
     torch.compiler.reset()
@@ -115,7 +115,7 @@ def _eager(device: Any, schedule: InverseTimeDecay | None) -> Loop:
 
 
 def _scalar(device: Any, schedule: InverseTimeDecay | None) -> Loop | None:
-    """The schedule alone, at a count on the device, into the tensor of the rate."""
+    """Return a step that only writes the schedule at a device count into a rate tensor."""
     import torch
 
     if schedule is None:
@@ -130,7 +130,7 @@ def _scalar(device: Any, schedule: InverseTimeDecay | None) -> Loop | None:
 
 
 def _update(device: Any, schedule: InverseTimeDecay | None) -> Loop:
-    """An update that computes its rate from a count on the device."""
+    """Return an update that computes its rate from a count on the device."""
     import torch
 
     optimizer = _optimizer(device)
@@ -146,7 +146,7 @@ def _update(device: Any, schedule: InverseTimeDecay | None) -> Loop:
 
 
 def _captured(step: Callable[[], Any]) -> Callable[[], Any]:
-    """A step as a CUDA graph; it runs three times on the way."""
+    """Capture a step as a CUDA graph, after running it three times."""
     import torch
 
     graph, side = torch.cuda.CUDAGraph(), torch.cuda.Stream()
@@ -184,12 +184,12 @@ def _compiled(device: Any, schedule: InverseTimeDecay | None) -> Loop:
 def _counted(
     loop: Loop, what: str, name: str, schedule: InverseTimeDecay | None, device: Any
 ) -> Count:
-    """Run the step: to compile it, to profile it, and to look at its rates."""
+    """Run the step to compile it, to profile it, and to compare its rates."""
     import torch
     from torch._dynamo.utils import counters
 
     counters.clear()
-    for _ in range(2):  # the second time with the state that the first has made
+    for _ in range(2):  # the second run uses the state that the first one created
         loop.step()
     before = counters["stats"]["unique_graphs"]
     took = ("",) * 4
@@ -212,13 +212,13 @@ def _counted(
 def _rates(
     loop: Loop, schedule: InverseTimeDecay | None, done: int
 ) -> Iterator[tuple[int, float, float]]:
-    """(step, its rate, the exact rate in float32) after each of some more steps."""
+    """Yield (step, its rate, the exact float32 rate) after each of the next steps."""
     if schedule is None:
         return
     reference = Reference(schedule)
     for n in range(done, done + CHECKED):
         loop.step()
-        # `InverseTimeLR` has set the rate of the next step; what is in the graph, that of this.
+        # `InverseTimeLR` sets the rate of the next step. A schedule in the graph sets this step's.
         at = n + 1 if loop.count is None else n
         yield at, loop.rate.item(), reference.value(at, "float32")
     if loop.count is not None:
@@ -229,7 +229,7 @@ def _rates(
 
 
 def _profiled(step: Callable[[], Any]) -> tuple[str, str, str, str]:
-    """Launches, kernels, copies and waits of a step, less those of a profile of nothing."""
+    """Return launches, kernels, copies and waits per step, less those of an empty profile."""
     empty, full = _events(step, 0), _events(step, COUNTED)
     kinds = ("launches", "kernels", "copies", "waits")
     counts = [f"{(full[kind] - empty[kind]) / COUNTED:g}" for kind in kinds]
@@ -275,7 +275,7 @@ def _jax(options: Options) -> Iterator[Count | Note]:
                 yield fault(f"jax step, {what}, {name}", error)
 
 
-# A step of JAX: (state) -> (state, what must be the rate). The state holds the count.
+# A step of JAX: (state) -> (state, rate). The state holds the count.
 Step = Callable[[Any], tuple[Any, Any]]
 
 
@@ -285,7 +285,7 @@ def _guarded(
     name: str,
     schedule: InverseTimeDecay,
 ) -> Count:
-    """The same for JAX: no transfer but those that are asked for, and one compilation."""
+    """Run the step in JAX: only explicit transfers are allowed, and one compilation."""
     import jax
     import numpy as np
 
@@ -351,18 +351,21 @@ def _jax_optax(schedule: InverseTimeDecay) -> tuple[Step, Any, Any]:
 
 
 def tables(found: Iterable[object]) -> list[Table]:
-    """One row for each kind of step and each schedule."""
+    """Return a table with a row for each kind of step and each schedule."""
     rows = [row for row in found if isinstance(row, Count)]
     return [
         Table(
             "An optimizer step",
-            "PyTorch: Adam, capturable, with a tensor as its rate. The steps ran with "
-            '`torch.cuda.set_sync_debug_mode("error")`, and were counted by the profiler. JAX: '
-            'they ran under `jax.transfer_guard("disallow")`. Figures are for one step. Programs '
-            "compiled: at the first steps, and later, while the count changed.",
+            "This table shows what one optimizer step asks of the host and the GPU, with each "
+            "schedule and with a constant rate. Waits are points where the host waits for the "
+            "GPU; a schedule must add none. `1 + 0` programs compiled means one at the first "
+            "steps and none later, as the step count grows. In PyTorch the optimizer is a "
+            "capturable Adam whose rate is a tensor. The steps ran with "
+            '`torch.cuda.set_sync_debug_mode("error")`, and the profiler counted. In JAX the '
+            'steps ran under `jax.transfer_guard("disallow")`, and only compilations were counted.',
             (
                 *("framework", "step", "schedule", "launches", "kernels", "copies", "waits"),
-                *("programs compiled", "rates compared", "wrong", "first wrong"),
+                *("programs compiled", "rates compared", "wrong rates", "first wrong rate"),
             ),
             [(*row[:8], str(row.rates), str(row.wrong), row.first) for row in rows],
         )

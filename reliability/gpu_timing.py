@@ -1,4 +1,4 @@
-"""Vectors of steps, timed in turn with the plain expression in the same framework."""
+"""Time vectors of steps, alternating with the plain expression in the same framework."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from reliability.gpu_report import Note, Options, Table, duration, fault
 Function = Callable[[Any], Any]
 Clock = Callable[[Callable[[], Any], int], float]
 
-SUBJECTS = {"exact": EXACT, "staircase": STAIRCASE, "long decimals": LONG}
+SUBJECTS = {"exact form": EXACT, "staircase": STAIRCASE, "long decimals": LONG}
 SIZES = (100_000, 10_000_000)
-ROUNDS, ROUND = 7, 0.01  # seconds of each
+ROUNDS, ROUND = 7, 0.01  # number of rounds, and seconds of each
 
 
 class Time(NamedTuple):
-    """Ours against the plain expression, in seconds a call."""
+    """The times of invtime and of the plain expression, in seconds per call."""
 
     framework: str
     mode: str
@@ -37,7 +37,7 @@ class Time(NamedTuple):
 
 
 class Timed(NamedTuple):
-    """What the rows need of a framework."""
+    """The functions of a framework that the rows need."""
 
     compilers: Mapping[str, Callable[[Function], Function]]
     cast: Callable[[Any, str], Any]
@@ -46,7 +46,7 @@ class Timed(NamedTuple):
 
 
 def run(options: Options, framework: str) -> Iterator[Time | Note]:
-    """Every mode, schedule and dtype, at both sizes: what compilers fuse first."""
+    """Time every mode, schedule and dtype, at both sizes."""
     backend = registry.default.load(framework)
     device = on_device(backend, options.device)
     timed = {"torch": _torch, "jax": _jax, "cupy": _cupy}[framework](options.device)
@@ -57,7 +57,7 @@ def run(options: Options, framework: str) -> Iterator[Time | Note]:
         for mode, compiler in timed.compilers.items():
             what = framework, mode, name, counted, dtype
             if options.over():
-                yield Note(f"{', '.join(what)}: no time", False)
+                yield Note(f"{', '.join(what)}: out of time", False)
                 continue
             try:
                 ours, peer = _pair(compiler, schedule, framework, dtype, timed)
@@ -74,7 +74,7 @@ def _pair(
     dtype: str,
     timed: Timed,
 ) -> tuple[Function, Function]:
-    """The schedule and the plain expression, in the same mode and dtype."""
+    """Return the schedule and the plain expression, in the same mode and dtype."""
     placed = schedule.on(framework, dtype=dtype)
     formula = plain(schedule, timed.floor)
     return compiler(placed), compiler(lambda n: formula(timed.cast(n, dtype)))
@@ -83,13 +83,13 @@ def _pair(
 def _compared(
     what: tuple[str, str, str, str, str], ours: Function, peer: Function, x: Any, clock: Clock
 ) -> Time:
-    """The best times, and the median of the ratios of rounds in which both were timed."""
+    """Return the best times, and the median ratio of the rounds."""
     both: tuple[Callable[[], Any], ...] = (lambda: ours(x), lambda: peer(x))
     for call in both:
         clock(call, 2)  # compile, load, fill the caches
     loops = max(1, min(500, int(ROUND / max(clock(call, 3) for call in both))))
     pairs = []
-    for number in range(ROUNDS):  # each goes first in turn
+    for number in range(ROUNDS):  # they take turns in going first
         turn = both if number % 2 else both[::-1]
         found = {call: clock(call, loops) for call in turn}
         pairs.append((found[both[0]], found[both[1]]))
@@ -144,7 +144,7 @@ def _same(function: Function) -> Function:
 
 
 def _by_events(event: Any, wait: Callable[[], Any]) -> Clock:
-    """The time of one call by CUDA events around all of them."""
+    """Time calls with CUDA events around all of them."""
 
     def clock(call: Callable[[], Any], loops: int) -> float:
         begin, end = event(enable_timing=True), event(enable_timing=True)
@@ -160,7 +160,7 @@ def _by_events(event: Any, wait: Callable[[], Any]) -> Clock:
 
 
 def _by_host(wait: Callable[[Any], Any]) -> Clock:
-    """The time of one call by the host's clock, until the last result is there."""
+    """Time calls with the host's clock, until the last result is ready."""
 
     def clock(call: Callable[[], Any], loops: int) -> float:
         wait(call())
@@ -174,19 +174,23 @@ def _by_host(wait: Callable[[Any], Any]) -> Clock:
 
 
 def tables(found: Iterable[object]) -> list[Table]:
-    """One row for each size."""
+    """Return a table with a row for each size."""
     rows = [row for row in found if isinstance(row, Time)]
     return [
         Table(
-            "Time of vectors",
-            "Against `L / (1 + R * n / S)` (or with a floor) in the same framework, mode and "
-            "result dtype. The plain expression computes in the result dtype, and ours in "
-            "float64, so that a ratio for float32 results has the price of the right bits in "
-            "it. The times are the best; the ratio is the median of rounds in which both were "
-            "timed in turn. What is small or eager waits for the host, which launches it.",
+            "Time for vectors of steps",
+            "invtime is compared with the plain expression `L / (1 + R * n / S)` (for a staircase, "
+            "with `floor`) in the same framework, mode and result dtype. For `all phases`, the "
+            "plain expression computes only the decay. The ratio is the time of invtime divided "
+            "by that of the plain expression: smaller is better, and below 1 invtime is faster. "
+            "The plain expression computes in the result dtype. invtime "
+            "computes in float64, so a ratio for float32 results includes the cost of the right "
+            "bits. The times are the best of several rounds. In each round both are timed, and "
+            "the ratio is the median over the rounds. Small or eager computations mostly measure "
+            "how fast the host launches kernels.",
             (
-                *("framework", "mode", "schedule", "steps", "result", "how many"),
-                *("ours", "plain", "ratio"),
+                *("framework", "mode", "schedule", "step dtype", "result dtype", "steps"),
+                *("invtime", "plain expression", "ratio"),
             ),
             [
                 (

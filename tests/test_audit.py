@@ -650,7 +650,7 @@ def test_the_page_has_the_late_drop_of_compiled_keras():
         ("jit,", "825 late of 2439", "affected |"),
     ]
     assert matrix_of(text)["keras-jax"][3] == "**825 late**"
-    assert "at 41, 82, 164, 287, 328" in text
+    assert "41, 82, 164, 287, 328" in text
 
 
 # -- the command ---------------------------------------------------------------------------
