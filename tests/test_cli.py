@@ -115,7 +115,7 @@ def test_verify_exits_with_1_where_a_backend_differs(environment):
     status, out, err = finished("verify", *NUMBERS, *only, env=environment)
     assert (status, err) == (1, "")
     _, row, _, verdict = out.splitlines()
-    assert "first at int64 777: expected" in row
+    assert "first at int64 step 777: expected" in row
     assert verdict.startswith("9 mismatches at ")
     assert verdict.endswith(" points, in 1 of 1 run (off)")
     status, out, _ = finished("verify", *NUMBERS, *only, "--format", "json", env=environment)
@@ -131,7 +131,7 @@ def test_verify_writes_junit_beside_the_table(environment, tmp_path):
     assert out.splitlines()[-1].endswith(" points, in 1 of 2 runs (numpy, off)")
     suite = ET.parse(file).getroot().find("testsuite")
     assert (suite.attrib["tests"], suite.attrib["failures"]) == ("2", "1")
-    assert "int64 777" in suite.find("testcase/failure").text
+    assert "int64 step 777" in suite.find("testcase/failure").text
 
 
 def test_verify_refuses_a_file_that_it_cannot_write_before_any_work(tmp_path):
@@ -143,7 +143,7 @@ def test_verify_exits_with_1_where_a_framework_fails(environment):
     only = ["--backend", "raising", "--backend", "numpy", "--dtype", "float64", "--steps", 10]
     status, out, err = finished("verify", *NUMBERS, *only, env=environment)
     assert (status, err) == (1, "")
-    assert "failed at int64 steps: RuntimeError: no such kernel" in out
+    assert "failed: at int64 steps: RuntimeError: no such kernel" in out
 
 
 def test_verify_lists_what_is_missing(environment):

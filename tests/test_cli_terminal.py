@@ -125,11 +125,11 @@ def test_a_terminal_has_every_row_whole_and_its_note_below(environment):
     assert len(table[1]) == max(map(len, table[:3]))  # the rule is as wide as the table
     first = next(i for i, line in enumerate(table) if line.startswith("a_backend_of_long_name "))
     assert re.fullmatch(r"a_backend_of_long_name \S+ +\d+ +9 +1", table[first])
-    assert table[first + 1].startswith("    first at int64 777: expected 0.0720")
+    assert table[first + 1].startswith("    first at int64 step 777: expected 0.0720")
     assert all(line.startswith("    ") for line in table[first + 1 : first + 3])
     raising = table.index(next(line for line in table if line.startswith("raising")))
     assert re.fullmatch(r"raising \S+", table[raising])  # nothing was compared: no `0 0 0`
-    assert table[raising + 1].startswith("    failed at int64 steps: RuntimeError: no such kernel")
+    assert table[raising + 1].startswith("    failed: at int64 steps: RuntimeError: no such kernel")
 
 
 def test_a_wide_terminal_has_the_notes_in_the_rows(environment):
@@ -137,7 +137,7 @@ def test_a_wide_terminal_has_the_notes_in_the_rows(environment):
     lines = screen(command(*only), 200, environment)
     (row,) = (line for line in lines if line.startswith("a_backend"))
     assert row.endswith(")")
-    assert "first at int64 777" in row
+    assert "first at int64 step 777" in row
     assert len(rule_of(lines)) == len(row) < 200
 
 

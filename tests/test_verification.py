@@ -506,7 +506,7 @@ def test_a_framework_that_raises_is_a_failed_run():
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("widening", "is float64 of shape"), ("scalar", "of shape (1,)")],
+    [("widening", "dtype float64 and shape"), ("scalar", "shape (1,)")],
 )
 def test_a_wrong_dtype_or_shape_is_a_failed_run(name, message):
     report, runs = runs_of(name, dtypes=["float32"])
@@ -517,7 +517,7 @@ def test_a_wrong_dtype_or_shape_is_a_failed_run(name, message):
 def test_a_backend_without_some_step_dtypes_says_so():
     report, runs = runs_of("choosy", dtypes=["float64"])
     assert report.ok
-    assert runs["eager", "float64"].note == "no uint8, uint16, uint32, uint64 steps"
+    assert runs["eager", "float64"].note == "steps not accepted: uint8, uint16, uint32, uint64"
     report, runs = runs_of("refusing", dtypes=["float64"])
     assert not report.ok
     assert "no step was evaluated" in runs["eager", "float64"].error
@@ -553,8 +553,8 @@ def test_unusable_backends_are_missing_and_no_fault(monkeypatch):
     [
         ({"backends": ["nope"]}, invtime.UnknownBackendError, "nope"),
         ({"backends": ["absent"]}, ImportError, "no_such_framework"),
-        ({"modes": ["jitted"]}, invtime.PlacementError, "'jitted'; there are .*'eager'"),
-        ({"devices": ["cuda"]}, invtime.PlacementError, "'cuda'; there are .*'cpu'"),
+        ({"modes": ["jitted"]}, invtime.PlacementError, "'jitted'; available: .*'eager'"),
+        ({"devices": ["cuda"]}, invtime.PlacementError, "'cuda'; available: .*'cpu'"),
         ({"dtypes": ["float8"]}, invtime.PlacementError, "float8"),
         ({"steps": 0}, invtime.ConfigError, "steps is 0; it must be an int of 1 or more"),
         ({"steps": 1e5}, invtime.ConfigError, "100000.0"),
@@ -568,7 +568,7 @@ def test_what_cannot_be_verified_is_refused(options, error, message):
 def test_a_mode_and_a_device_must_be_of_one_backend():
     there = {("eager", "cpu"), ("jit", "cpu"), ("eager", "cuda:0")}
     Choice(["jit", "eager"], ["cuda"], None).check(there)
-    with pytest.raises(invtime.PlacementError, match="jit on cpu; pass two of these that go"):
+    with pytest.raises(invtime.PlacementError, match="jit on cpu; pass a mode and a device of one"):
         Choice(["jit"], ["cuda"], None).check(there)
 
 
@@ -684,7 +684,7 @@ def test_junit_has_a_case_for_each_run(monkeypatch):
     assert json.loads(config) == SCHEDULE.get_config()
     case = suite.find("testcase[@classname='invtime.off'][@name='eager cpu float64']")
     assert "points differ, by up to 1 ULP" in case.find("failure").attrib["message"]
-    assert case.find("failure").text.startswith("first at int64 777: expected 0.07")
+    assert case.find("failure").text.startswith("first at int64 step 777: expected 0.07")
     assert f"off {np.__version__}: " in case.find("system-out").text
 
 
