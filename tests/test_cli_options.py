@@ -222,7 +222,7 @@ def test_a_peer_that_is_not_installed_is_refused(tmp_path):
             "SystemExit",
             [
                 "^torch +failed +its process ended with status 1: no such device$",
-                "^Nothing is known of torch, which failed.$",
+                "^Failed, not compared: torch$",
             ],
         ),
         ("ImportError", [r"^not called: torch \(ImportError: no such device\)$"]),
@@ -264,7 +264,7 @@ def test_a_schedule_that_no_peer_was_called_for_is_said(tmp_path):
     out = printed("audit", "-c", file, "--peer", "torch-sequential", "--steps", 20)
     bare, with_phases = out.split("\n\n")[:2]
     assert "Nothing was compared." in bare
-    assert "No run with these was affected." in with_phases
+    assert "Affected: none" in with_phases
 
 
 @pytest.mark.parametrize(
