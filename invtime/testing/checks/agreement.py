@@ -31,7 +31,7 @@ FLOAT_DTYPES = ("float16", "float32", "float64")
 
 def holds(backend: Backend, dtype: npt.DTypeLike, device: Any = None) -> bool:
     """Whether the backend has steps of this NumPy dtype; a StepTypeError says that it has not."""
-    with asking(step=f"an array of {np.dtype(dtype).name}", true="a value, or a StepTypeError"):
+    with asking(step=f"an array of {np.dtype(dtype).name}", expected="a value, or a StepTypeError"):
         try:
             backend.coerce(np.zeros(2, dtype), device)
         except StepTypeError:
@@ -60,11 +60,13 @@ def result_dtypes(backend: Backend, device: Any = None) -> list[str]:
             backend.dtype(dtype)
         except PlacementError as error:
             if dtype == "float32":
-                raise Broken(dtype=dtype, raised=raised(error), true="float32 always") from error
+                raise Broken(
+                    dtype=dtype, raised=raised(error), expected="float32 always"
+                ) from error
             continue
         if dtype == "float64" and backend.precision(x) < 53:
             continue
-        with asking(**example(SLOPE, steps, [dtype]), true="a PlacementError of `dtype` alone"):
+        with asking(**example(SLOPE, steps, [dtype]), expected="a PlacementError of `dtype` alone"):
             backend.to_numpy(backend(SLOPE.form, x, dtype))
         found.append(dtype)
     return found
@@ -171,7 +173,7 @@ def bits_of_result(
         raise Broken(
             **asked_for,
             returned=f"{array.dtype.name} of shape {array.shape}",
-            true=f"{dtype} of shape {steps.shape}",
+            expected=f"{dtype} of shape {steps.shape}",
         )
     return bits
 
@@ -201,7 +203,7 @@ def hold(
         dtype=dtype,
         **way(mode),
         returned=number(got, dtype),
-        true=number(true, dtype),
+        expected=number(true, dtype),
         off=f"{_distance(got, true, dtype)}; {wrong} of {steps.size} steps here are wrong",
     )
 

@@ -34,21 +34,21 @@ def _announced(backend: Backend) -> BackendInfo:
         raise Broken(
             name=repr(backend.name),
             returned="no announcement of that name",
-            true=f"one; there are {sorted(announced)}",
+            expected=f"one; there are {sorted(announced)}",
         )
     return announced[backend.name].info
 
 
 @law
 def check_announcement(backend: Backend) -> None:
-    """The name of the backend is the one announced, and its own arrays lead to it."""
+    """The backend has the announced name, and its own arrays are dispatched to it."""
     info = _announced(backend)
     loaded = registry.default.load(backend.name)
     if not isinstance(backend, type(loaded)):
         raise Broken(
             name=repr(backend.name),
             returned=f"{info.target}, a {type(loaded).__name__}",
-            true=f"a {type(backend).__name__}",
+            expected=f"a {type(backend).__name__}",
         )
     steps = np.array([0, 1, 41], "int32")
     x = backend.coerce(steps, None)
@@ -57,7 +57,7 @@ def check_announcement(backend: Backend) -> None:
         raise Broken(
             step=f"a {type(x).__module__}.{type(x).__qualname__}",
             returned=f"backend {found!r}; {info.modules} are announced",
-            true=f"backend {backend.name!r}",
+            expected=f"backend {backend.name!r}",
         )
     for schedule in (cases.SLOPE, cases.STAIRS):
         ways: dict[str, Any] = {
@@ -74,7 +74,7 @@ def check_announcement(backend: Backend) -> None:
 
 @law
 def check_parameters(backend: Backend) -> None:
-    """A 0-d array as a parameter is the number as written, and pins its dtype, as `dtype=` does."""
+    """A 0-d array as a parameter means the number as written, and fixes the dtype like `dtype=`."""
     like = backend.coerce(np.array([1], "int32"), None)
     for dtype in result_dtypes(backend):
         with asking(parameter=f"0.1 in a 0-d array of {dtype}"):
@@ -86,7 +86,7 @@ def check_parameters(backend: Backend) -> None:
             raise Broken(
                 parameter=f"0.1 in a 0-d array of {dtype}",
                 returned=f"{schedule!r}; with dtype={own!r}, {named!r}",
-                true=f"0.1, and the dtype {dtype!r}",
+                expected=f"0.1, and the dtype {dtype!r}",
             )
 
 
@@ -104,5 +104,5 @@ def check_lazy_import(backend: Backend) -> None:
         raise Broken(
             after="import invtime; invtime.list_backends()",
             returned=f"{', '.join(early)} imported",
-            true="imported by the first use of the backend",
+            expected="imported by the first use of the backend",
         )

@@ -29,7 +29,7 @@ def anywhere(schedule: InverseTimeDecay, kind: str) -> Steps:
 
 @law
 def check_gradient(backend: Backend) -> None:
-    """The derivative in a float step is the formula's: on the right at 0, and zero before.
+    """The derivative at a float step is the formula's: from the right at 0, and zero before 0.
 
     A staircase has the derivative zero everywhere.
     """
@@ -38,14 +38,14 @@ def check_gradient(backend: Backend) -> None:
 
 @law
 def check_second_gradient(backend: Backend) -> None:
-    """The derivative has itself the derivative of the formula."""
+    """The second derivative is that of the formula."""
     schedules = cases.SLOPE, cases.LONG, cases.STAIRS, cases.WHOLE
     _check(backend, schedules, 2, anywhere)
 
 
 @law
 def check_phase_gradient(backend: Backend) -> None:
-    """The derivative is that of the piece a step is in, to the right of a knot; of no other."""
+    """The derivative is that of the step's phase; at a knot, of the phase that begins there."""
 
     def at_knots(schedule: InverseTimeDecay, kind: str) -> Steps:
         near = np.unique(cases.floats_at_knots(schedule, kind)).tolist()
@@ -76,7 +76,7 @@ def _check(
                 schedule=schedule,
                 step=in_words(steps[0], steps),
                 returned=f"a derivative of shape {found.shape}",
-                true=f"of shape {steps.shape}",
+                expected=f"of shape {steps.shape}",
             )
         for step, got in zip(steps, found.tolist(), strict=True):
             true = float(slope(schedule, step.item(), order))
@@ -86,7 +86,7 @@ def _check(
                     step=in_words(step, steps),
                     dtype=dtype,
                     returned=f"a derivative of {got!r}",
-                    true=repr(true),
+                    expected=repr(true),
                     order=order,
                 )
 

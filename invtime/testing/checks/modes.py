@@ -48,7 +48,7 @@ def _others(backend: Backend) -> list[str]:
     """The modes after the first, which must be eager."""
     modes = list(backend.modes())
     if modes[:1] != ["eager"]:
-        raise Broken(returned=f"modes {modes}", true="'eager' first")
+        raise Broken(returned=f"modes {modes}", expected="'eager' first")
     if len(modes) == 1:
         raise Unsuited("the backend has no mode but eager")
     return modes[1:]
@@ -62,7 +62,7 @@ def _as_many(wanted: Sequence[str], there: Sequence[str]) -> list[str]:
 
 @law
 def check_modes(backend: Backend) -> None:
-    """In every one of `modes()` the value has the bits that it has eagerly."""
+    """Every mode in `modes()` returns the same bits as the eager mode."""
     there, kind = result_dtypes(backend), float_dtype(backend)
     numbers = [-1.5, -0.0, 0.0, 0.5, 1.0, 40.999, 41.0, 82.0, 1e6, 1e30, np.inf, np.nan]
     for mode in _others(backend):
@@ -75,7 +75,7 @@ def check_modes(backend: Backend) -> None:
 
 @law
 def check_phase_modes(backend: Backend) -> None:
-    """In every one of `modes()` a schedule with phases has the bits that it has eagerly."""
+    """For schedules with phases too, every mode in `modes()` returns the bits of eager mode."""
     there, kind = result_dtypes(backend), float_dtype(backend)
     for mode in _others(backend):
         for schedule, dtypes in COMPILED_PHASES:
@@ -91,7 +91,7 @@ def check_phase_modes(backend: Backend) -> None:
 
 @law
 def check_placed_modes(backend: Backend) -> None:
-    """On every device, in every mode, one function takes steps of several dtypes and shapes.
+    """On every device, in every mode, one function accepts steps of several dtypes and shapes.
 
     The schedule is placed by `schedule.on(name, device=device, dtype=dtype)`, and the function is
     asked as `invtime verify` asks it: for steps of one dtype after the other, eagerly of each.
@@ -148,7 +148,7 @@ def _placed(backend: Backend, schedule: InverseTimeDecay, device: str, dtype: st
 
 @law
 def check_retracing(backend: Backend) -> None:
-    """A compiled function is not traced again as the step changes, nor as it crosses a knot.
+    """A compiled function is not traced again when the step changes or crosses a knot.
 
     Judged only where the framework runs the Python function while it traces and not after; it
     may take three calls to settle.
@@ -165,7 +165,7 @@ def check_retracing(backend: Backend) -> None:
                 schedule=schedule,
                 mode=mode,
                 returned=f"traced {counts[-1]} times in {len(counts)} calls",
-                true=f"{counts[3]}, as for the first value",
+                expected=f"{counts[3]}, as for the first value",
             )
     if not judged:
         raise Unsuited("no mode shows when it traces")

@@ -66,7 +66,7 @@ J = [0, 2, 7, 2**53, LARGE - 1, LARGE - 1, 3, 2**40]
 
 @law
 def check_operators(backend: Backend) -> None:
-    """The operators are those of IEEE 754 and of int64, as written; a number counts as it is.
+    """Operators follow IEEE 754 and int64 exactly as written; a Python number keeps its value.
 
     Nothing is simplified, NaN compares false, and integers wrap.
     """
@@ -89,5 +89,5 @@ def _hold(backend: Backend, table: dict[str, Expression], a: Steps, b: Steps) ->
                 primitive=words,
                 given=f"{a[at].item()!r} and {b[at].item()!r}, in arrays of {a.dtype.name}",
                 returned=repr(found[at].item()),
-                true=repr(true[at].item()),
+                expected=repr(true[at].item()),
             )

@@ -66,10 +66,14 @@ def _same(primitive: str, given: Sequence[Any], found: Any, true: Sequence[Any])
     found = np.asarray(found)
     flat = found.reshape(-1).tolist()
     if len(flat) != len(true):
-        raise Broken(primitive=primitive, returned=f"shape {found.shape}", true=f"({len(true)},)")
+        raise Broken(
+            primitive=primitive, returned=f"shape {found.shape}", expected=f"({len(true)},)"
+        )
     for what, got, wanted in zip(given, flat, true, strict=True):
         if got != wanted or isinstance(got, bool) != isinstance(wanted, bool):
-            raise Broken(primitive=primitive, given=what, returned=_shown(got), true=_shown(wanted))
+            raise Broken(
+                primitive=primitive, given=what, returned=_shown(got), expected=_shown(wanted)
+            )
 
 
 def _shown(value: Any) -> str:
@@ -78,7 +82,7 @@ def _shown(value: Any) -> str:
 
 @law
 def check_divide(backend: Backend) -> None:
-    """`divide` is one IEEE division, correctly rounded: no product with a reciprocal."""
+    """`divide` is one correctly rounded IEEE division, not a product with a reciprocal."""
     word = _native_word(backend)
     divisors = np.concatenate([np.arange(1, 200).astype(word), _some_floats(word, -60, 60)])
     for numerator in (1.0, 3.0, 10.0, 1000.0, float(np.array(1 / 3, word))):
@@ -98,13 +102,13 @@ def check_divide(backend: Backend) -> None:
                         primitive="divide",
                         given=f"{numerator!r}, {kind}, by {divisor!r}",
                         returned=number(got, word),
-                        true=number(true, word),
+                        expected=number(true, word),
                     )
 
 
 @law
 def check_quotient(backend: Backend) -> None:
-    """`quotient` is the integer division of any n >= 0, without a detour through floats."""
+    """`quotient` is exact integer division for every n >= 0, without conversion to floats."""
     for kind in [kind for kind in SIGNED if holds(backend, kind)]:
         last = int(np.iinfo(kind).max)
         for divisor in (1, 3, 41, 100, 127, 2**12, 2**31 - 1, 2**32, 10**17 + 9, 2**62):
@@ -121,7 +125,7 @@ def check_quotient(backend: Backend) -> None:
 
 @law
 def check_head(backend: Backend) -> None:
-    """`head` leaves at most 26 bits of a float and 27 for the rest (12 and 12 of binary32)."""
+    """`head` returns at most 26 bits of a float and leaves at most 27 (12 and 12 in binary32)."""
     word = _native_word(backend)
     high, low = (26, 27) if word == "float64" else (12, 12)
     values = _some_floats(word, -500, 500) if word == "float64" else _some_floats(word, -60, 60)
@@ -135,7 +139,7 @@ def check_head(backend: Backend) -> None:
                 primitive="head",
                 given=_shown(value),
                 returned=f"{_shown(first)}, of {_length(Fraction(first))} bits",
-                true=f"at most {high} bits, and {low} for the rest, which has {_length(rest)}",
+                expected=f"at most {high} bits, and {low} for the rest, which has {_length(rest)}",
             )
 
 
@@ -147,7 +151,7 @@ def _length(value: Fraction) -> int:
 
 @law
 def check_round_to(backend: Backend) -> None:
-    """`round_to` rounds to float32 and on from there, to nearest even; float64 it leaves."""
+    """`round_to` rounds to float32, then to a narrower dtype, to nearest even; it keeps float64."""
     word = _native_word(backend)
     ties = [1 + 2.0**-p + s * 2.0**-40 for p in (8, 11, 24) for s in (-1, 0, 1)]
     ties += [1 + 3 * 2.0**-p for p in (8, 11, 24)] + [65519.99, 65520.0, 1e-7, 6e-8, 0.0]
@@ -164,13 +168,13 @@ def check_round_to(backend: Backend) -> None:
                     primitive=f"round_to {dtype}",
                     given=_shown(value),
                     returned=number(got, dtype),
-                    true=number(true, dtype),
+                    expected=number(true, dtype),
                 )
 
 
 @law
 def check_choose(backend: Backend) -> None:
-    """`choose` takes exact() where x <= last and never past it, compared as exact integers."""
+    """`choose` uses exact() if all x <= last, and never for an x > last, compared exactly."""
     lasts = {"int64": (100, 2**24, 2**53, 2**62), "int32": (2**31 - 2,)}
     lasts |= {"float64": (100, 2**53 - 1), "float32": (2**24 - 1,)}
     for kind in [kind for kind in lasts if holds(backend, kind)]:
@@ -192,13 +196,13 @@ def _choose(backend: Backend, steps: Steps, last: int) -> None:
                 primitive=f"choose, last = {last}",
                 step=in_words(step, steps),
                 returned="exact()" if got == 1.0 else "otherwise()",
-                true="exact()" if near else "otherwise()",
+                expected="exact()" if near else "otherwise()",
             )
 
 
 @law
 def check_conversions(backend: Backend) -> None:
-    """`widest`, `index`, `clamp`, `where`, `floor` and `integer_range` do as they say."""
+    """`widest`, `index`, `clamp`, `where`, `floor` and `integer_range` behave as documented."""
     word = _native_word(backend)
     precision = 53 if word == "float64" else 24
     for kind in [kind for kind in SIGNED if holds(backend, kind)]:
@@ -223,7 +227,7 @@ def check_conversions(backend: Backend) -> None:
     tenth, low = float(np.array(0.1, word)), [v < 1 for v in values]
     with _inside(backend, np.array(values, word), "floor, index, widest or where") as operand:
         if backend.integer_range(operand) is not None:
-            raise Broken(primitive="integer_range", given=f"an array of {word}", true="None")
+            raise Broken(primitive="integer_range", given=f"an array of {word}", expected="None")
         x = backend.widest(operand)
         mask = x < 1.0
         results: dict[str, tuple[Any, list[Any]]] = {
@@ -255,7 +259,7 @@ OVERRIDES = {
 
 @law
 def check_override(backend: Backend) -> None:
-    """`evaluate` and `evaluate_phases`, where overridden, have the bits of the shared formula."""
+    """`evaluate` and `evaluate_phases`, if overridden, return the bits of the shared formula."""
     own = [name for name in OVERRIDES if getattr(type(backend), name) is not getattr(Backend, name)]
     if not own:
         raise Unsuited("`evaluate` is not overridden")
@@ -284,5 +288,5 @@ def _as_shared(backend: Backend, name: str, schedule: InverseTimeDecay, steps: S
             step=in_words(steps[at], steps),
             dtype=dtype,
             returned=f"{number(int(bits[0][at]), dtype)}, from `{name}`",
-            true=f"{number(int(bits[1][at]), dtype)}, from the shared formula",
+            expected=f"{number(int(bits[1][at]), dtype)}, from the shared formula",
         )

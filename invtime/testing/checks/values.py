@@ -56,7 +56,7 @@ DRAWING = settings(
 
 @law
 def check_value_bits(backend: Backend) -> None:
-    """At integer steps every result dtype has the bits of the exact value, rounded to it."""
+    """At integer steps, results of every dtype have the bits of the rounded exact value."""
     agree_all(backend, cases.SCHEDULES, _near, _dtypes_of(backend))
 
 
@@ -72,13 +72,13 @@ def _dtypes_of(backend: Backend) -> Callable[[InverseTimeDecay], list[str]]:
 
 @law
 def check_huge_steps(backend: Backend) -> None:
-    """The bits are the exact value's up to step 2**63 - 1, past the end of the exact form too."""
+    """The bits are those of the exact value up to step 2**63 - 1, also beyond the exact form."""
     agree_all(backend, cases.SCHEDULES, cases.huge, _dtypes_of(backend))
 
 
 @law
 def check_staircase_boundaries(backend: Backend) -> None:
-    """A staircase drops at the first integer step of each stage: never a step late or early."""
+    """A staircase drops at the first integer step of each stage, never a step late or early."""
     dtypes = [widest(backend)]
     stairs = [InverseTimeDecay(0.1, period, 0.5, staircase=True) for period in cases.PERIODS]
     agree_all(backend, stairs, cases.boundaries, lambda schedule: dtypes)
@@ -86,7 +86,7 @@ def check_staircase_boundaries(backend: Backend) -> None:
 
 @law
 def check_rounding_chain(backend: Backend) -> None:
-    """float16 and bfloat16 are the float32 rounded again, each time to the nearest even."""
+    """float16 and bfloat16 results are the float32 result, rounded to nearest even."""
     dtypes = result_dtypes(backend)
     for dtype, rates in CHAINED.items():
         for rate in rates if dtype in dtypes else ():
@@ -95,7 +95,7 @@ def check_rounding_chain(backend: Backend) -> None:
 
 @law
 def check_any_schedule(backend: Backend) -> None:
-    """The value is the exact one for any accepted schedule, at integer and at float steps."""
+    """The value is correct for any accepted schedule, at integer and at float steps."""
     dtypes = [widest(backend)]
     kind = float_dtype(backend)
     for corner in CORNERS:
