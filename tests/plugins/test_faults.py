@@ -515,23 +515,23 @@ FAULTS = [
     Fault("the step's dtype promotes the result", Promotion, "dtype", "an array of float16"),
     Fault("the largest step of a batch decides", BatchDecides, "elementwise", "alone"),
     Fault("the step is changed in place", InPlace, "pure", "the step changed to 0"),
-    Fault("a second call differs", Counting, "pure", "the second time"),
+    Fault("a second call differs", Counting, "pure", "at the second call"),
     Fault("threads share a buffer", SharedScratch, "threads", "returned"),
     Fault("any device is taken", AnyDevice, "absent_device", "'no such device'"),
     Fault("the error does not list the devices", SilentAboutDevices, "absent_device", "['cpu']"),
     Fault("one mode computes in float32", OneModeInFloat32, "modes", "mode      fast"),
     Fault("eager is not the first mode", EagerLast, "modes", "['other', 'eager']"),
     Fault("traced again for each value", TracedByValue, "retracing", "traced 9 times"),
-    Fault("a product with the reciprocal", Reciprocal, "divide", "3.0, a number, by 5.0"),
+    Fault("a product with the reciprocal", Reciprocal, "divide", "3.0 (a Python number) / 5.0"),
     Fault("integers divided as floats", FloatQuotient, "quotient", "//"),
-    Fault("a head of 33 bits", LongHead, "head", "of 33 bits"),
+    Fault("a head of 33 bits", LongHead, "head", "with 33 bits"),
     Fault("bfloat16 by cutting off bits", CutBfloat16, "round_to", "round_to bfloat16"),
     Fault("the exact form past its bound", PastTheBound, "choose", "step       101,"),
     Fault("the bound compared in floats", BoundInFloats, "choose", "step       9007199254740993,"),
     Fault("a bare number through float32", NumbersInFloat32, "conversions", "where of a number"),
     Fault("an override in plain binary64", Textbook, "override", "from the shared formula"),
     Fault("a name other than the announced one", Misnamed, "announcement", "'numpie'"),
-    Fault("`scalar / tensor` in torch", torch_reciprocal, "divide", "a number, by", "torch"),
+    Fault("`scalar / tensor` in torch", torch_reciprocal, "divide", "(a Python number) /", "torch"),
     Fault("the step clamped by relu", torch_relu, "gradient", "step      0.0,", "torch"),
     Fault("differentiable, and no derivative", torch_no_derivative, "gradient", "False", "torch"),
     Fault("a derivative without its own", torch_first_order, "second_gradient", "order", "torch"),
@@ -575,7 +575,7 @@ PLUGIN_FAULTS = [
         "the arrays come from a module that is not announced",
         ("invtime_loop", '("loopback",)', '("loop",)'),
         "announcement",
-        "returned  backend None; ('loop',) are announced",
+        "returned  backend None; the announced modules are ('loop',)",
     ),
     Fault(
         "a mode that traces with a type that is not announced",
@@ -686,7 +686,7 @@ def test_what_a_framework_raises_is_shown_with_what_it_was_asked(check, shown):
     message = str(caught.value)
     for words in (*shown, "raised", "CalledProcessError: Command"):
         assert words in message
-    first, *said = message.partition("what was raised:\n")[2].splitlines()
+    first, *said = message.partition("full error message:\n")[2].splitlines()
     assert first.endswith("returned non-zero exit status 1.")
     assert said == ["  line 3: no such operand"]
     assert isinstance(caught.value.__cause__, subprocess.CalledProcessError)

@@ -1,4 +1,4 @@
-"""The laws of the derivative in the step."""
+"""The laws of the derivative with respect to the step."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from invtime.testing.checks.agreement import example, float_dtype, in_words, wid
 from invtime.testing.checks.law import Broken, Unsuited, asking, law
 
 AT = (-1000.5, -1.0, 0.0, 1.0, 2.5, 999.0, 1000.0, 123456.75, inf)
-# 1 / (1 + (n - 1000) / 1000), the decay where it is not yet: infinite at step 0.
+# 1 / (1 + (n - 1000) / 1000): the formula of the decay, used before it starts, is infinite at 0.
 POLE = InverseTimeDecay(1, 1000, 1, warmup_steps=1000)
-ULP = 8  # the derivative is a plain formula in floats, of half a dozen roundings
+ULP = 8  # the derivative is a plain float formula with about six roundings
 
 
 def anywhere(schedule: InverseTimeDecay, kind: str) -> Steps:
-    """Steps at which any schedule may be asked."""
+    """Return steps that suit any schedule."""
     return np.array(AT, kind)
 
 
@@ -61,7 +61,7 @@ def _check(
     at: Callable[[InverseTimeDecay, str], Steps],
 ) -> None:
     if not backend.differentiable:
-        raise Unsuited("the backend says that it is not differentiable")
+        raise Unsuited("the backend is not differentiable")
     kind, dtype = float_dtype(backend), widest(backend)
     narrow = "float32" if "float32" in (kind, dtype) else "float64"
     for schedule in schedules:
@@ -103,7 +103,7 @@ def _derivative(
 
 
 def slope(schedule: InverseTimeDecay, step: float, order: int) -> Fraction:
-    """The derivative of the exact value to the right of a step, of the first or second order."""
+    """Return the first or second derivative of the exact value, from the right."""
     reference = Reference(schedule)
     if step < 0 or step == inf:
         return Fraction(0)

@@ -1,4 +1,4 @@
-"""The laws of a schedule with phases: its pieces, and the knots between them."""
+"""The laws of a schedule with phases, and of the knots between the phases."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from invtime.testing.checks.agreement import (
 from invtime.testing.checks.law import Broken, law
 from invtime.testing.strategies import SMALLEST
 
-# For these a product with the reciprocal is not the quotient, at one numerator or another.
+# For each of these lengths, some quotient differs from the product with the reciprocal.
 LENGTHS = (3, 7, 41, 49, 97, 103, 107, 161, 187, 199)
 
 # Knots beyond the range of a narrow dtype: at 100, 200, 300, 40000, 70000 and 2**32 + 70000.
@@ -181,7 +181,7 @@ def _same(
     other: InverseTimeDecay,
     at: Any,
 ) -> None:
-    """The recipe has at these steps what the contract allows for another schedule at others."""
+    """Compare the recipe at some steps with what is allowed for another schedule at others."""
     dtype = widest(backend)
     found, precision = _bits(backend, recipe, cases.padded(steps), dtype)
     try:
@@ -193,7 +193,7 @@ def _same(
 def _bits(
     backend: Backend, schedule: InverseTimeDecay, steps: Steps, dtype: str
 ) -> tuple[Bits, int]:
-    """The bits at the steps, and the precision that the device computes in."""
+    """Return the bits at the steps, and the precision of the device."""
     x = backend.coerce(steps, None)
     result = asked(partial(backend, schedule.form, x, dtype), schedule, steps, [dtype])
     return bits_of_result(backend, schedule, steps, result, dtype), backend.precision(x)

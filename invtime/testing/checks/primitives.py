@@ -1,4 +1,4 @@
-"""The laws of the primitives that the shared formula is written over, and of its override."""
+"""The laws of the primitives that the shared formula calls, and of its overrides."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ Floats = npt.NDArray[Any]
 
 
 def _word(backend: Backend, x: Any) -> str:
-    """The float that the device of x computes in."""
+    """Return the widest float dtype that the device of x computes in."""
     return "float64" if backend.precision(x) == 53 else "float32"
 
 
 def _some_floats(word: str, low: int, high: int, count: int = 400) -> Floats:
-    """Positive floats of every size from 2**low to 2**high."""
+    """Return positive floats of all magnitudes from 2**low to 2**high."""
     random = np.random.default_rng(0)
     sizes = random.integers(low, high, count).astype(word)
     return (random.uniform(1, 2, count) * 2.0**sizes).astype(word)
@@ -47,9 +47,9 @@ def _some_floats(word: str, low: int, high: int, count: int = 400) -> Floats:
 
 @contextmanager
 def _inside(backend: Backend, values: Steps, primitive: str) -> Iterator[Any]:
-    """Where a primitive works, with the operand that it gets for some steps.
+    """Enter the scope of the primitives, and yield the operand of some steps.
 
-    NumPy's warnings of overflow are nothing to the formula.
+    NumPy's overflow warnings are ignored: the formula allows overflow.
     """
     with asking(primitive=primitive, given=f"an array of {values.dtype.name}"):
         x = backend.coerce(values, None)
@@ -62,7 +62,7 @@ def _native_word(backend: Backend) -> str:
 
 
 def _same(primitive: str, given: Sequence[Any], found: Any, true: Sequence[Any]) -> None:
-    """`Broken` at the first element that is not the true one."""
+    """Raise `Broken` at the first wrong element."""
     found = np.asarray(found)
     flat = found.reshape(-1).tolist()
     if len(flat) != len(true):
@@ -89,7 +89,7 @@ def check_divide(backend: Backend) -> None:
         with _inside(backend, divisors, "divide") as operand:
             x = backend.widest(operand)
             results = {
-                "a number": backend.divide(numerator, x),
+                "a Python number": backend.divide(numerator, x),
                 "an array": backend.divide(x * 0.0 + numerator, x),
             }
             found = {kind: backend.to_numpy(result) for kind, result in results.items()}
@@ -100,7 +100,7 @@ def check_divide(backend: Backend) -> None:
                 if got != true:
                     raise Broken(
                         primitive="divide",
-                        given=f"{numerator!r}, {kind}, by {divisor!r}",
+                        given=f"{numerator!r} ({kind}) / {divisor!r}",
                         returned=number(got, word),
                         expected=number(true, word),
                     )
@@ -138,13 +138,14 @@ def check_head(backend: Backend) -> None:
             raise Broken(
                 primitive="head",
                 given=_shown(value),
-                returned=f"{_shown(first)}, of {_length(Fraction(first))} bits",
-                expected=f"at most {high} bits, and {low} for the rest, which has {_length(rest)}",
+                returned=f"{_shown(first)}, with {_length(Fraction(first))} bits, "
+                f"and {_length(rest)} bits left",
+                expected=f"at most {high} bits, and at most {low} left",
             )
 
 
 def _length(value: Fraction) -> int:
-    """How many bits a number has from its first 1 to its last."""
+    """Return the number of bits from the first 1 to the last."""
     numerator = abs(value.numerator)
     return (numerator // (numerator & -numerator)).bit_length() if numerator else 0
 
@@ -190,7 +191,7 @@ def _choose(backend: Backend, steps: Steps, last: int) -> None:
         found = np.asarray(backend.to_numpy(chosen)).tolist()
     within = [step <= last for step in steps.tolist()]
     for step, near, got in zip(steps, within, found, strict=True):
-        # One x past the bound may send all of them the other way, and never the reverse.
+        # If one x is above the bound, all may use otherwise(); none above it may use exact().
         if got not in ((1.0, 2.0) if near and not all(within) else (1.0,) if near else (2.0,)):
             raise Broken(
                 primitive=f"choose, last = {last}",
@@ -213,7 +214,12 @@ def check_conversions(backend: Backend) -> None:
         with _inside(backend, steps, "integer_range, clamp, index or widest") as x:
             ends = backend.integer_range(x)
             if ends is None or ends[0] > min(numbers) or ends[1] < max(numbers):
-                raise Broken(primitive="integer_range", given=f"an array of {kind}", returned=ends)
+                raise Broken(
+                    primitive="integer_range",
+                    given=f"an array of {kind}",
+                    returned=ends,
+                    expected=f"a range that includes {min(numbers)} and {max(numbers)}",
+                )
             clamped = backend.to_numpy(backend.clamp(x))
             index = backend.to_numpy(backend.index(x))
             wide = backend.to_numpy(backend.widest(x))
@@ -245,12 +251,12 @@ def check_conversions(backend: Backend) -> None:
 
 
 def _picked(mask: list[bool], first: Any, second: Any) -> list[float]:
-    """What `where` gives: of each argument a number, or a list to take the element of."""
+    """Return the result of `where`; each argument is a number or a list of elements."""
     sides = [first if near else second for near in mask]
     return [side[i] if isinstance(side, list) else side for i, side in enumerate(sides)]
 
 
-# What each override point is given: a bare decay, or a table.
+# The schedules for each method that can be overridden: bare decays, or tables of phases.
 OVERRIDES = {
     "evaluate": (cases.STAIRS, cases.LONG, cases.LONG_STAIRS),
     "evaluate_phases": (cases.WHOLE, cases.STAIRS_UP_TO_A_FLOOR, cases.DECIMALS),
@@ -262,7 +268,7 @@ def check_override(backend: Backend) -> None:
     """`evaluate` and `evaluate_phases`, if overridden, return the bits of the shared formula."""
     own = [name for name in OVERRIDES if getattr(type(backend), name) is not getattr(Backend, name)]
     if not own:
-        raise Unsuited("`evaluate` is not overridden")
+        raise Unsuited("the backend does not override `evaluate`")
     kind = float_dtype(backend)
     for name in own:
         for schedule in OVERRIDES[name]:
@@ -274,7 +280,7 @@ def check_override(backend: Backend) -> None:
 def _as_shared(backend: Backend, name: str, schedule: InverseTimeDecay, steps: Steps) -> None:
     form, dtype = schedule.form, widest(backend)
     x = backend.coerce(steps, None)
-    with _inside(backend, steps, "all, in the shared formula") as operand:
+    with _inside(backend, steps, "the shared formula") as operand:
         call = partial(evaluate, form, backend, operand, dtype)
         shared = asked(call, schedule, steps, [dtype], "the shared formula")
     own = asked(partial(getattr(backend, name), form, x, dtype), schedule, steps, [dtype], name)
@@ -287,6 +293,6 @@ def _as_shared(backend: Backend, name: str, schedule: InverseTimeDecay, steps: S
             schedule=schedule,
             step=in_words(steps[at], steps),
             dtype=dtype,
-            returned=f"{number(int(bits[0][at]), dtype)}, from `{name}`",
-            expected=f"{number(int(bits[1][at]), dtype)}, from the shared formula",
+            returned=f"{number(int(bits[0][at]), dtype)} from `{name}`",
+            expected=f"{number(int(bits[1][at]), dtype)} from the shared formula",
         )

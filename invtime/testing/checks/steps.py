@@ -1,4 +1,4 @@
-"""The laws of what a step may be, and of what it means."""
+"""The laws of the types of steps, and of the values that they count as."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BEFORE = [-1, -5, -41, -(2**31), -(2**53) - 1, -(2**63)]
 def check_step_dtypes(backend: Backend) -> None:
     """A step of any integer or float dtype counts as its exact value, for every width.
 
-    int32, int64 and float32 steps there must be; of the others what the framework has.
+    int32, int64 and float32 are required. The others are checked if the framework has them.
     """
     dtypes = result_dtypes(backend)
     dtype = dtypes[0]
@@ -48,7 +48,9 @@ def check_step_dtypes(backend: Backend) -> None:
             early = cases.padded(range(100), kind)
             agree(backend, wide, [_steps_of(kind), early, *_special(kind)], dtypes)
         elif kind in REQUIRED:
-            raise Broken(step=f"an array of {kind}", returned="a StepTypeError", expected="a value")
+            raise Broken(
+                step=f"an array of {kind}", returned="a StepTypeError", expected="a result"
+            )
     for kind in ("int8", "float16", "float32"):
         if holds(backend, kind):
             agree(backend, halves, [_steps_of(kind)], [dtype])
@@ -61,7 +63,7 @@ def check_step_dtypes(backend: Backend) -> None:
 
 
 def _steps_of(kind: str) -> Steps:
-    """Steps through the range of a dtype, and at its end."""
+    """Return steps from the whole range of a dtype, including its end."""
     if kind.startswith("float"):
         largest = 2 ** (np.finfo(kind).nmant + 1)
         numbers = [n for n in (0, 0.5, 1, 41, 82, 299, 300, 2047, 2**24 - 1) if n <= largest]
@@ -73,7 +75,7 @@ def _steps_of(kind: str) -> Steps:
 
 
 def _special(kind: str) -> list[Steps]:
-    """The steps before the start, and what floats have besides numbers; none if unsigned."""
+    """Return negative steps, and for floats also special values; none for unsigned dtypes."""
     if kind.startswith("float"):
         limits = np.finfo(kind)
         ends = [limits.smallest_subnormal, limits.tiny, limits.max]
@@ -86,7 +88,7 @@ def _special(kind: str) -> list[Steps]:
 def check_kept_values(backend: Backend) -> None:
     """`coerce` keeps the dtype and every value of a NumPy array, and `to_numpy` returns them.
 
-    `dtype_name` has the name of the dtype.
+    `dtype_name` returns the name of the dtype.
     """
     for kind in [kind for kind in (*STEP_DTYPES, *FLOAT_DTYPES) if holds(backend, kind)]:
         steps = _steps_of(kind)[:64]
@@ -99,7 +101,7 @@ def check_kept_values(backend: Backend) -> None:
             raise Broken(
                 step=f"an array of {kind}",
                 returned=f"an array of {found.dtype.name}",
-                expected="the dtype kept, or a StepTypeError",
+                expected="the same dtype, or a StepTypeError",
             )
         if found.shape != steps.shape or (found != steps).any():
             at = int(np.flatnonzero(np.broadcast_to(found != steps, steps.shape))[0])
@@ -195,7 +197,7 @@ def check_not_numbers(backend: Backend) -> None:
     ]
     x = backend.coerce(np.arange(2, dtype="int32"), None)
     with backend.scope(x):
-        wrong.append(("a mask of the framework's own", x <= 0))
+        wrong.append(("a bool array of the framework", x <= 0))
     for words, step in wrong:
         try:
             result = backend.coerce(step, None)
