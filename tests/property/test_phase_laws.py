@@ -106,7 +106,7 @@ def test_a_shift(mode):
 
 @given(strategies.schedules(phases=False), strategies.counts(lowest=1), st.data())
 def test_a_warmup_from_the_peak_is_a_stable_phase(schedule, steps, data):
-    """Neither of them changes a rate before it starts."""
+    """The rates of the two schedules are equal at every step."""
     peak = schedule.initial_learning_rate
     stable = schedule.replace(stable_steps=steps)
     level = schedule.replace(warmup_steps=steps, warmup_learning_rate=peak)
@@ -117,7 +117,7 @@ def test_a_warmup_from_the_peak_is_a_stable_phase(schedule, steps, data):
 
 @given(strategies.schedules(), st.data())
 def test_a_cooldown_to_come_changes_nothing(schedule, data):
-    """No other phase changes a rate before it starts."""
+    """The rates before a cool-down do not depend on it."""
     plain = schedule.replace(**NO_COOLDOWN)
     start = data.draw(strategies.counts(lowest=schedule.warmup_steps))
     cooled = plain.replace(cooldown_start=start, cooldown_steps=7)

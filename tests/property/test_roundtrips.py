@@ -121,7 +121,7 @@ def test_keras_reads_the_envelope():
 
 
 def finite_bits(dtype):
-    """Draw bit patterns of positive numbers; half of them have few decimal digits."""
+    """Draw bit patterns of positive numbers; half of them are around 1.5."""
     kind = FORMATS[dtype]
     return st.integers(1, kind.infinity - 1) | st.integers(
         kind.infinity // 2 - 2**12, kind.infinity // 2 + 2**12
