@@ -527,7 +527,7 @@ def test_a_missing_file_says_what_is_near(tmp_path, name, message):
 def test_a_missing_file_among_no_logs_says_what_there_is(tmp_path):
     with pytest.raises(FileNotFoundError, match="its folder is empty; pass a log"):
         read(tmp_path / "lr")
-    (tmp_path / "loss").touch()  # an MLflow metric
+    (tmp_path / "loss").touch()  # a metric of MLflow's
     with pytest.raises(FileNotFoundError, match="its folder has 'loss'; pass a log"):
         read(tmp_path / "lr")
 

@@ -140,7 +140,7 @@ def assert_levanter(config, schedule, last):
 
 @given(config=levanter_configs())
 def test_a_config_of_levanter_is_the_same_schedule_exactly(config):
-    """Equal at every step except the first of `inv`, where Levanter has the second rate."""
+    """At every step but the first of its `inv`, where Levanter has the rate of the second."""
     reasons = "Levanter's versions differ|no binary64 number"
     schedule = unless(reasons, from_dialect, "levanter", config)
     assert_levanter(config, schedule, config["num_train_steps"])

@@ -201,6 +201,6 @@ PLACED_FAULTS = [
     Fault("one mode computes a pair in the narrower", NarrowMode, "phase_modes", "of int32"),
     Fault("early steps of uint64 wrapped", WrappedUnsigned, "step_dtypes", "of uint64"),
     Fault("NaN swallowed in float16 steps", NarrowNan, "step_dtypes", "step      nan,"),
-    Fault("a number in another dtype", WideNumbers, "parameters", "and dtype 'float16'"),
+    Fault("a number in another dtype", WideNumbers, "parameters", "the dtype 'float16'"),
     Fault("a dtype under another name", OddNames, "kept_values", "is 'float'"),
 ]

@@ -86,7 +86,7 @@ def check_parameters(backend: Backend) -> None:
             raise Broken(
                 parameter=f"0.1 in a 0-d array of {dtype}",
                 returned=f"{schedule!r}; with dtype={own!r}, {named!r}",
-                expected=f"0.1 and dtype {dtype!r}",
+                expected=f"0.1 and the dtype {dtype!r}",
             )
 
 

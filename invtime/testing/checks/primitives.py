@@ -138,7 +138,7 @@ def check_head(backend: Backend) -> None:
             raise Broken(
                 primitive="head",
                 given=_shown(value),
-                returned=f"{_shown(first)}, with {_length(Fraction(first))} bits, "
+                returned=f"{_shown(first)}, of {_length(Fraction(first))} bits, "
                 f"and {_length(rest)} bits left",
                 expected=f"at most {high} bits, and at most {low} left",
             )
