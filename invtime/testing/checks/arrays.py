@@ -183,10 +183,10 @@ def check_device(backend: Backend) -> None:
             form = schedule.form
             with asking(**example(schedule, steps, ["float32"], f"on {name}")):
                 results = {
-                    "step": backend(form, x, "float32"),
-                    "0-d step": backend(form, backend.coerce(steps[1], device), "float32"),
-                    "device= argument": backend(form, start, "float32", device),
-                    "constant": backend.constant(0.1, "float32", None, device),
+                    "from the step": backend(form, x, "float32"),
+                    "from a 0-d step": backend(form, backend.coerce(steps[1], device), "float32"),
+                    "from device=": backend(form, start, "float32", device),
+                    "of a constant": backend.constant(0.1, "float32", None, device),
                 }
             for how, result in results.items():
                 if _place(result) != places[name]:
@@ -196,7 +196,7 @@ def check_device(backend: Backend) -> None:
                         returned=f"on {_place(result)}",
                         expected=f"on {places[name]}",
                     )
-            bits = bits_of_result(backend, schedule, steps, results["device= argument"], "float32")
+            bits = bits_of_result(backend, schedule, steps, results["from device="], "float32")
             hold(schedule, steps, {"float32": bits}, backend.precision(x))
     known = [place for place in places.values() if place is not None]
     for i, (name, place) in enumerate(places.items()):

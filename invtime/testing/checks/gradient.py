@@ -76,7 +76,7 @@ def _check(
                 schedule=schedule,
                 step=in_words(steps[0], steps),
                 returned=f"a derivative of shape {found.shape}",
-                expected=f"of shape {steps.shape}",
+                expected=f"a derivative of shape {steps.shape}",
             )
         for step, got in zip(steps, found.tolist(), strict=True):
             true = float(slope(schedule, step.item(), order))

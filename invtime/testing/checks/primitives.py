@@ -67,7 +67,7 @@ def _same(primitive: str, given: Sequence[Any], found: Any, true: Sequence[Any])
     flat = found.reshape(-1).tolist()
     if len(flat) != len(true):
         raise Broken(
-            primitive=primitive, returned=f"shape {found.shape}", expected=f"({len(true)},)"
+            primitive=primitive, returned=f"shape {found.shape}", expected=f"shape ({len(true)},)"
         )
     for what, got, wanted in zip(given, flat, true, strict=True):
         if got != wanted or isinstance(got, bool) != isinstance(wanted, bool):
