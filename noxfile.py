@@ -1,4 +1,4 @@
-"""Every task of the project. `nox` runs what CI runs; `nox --list` shows them all."""
+"""The tasks of the project. `nox` runs what CI runs; `nox --list` lists all tasks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.2.9"
-# pip, whatever else is installed: it is what users run, and it honours their pip configuration.
+# Always use pip, because users do, and because it reads their pip configuration.
 nox.options.default_venv_backend = "virtualenv"
-# pip compiles every file of a package, one after another; an import compiles what it needs.
+# `--no-compile` leaves compilation to the imports, so this variable must not disable it.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# pyenv keeps the interpreters that are not chosen off the PATH; put them at its end. One that
-# is nowhere is reported: the session is skipped, and with CI set in the environment it fails.
+# pyenv puts only the selected interpreters on the PATH; add the others at its end. If an
+# interpreter is missing, nox skips the session, or fails if CI is set in the environment.
 PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
 INTERPRETERS = map(str, sorted(PYENV.glob("versions/3.*/bin")))
 os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *INTERPRETERS])
@@ -24,7 +24,7 @@ os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *INTER
 OLDEST = "3.11"
 PYTHONS = [OLDEST, "3.12", "3.13"]
 TESTED = ("-c", "constraints.txt")
-# tensorflow-cpu in place of the extra `tensorflow`: the same code without a GPU's libraries.
+# tensorflow-cpu instead of the extra `tensorflow`: the same code without the GPU libraries.
 FRAMEWORKS = (
     *(".[torch,jax,keras,dask,plot,cli,testing]", "tensorflow-cpu", "optax", "jsonschema"),
     *("distributed", "array-api-strict", "tensorboard"),
@@ -36,20 +36,20 @@ PLUGINS = (
 )
 RUNNERS = ("pytest-xdist", "pytest-timeout")
 PARALLEL = ("-n", "2", "--dist", "loadfile", "--timeout", "600")  # seconds for one test
-SPREAD = ("-n", "2", "--dist", "worksteal", "--timeout", "600")  # where one file is the most
-# Tests that are run by tasks of their own.
+SPREAD = ("-n", "2", "--dist", "worksteal", "--timeout", "600")  # if one file has most tests
+# Tests that have their own tasks.
 APART = tuple(f"--ignore=tests/{path}" for path in ("trainers", "package", "plugins/installed"))
 KERAS = tuple(f"tests/integrations/test_{name}.py" for name in ("keras", "keras_laws", "rates"))
-# A tenth of the examples, and each value of a parameter once, where a task repeats tests of
-# `frameworks` on another Python or another version: INVTIME_PROFILE=invtime gives it the whole.
+# For tasks that repeat the tests of `frameworks` on another Python or with another version: a tenth
+# of the examples, and each value of a parameter once. INVTIME_PROFILE=invtime runs them in full.
 BRIEF = {"INVTIME_PROFILE": os.environ.get("INVTIME_PROFILE", "brief")}
-# What these test is the same on every Python: seeded faults, pages, logs as text.
+# These tests do not depend on the Python version: seeded faults, pages, logs as text.
 SAME = tuple(
     f"--ignore=tests/{name}.py"
     for name in ("plugins/test_faults", "test_docs", "test_check_log")
     if BRIEF["INVTIME_PROFILE"] == "brief"
 )
-# What must be there: a framework that does not import fails the tests instead of skipping them.
+# Required packages: if one cannot be imported, the tests fail instead of being skipped.
 REQUIRED = {
     "INVTIME_REQUIRE_BACKENDS": "numpy,torch,jax,tensorflow,dask",
     "INVTIME_REQUIRE_MODULES": (
@@ -60,19 +60,19 @@ REQUIRED = {
 
 
 def install(session: nox.Session, *packages: str) -> None:
-    """pip, which leaves the compiling to the imports."""
+    """Install packages with pip, without compiling them: compiling every file takes long."""
     session.install("--no-compile", *packages)
 
 
 def install_frameworks(session: nox.Session, *more: str) -> None:
-    """The package with every framework, and what else the task needs."""
+    """Install the package with every framework, and more packages."""
     install(session, *FRAMEWORKS, *more, *TESTED)
     install(session, "tf-keras", "--no-deps", *TESTED)  # it asks for `tensorflow` by that name
 
 
 @nox.session(python=OLDEST)
 def lint(session: nox.Session) -> None:
-    """Ruff: the rules, then the formatting."""
+    """Check the rules and the format of the code with Ruff."""
     install(session, "ruff", *TESTED)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
@@ -80,9 +80,9 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def typecheck(session: nox.Session) -> None:
-    """mypy, strict for the package and this file; then what it and pyright say of a schedule.
+    """Check the package with mypy, and the types of calls with mypy and pyright.
 
-    basedpyright is pyright in a wheel that brings its own Node. The frameworks are not looked into.
+    basedpyright is pyright in a wheel with Node. The frameworks are not analysed.
     """
     install(session, ".[cli,testing]", "mypy", "basedpyright", "nox", *TESTED)
     session.run("mypy")
@@ -92,16 +92,16 @@ def typecheck(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS, default=False)
 def numpy(session: nox.Session) -> None:
-    """The whole of the tests with NumPy alone, on every Python."""
+    """Run all tests with NumPy alone, on every Python."""
     install(session, ".[cli,testing]", "jsonschema", *RUNNERS, *TESTED)
     session.run("pytest", *PARALLEL, *APART, *session.posargs)
 
 
 @nox.session(python=PYTHONS[1:])
 def pythons(session: nox.Session) -> None:
-    """What another Python can show, and what NumPy alone can: the tests of `numpy` in brief.
+    """Run the tests of `numpy` in brief on the newer Pythons.
 
-    `package` has those of the oldest Python.
+    The task `package` runs them on the oldest Python.
     """
     install(session, ".[cli,testing]", "jsonschema", *RUNNERS, *TESTED)
     session.run("pytest", *PARALLEL, *APART, *SAME, *session.posargs, env=BRIEF)
@@ -109,26 +109,26 @@ def pythons(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def package(session: nox.Session) -> None:
-    """The sdist and the wheel: built, checked, and tested with the oldest NumPy.
+    """Build and check the sdist and the wheel, and test the wheel with the oldest NumPy.
 
-    The tests are those of the sdist, in brief, and what they test is the wheel.
+    The tests come from the sdist, and run in brief.
     """
     install(session, "build", "twine", *TESTED)
     folder = Path(session.virtualenv.location).resolve() / "built"
     shutil.rmtree(folder, ignore_errors=True)
-    session.run("python", "-m", "build", "--outdir", str(folder / "dist"))  # by way of the sdist
+    session.run("python", "-m", "build", "--outdir", str(folder / "dist"))  # wheel from the sdist
     session.run("python", "-m", "build", "--wheel", "--outdir", str(folder / "direct"))
     (sdist,) = (folder / "dist").glob("*.tar.gz")
     (wheel,) = (folder / "dist").glob("*.whl")
     session.run("twine", "check", "--strict", str(sdist), str(wheel))
     oldest = ("-c", "minimums/numpy.txt")
     install(session, f"{wheel}[cli,testing]", "jsonschema", *RUNNERS, *oldest)
-    # For pip, another wheel of the same version is the one that is installed.
+    # pip skips a wheel whose version is already installed.
     install(session, "--force-reinstall", "--no-deps", str(wheel))
     built = {"INVTIME_BUILT": str(folder)}
     session.run("pytest", "tests/package", env=built)
 
-    # The sources go away, so that no test can take them for what is installed.
+    # Remove the sources, so that no test imports them instead of the installed package.
     with tarfile.open(sdist) as archive:
         archive.extractall(folder, filter="data")
     unpacked = folder / sdist.name.removesuffix(".tar.gz")
@@ -139,9 +139,9 @@ def package(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def frameworks(session: nox.Session) -> None:
-    """The tests with NumPy, PyTorch, JAX and TensorFlow, each of which must be present.
+    """Run the tests with NumPy, PyTorch, JAX and TensorFlow, which are all required.
 
-    Keras on TensorFlow; then its own tests again on its other backends, each in its process.
+    Keras runs on TensorFlow. Its tests then run again on its other backends, in new processes.
     """
     install_frameworks(session, *RUNNERS)
     session.run("pytest", *PARALLEL, *APART, *session.posargs, env=REQUIRED)
@@ -151,7 +151,7 @@ def frameworks(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def trainers(session: nox.Session) -> None:
-    """The tests with what people train with: Lightning, Hugging Face, flax, Equinox, ..."""
+    """Run the tests with trainers: Lightning, Hugging Face, flax, Equinox and others."""
     more = "jsonargparse[signatures]", "orbax-checkpoint", "pytorch-ignite", "pytorch-warmup"
     install_frameworks(session, *TRAINERS, *more, *RUNNERS)
     required = {**REQUIRED, "INVTIME_REQUIRE_MODULES": ",".join(TRAINERS)}
@@ -159,7 +159,7 @@ def trainers(session: nox.Session) -> None:
 
 
 def clang(session: nox.Session) -> dict[str, str]:
-    """What tells tinygrad of a clang: nothing where there is one, else the one in Zig's wheel."""
+    """Return the variable CC for tinygrad: empty if clang exists, else the clang of Zig's wheel."""
     if shutil.which("clang"):
         return {}
     install(session, "ziglang", *TESTED)
@@ -171,7 +171,7 @@ def clang(session: nox.Session) -> dict[str, str]:
 
 @nox.session(python=OLDEST)
 def plugins(session: nox.Session) -> None:
-    """The sample plugins, installed as distributions, and a broken one beside them."""
+    """Test the sample plugins as installed distributions, next to a broken plugin."""
     install(session, ".[torch,cli,testing]", *PLUGINS, "pytest-xdist", *TESTED)
     required = "invtime_mlx,invtime_paddle,invtime_tinygrad,invtime_fused,invtime_broken"
     environment = {"INVTIME_REQUIRE_MODULES": required, **clang(session)}
@@ -180,7 +180,7 @@ def plugins(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def docs(session: nox.Session) -> None:
-    """The documentation, each warning an error, and the examples in it."""
+    """Build the documentation with warnings as errors, and run the examples in it."""
     install(session, ".[torch,keras,cli,testing]", "sphinx", "furo", "myst-parser", *TESTED)
     for builder in ("html", "doctest"):
         options = ("-W", "-n", "--keep-going", "-q", "-b", builder)
@@ -190,15 +190,15 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST, default=False)
 def property(session: nox.Session) -> None:  # noqa: A001 (the name of the task)
-    """The property tests at length, over every framework."""
+    """Run the property tests with many examples, on every framework."""
     install_frameworks(session, "pytest-xdist")
     thorough = ("tests/property", "--hypothesis-profile", "thorough")
     session.run("pytest", *PARALLEL[:2], *thorough, *session.posargs, env=REQUIRED)
 
 
 KIT = "tests/plugins/test_conformance.py"
-# What is installed at the versions of minimums/NAME.txt, and the tests that are run with it.
-# `package` has those of minimums/numpy.txt.
+# For each minimums/NAME.txt: the packages to install at these versions, and the tests to run.
+# The task `package` covers minimums/numpy.txt.
 MINIMUMS = {
     "jax": (
         [".[jax]", "optax", "flatbuffers"],
@@ -225,9 +225,9 @@ MINIMUMS = {
 @nox.session(python=OLDEST)
 @nox.parametrize("name", [nox.param(name, id=name) for name in MINIMUMS])
 def minimums(session: nox.Session, name: str) -> None:
-    """The lower bounds of pyproject.toml: each framework's, with its own tests in brief.
+    """Test the lower bounds of pyproject.toml: each framework with its own tests, in brief.
 
-    NumPy's are those of the task `package`, and PyTorch's those of `minimum_torch`.
+    The task `package` covers NumPy, and `minimum_torch` covers PyTorch.
     """
     packages, tests = MINIMUMS[name]
     versions = ("-c", f"minimums/{name}.txt")
@@ -240,7 +240,7 @@ def minimums(session: nox.Session, name: str) -> None:
 
 @nox.session(python=OLDEST, default=False)
 def minimum_torch(session: nox.Session) -> None:
-    """PyTorch's lower bound, with its own tests: several gigabytes, with a GPU's libraries."""
+    """Test PyTorch's lower bound. The download has several gigabytes, with GPU libraries."""
     oldest = ("-c", "minimums/torch.txt")
     install(session, ".[torch,cli,testing]", "ml_dtypes", "setuptools", *oldest)
     own = [f"tests/integrations/test_{name}.py" for name in ("torch", "torch_laws")]
@@ -257,9 +257,9 @@ def minimum_torch(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[-1], default=False)
 def newest(session: nox.Session) -> None:
-    """The newest versions that go together, on the newest Python: the tests of `frameworks`.
+    """Run the tests of `frameworks` with the newest compatible versions, on the newest Python.
 
-    Nothing is held back, so that it can fail with no change here: it is run by its name.
+    No version is pinned, so this task can fail without a change here. It runs only by name.
     """
     install(session, "--upgrade", *FRAMEWORKS, *RUNNERS)
     install(session, "tf-keras", "--no-deps")  # it asks for `tensorflow` by that name
@@ -269,7 +269,7 @@ def newest(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def instructions(session: nox.Session) -> None:
-    """The instructions of a call on the host, which no mood of the machine changes."""
+    """Count the instructions of a call on the host, independent of machine load."""
     if shutil.which("valgrind") is None:
         session.skip("valgrind is not installed")
     install(session, ".", *TESTED)
@@ -278,7 +278,7 @@ def instructions(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST, default=False)
 def bench(session: nox.Session) -> None:
-    """The benchmarks, side by side with their peers: the table, and its page in docs/."""
+    """Run the benchmarks of the package and its peers, and write their page in docs/."""
     install_frameworks(session, "lrsched", "thinc")
     page = ("--write", "docs/benchmarks.md")
     session.run("python", "-m", "benchmarks", *(session.posargs or page), env=REQUIRED)
@@ -286,7 +286,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST, default=False)
 def mutation(session: nox.Session) -> None:
-    """Mutants, and which of them the tests notice; the options are in reliability/mutation.py."""
+    """Run mutation tests; reliability/mutation.py describes the options."""
     install_frameworks(session, "mutmut")
     folder = Path(session.create_tmp()) / "mutation"
     session.run("python", "-m", "reliability.mutation", str(folder), *session.posargs)
@@ -294,7 +294,7 @@ def mutation(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST, default=False)
 def fuzz(session: nox.Session) -> None:
-    """Coverage-guided fuzzing, ten minutes for each target; `-- TARGET...` for some of them."""
+    """Run coverage-guided fuzzing for ten minutes per target; `-- TARGET...` selects targets."""
     install(session, ".[testing]", "tensorboard", "atheris", *TESTED)
     for target in session.posargs or ("json", "config", "logs", "events", "dialects"):
         corpus = Path(session.create_tmp()) / target
@@ -306,7 +306,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST, default=False)
 def soak(session: nox.Session) -> None:
-    """An hour of threads and processes, and no growth in memory; `-- SECONDS` for another time."""
+    """Run threads and processes for an hour, and check the memory; `-- SECONDS` sets the time."""
     install_frameworks(session)
     log = Path(session.create_tmp()) / "soak.csv"
     seconds = session.posargs or ("3600",)

@@ -1,4 +1,4 @@
-"""Sphinx configuration: `nox -s docs` builds with each warning an error."""
+"""The Sphinx configuration. `nox -s docs` builds the site with warnings as errors."""
 
 import builtins
 import collections.abc
@@ -34,7 +34,8 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 python_display_short_literal_types = True
 
-# Only the blocks marked so: the others, which need frameworks, are run by docs/run.py.
+# Sphinx runs only the {doctest} and {testcode} blocks. docs/run.py runs the other blocks, which
+# need frameworks.
 doctest_default_flags = doctest.ELLIPSIS
 doctest_global_setup = """
 import invtime
@@ -43,8 +44,8 @@ from invtime import InverseTimeDecay
 from invtime.testing import Reference, ulp_distance
 """
 
-# The inventories of Python and NumPy are not fetched, so that the build needs no network;
-# `nitpicky` then asks about their names, which are let through here, and about no other.
+# The build does not fetch the inventories of Python and NumPy, so it needs no network. `nitpicky`
+# would warn about their names; these patterns ignore those names only.
 NAMES = "|".join([*dir(builtins), *collections.abc.__all__, "Any", "Axes", "Executor"])
 nitpick_ignore_regex = [
     ("py:(class|exc)", NAMES),
@@ -56,7 +57,7 @@ nitpick_ignore_regex = [
 
 
 def repository() -> str:
-    """The web address of the repository, from the remote of this clone; "" if there is none."""
+    """Return the web address of this clone's remote, or "" if there is none."""
     command = ["git", "-C", str(Path(__file__).parent), "remote", "get-url", "origin"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -71,7 +72,7 @@ html_theme_options = {}
 if REPOSITORY := repository():
     link = {"name": "Repository", "url": REPOSITORY, "html": "Repository", "class": ""}
     html_theme_options["footer_icons"] = [link]
-if re.match("https://(github|gitlab)[.]com/", REPOSITORY):  # whose pages Furo knows how to link
+if re.match("https://(github|gitlab)[.]com/", REPOSITORY):  # Furo can link to these two sites
     html_theme_options |= {
         "source_repository": REPOSITORY,
         "source_branch": "main",
@@ -80,10 +81,10 @@ if re.match("https://(github|gitlab)[.]com/", REPOSITORY):  # whose pages Furo k
 html_title = f"invtime {release}"
 html_static_path = ["_static"]
 html_css_files = ["invtime.css"]
-html_math_renderer = "mathml"  # every browser's own: no script, no network
+html_math_renderer = "mathml"  # browsers render MathML without scripts or network
 
-# An attribute's docstring is a sentence; napoleon would read what stands before a colon in it
-# as a type. So it is taken before napoleon (500) sees it, and put back afterwards.
+# The docstring of an attribute is a sentence. Napoleon would read the text before a colon as a
+# type. Therefore the docstring is removed before napoleon (priority 500) runs, and restored after.
 _sentences: dict[str, list[str]] = {}
 
 

@@ -1,17 +1,17 @@
 """Run every snippet of a page, in order: `python docs/run.py docs/keras.md ...`.
 
-Blocks of one page share their names and a folder, which has copies of examples/ and tests/logs/
-and is removed afterwards:
+The blocks of a page share one namespace and one temporary folder, which contains copies of
+examples/ and tests/logs/:
 
     ```python     is executed
-    ```pycon      is executed, and its output compared, as by doctest
-    ```console    each line after `$ ` is a command; what is below is its output, on stdout.
-                  A command may fail where the next one is `echo $?`
+    ```pycon      is executed, and its output is compared, as in doctest
+    ```console    each line after `$ ` is a command; the lines below it are its output on stdout.
+                  A command may fail only if the next one is `echo $?`
 
-`...` stands for anything in an output, and runs of blanks are one. `<!-- setup` opens a comment
-with code that is executed and not shown. `<!-- not run: REASON -->` before a block leaves it out.
-Sphinx runs the `{doctest}` and `{testcode}` blocks itself. The exit status is 77 if a module
-that a page imports is not installed.
+In an output, `...` matches anything, and each run of blanks matches any other. `<!-- setup` opens a
+comment whose code is executed but not shown. `<!-- not run: REASON -->` excludes the next block.
+Sphinx runs the `{doctest}` and `{testcode}` blocks. The exit status is 77 if a module that a page
+imports is not installed.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ IMPORT = re.compile(r"^ *(?:(?:>>>|\.\.\.) )? *(?:import|from) (\w+)", re.MULTIL
 
 
 class Block(NamedTuple):
-    """A piece of a page that could be run."""
+    """A block of a page that can be run."""
 
     kind: str
     code: str
     line: int
-    """Of the page, the one before the code."""
+    """The line of the page before the code."""
     reason: str | None
-    """Why it is not run."""
+    """Why the block is not run, or None."""
 
 
 def blocks(text: str) -> Iterator[Block]:
-    """The blocks of a page, from top to bottom."""
+    """Yield the blocks of a page, from top to bottom."""
     lines = text.splitlines()
     reason, i = None, 0
     while i < len(lines):
@@ -74,13 +74,13 @@ def blocks(text: str) -> Iterator[Block]:
 
 
 def modules(todo: list[Block]) -> set[str]:
-    """What the blocks import, and what the command needs."""
+    """Return the modules that the blocks import, and the ones that the command needs."""
     found = {name for block in todo for name in IMPORT.findall(block.code)}
     return found | {"typer" for block in todo if block.kind == "console"}
 
 
 def run(page: Path) -> None:
-    """Run a page here, in the current folder; an exception at the first block that is wrong."""
+    """Run a page in the current folder; raise at the first block that fails."""
     names: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks(page.read_text("utf-8")):
         if block.reason is not None:
@@ -105,8 +105,8 @@ def _doctest(block: Block, names: dict[str, Any], page: Path) -> None:
 
 def _console(block: Block, page: Path) -> None:
     if not block.code.startswith("$ "):
-        raise AssertionError(f"{page}:{block.line}: no line of the block begins with '$ '")
-    # What this Python has installed comes first.
+        raise AssertionError(f"{page}:{block.line}: a console block must begin with '$ '")
+    # Commands that are installed for this Python come first.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     status = 0
     sessions = [session.partition("\n") for session in block.code[2:-1].split("\n$ ")]
@@ -123,13 +123,13 @@ def _console(block: Block, page: Path) -> None:
         same = doctest.OutputChecker().check_output(shown, done.stdout, FLAGS)
         if not same or (status and not asked):
             raise AssertionError(
-                f"{page}:{block.line}: $ {command}\nends with {status} and prints\n"
+                f"{page}:{block.line}: $ {command}\nexits with status {status} and prints\n"
                 f"{done.stdout}{done.stderr[-2000:]}"
             )
 
 
 def main(pages: list[str]) -> int:
-    """Run pages, each in a folder of its own."""
+    """Run pages, each in a separate folder."""
     for name in pages:
         page = Path(name).resolve()
         todo = [b for b in blocks(page.read_text("utf-8")) if b.reason is None]

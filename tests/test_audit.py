@@ -1,4 +1,4 @@
-"""What people use against the exact value: drops at other steps, other bits, and the page."""
+"""The audit: shifted drops and differing bits of other implementations, and docs/audit.md."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ PHASED = ["torch-lambda", "torch-sequential", "optax", "jax", "tensorflow", "tor
 
 
 def needs(peer):
-    """Skip where a peer is not installed; not by importing it, as it runs in another process."""
+    """Skip the test if a peer is not installed; do not import it, it runs in another process."""
     for module in PEERS[peer].modules:
         if find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
@@ -59,7 +59,7 @@ def true(schedule, steps, dtype="float32"):
 
 
 def compared(schedule, count, steps=range(500), dtype="float32"):
-    """The comparison of a peer that has the rate of step count(n) at step n."""
+    """Compare a made-up peer that has the rate of step count(n) at step n."""
     steps = np.array(steps)
     comparison = Comparison(schedule, dtype)
     comparison.add(steps, true(schedule, map(count, steps.tolist()), dtype))
@@ -171,7 +171,7 @@ def test_drops_are_counted_from_the_start_of_the_decay_to_its_floor():
 
 @pytest.mark.parametrize("by", [1, 3])
 def test_late_and_early_drops_of_the_decay_are_found(by):
-    """The last of them is that to the floor; the cool-down and the warm-up have none."""
+    """The last drop is the one to the floor; cool-down and warm-up have no drops."""
 
     def shifted(n):
         return n + by if 250 < n < 3900 else n
@@ -204,7 +204,7 @@ def test_rounding_on_a_line_is_of_its_larger_end(ulps, far, dtype):
     rates = true(RECIPE, steps, dtype)
     unit = np.spacing(np.array(Reference(RECIPE).value(4000), dtype))
     rates[99] += ulps * unit
-    rates[120] = 2 * unit  # in place of 0, after the end
+    rates[120] = 2 * unit  # instead of 0, after the end
     comparison = Comparison(RECIPE, dtype)
     comparison.add(steps, rates)
     found = comparison.result()
@@ -223,7 +223,7 @@ def test_rounding_in_the_decay_is_of_the_rate_itself():
 
 
 def wrong(kind):
-    """A recipe written by hand with a mistake in it, as the schedule of its steps' rates."""
+    """Return the rates of a hand-written recipe with a mistake."""
     bare = InverseTimeDecay(0.1, 1000, 0.5)
     return {
         "the decay is counted from 0": lambda n: bare(n) if 300 <= n < 1000 else RECIPE(n),
@@ -255,7 +255,7 @@ def test_a_recipe_with_a_mistake_is_affected(kind, far, one_by_one):
 
 @pytest.mark.parametrize("cooldown", [None, 4321])
 def test_one_step_at_a_time_finds_how_late_the_floor_is(cooldown):
-    """A run that never comes to it, for it stays on the plateau before."""
+    """A run that never reaches the floor, because it stays on the plateau before it."""
     schedule = STEPPED.replace(cooldown_start=cooldown, cooldown_steps=500 if cooldown else 0)
     end = cooldown or 6011
     rates = np.vectorize(lambda n: float(schedule(min(n, 914) if n < end else n)))
@@ -312,7 +312,7 @@ def test_steps_past_what_float32_holds_drop_early():
         ("jax", {"jit"}),
     ],
 )
-def test_compiled_keras_and_its_like_drop_late_at_41(peer, modes):
+def test_compiled_keras_and_similar_peers_drop_late_at_41(peer, modes):
     needs(peer)
     report = audit([STAIRCASE], peers=[peer], steps=200)
     assert report.skipped == ()
@@ -375,12 +375,12 @@ UNSUPPORTED = {
     "keras-jax": [(RECIPE, "it has no phases")],
     "tf-compat-v1": [(WSD, "it has no phases")],
     "torch-sequential": [
-        (CONTINUOUS, "a decay alone is LambdaLR's"),
-        (WSD, "LinearLR starts above 0"),
-        (RECIPE.replace(final_learning_rate=0.2), "within the peak"),
+        (CONTINUOUS, "needs only LambdaLR"),
+        (WSD, "LinearLR cannot start at 0"),
+        (RECIPE.replace(final_learning_rate=0.2), "above the peak"),
     ],
     "levanter": [
-        (RECIPE, "its warm-up starts at 0"),
+        (RECIPE, "its warm-up always starts at 0"),
         (WSD.replace(staircase=True), "no staircase"),
     ],
     "deepmd": [
@@ -408,7 +408,7 @@ def test_a_peer_says_what_it_cannot_express(peer):
 def test_a_scheduler_is_not_stepped_for_hours():
     needs("torch-sequential")
     (finding,) = audit([RECIPE], peers=["torch-sequential"], start=10**8, steps=10).findings
-    assert finding.skipped.startswith("it must be stepped to each step")
+    assert finding.skipped.startswith("its count cannot be set")
 
 
 def test_a_call_shows_the_phases():
@@ -468,7 +468,7 @@ def test_what_does_not_import_is_skipped_with_the_reason(monkeypatch, tmp_path):
     assert [finding.peer for finding in report.findings] == ["numpy"]
 
 
-# Takes the place of NumPy's modules in the processes: it ends one amid the second schedule.
+# Runs at the start of each process, and ends one of them during the second schedule.
 MORTAL = """
     import os
     import signal
@@ -556,7 +556,7 @@ def test_bad_arguments_are_refused(arguments, error):
 
 
 def rows_of(text, schedule, peer):
-    """The rows of a peer in the table of a schedule, as they stand."""
+    """Return the rows of a peer in the table of a schedule."""
     (section,) = re.findall(
         rf"^### \d+\. `{re.escape(call(schedule))}`\n(.*?)(?=^##|\Z)",
         text,
@@ -572,7 +572,7 @@ def matrix_of(text):
         head, _, *rows = (
             [cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()
         )
-        assert len(head) <= 6  # what a phone has room for
+        assert len(head) <= 6  # fits on a phone
         for peer, *cells in rows:
             numbers = (int(label.split()[0]) for label in head[1:])
             found.setdefault(peer, {}).update(zip(numbers, cells, strict=True))
@@ -630,7 +630,7 @@ def test_rows_of_the_page_are_reproduced(peer):
         if peer != "numpy" and f"{module} {here}" not in text:
             pytest.skip(f"the page is of another {module} than {here}")
     schedules = fixed()
-    if peer == "numpy" and np.__version__ < "2":  # whose `where` widens beside a Python float
+    if peer == "numpy" and np.__version__ < "2":  # NumPy 1's `where` widens with a Python float
         schedules = [schedule for schedule in schedules if not has_phases(schedule)]
     report = audit(schedules, peers=[peer])
     made = "\n".join(MARKDOWN(report))
@@ -673,14 +673,14 @@ NUMBERS = "--initial-learning-rate 0.1 --decay-steps {} --decay-rate 0.001 --sta
 def test_the_command_exits_with_0_where_nobody_is_affected(invoke):
     result = invoke(f"{NUMBERS.format(41)} --peer numpy --steps 1000")
     assert result.exit_code == 0, result.output
-    assert "No run with these was affected." in result.stdout
+    assert "Affected: none" in result.stdout
     assert f"versions: numpy {np.__version__}" in result.stdout
 
 
 def test_the_command_exits_with_1_where_somebody_is(invoke):
     result = invoke(f"{NUMBERS.format(0.3)} --peer numpy --steps 1000")
     assert result.exit_code == 1, result.output
-    assert "drops 1 step late, at 9, 15, 18, 30, 33, ..." in result.stdout
+    assert "drops come 1 step late, at steps 9, 15, 18, 30, 33, ..." in result.stdout
 
 
 def test_the_command_reads_a_list_of_configs_and_writes_json(invoke):

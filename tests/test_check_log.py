@@ -1,4 +1,4 @@
-"""Logged learning rates against a schedule: how closely, the mistakes, epochs, what was tested."""
+"""Logged rates compared with a schedule: accuracy, mistakes, epochs, and what was tested."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OPTIONS = [
 
 
 def logged(schedule, steps=range(130), count=lambda n: n):
-    """The log of a run that had the rate of step count(n) at its update n."""
+    """Return the log of a run that had the rate of step count(n) at its update n."""
     return Log.of({n: schedule(count(n)) for n in steps})
 
 
@@ -357,7 +357,7 @@ RUN = range(6000)
 
 
 def written(schedule, level, count=lambda n: n, steps=RUN):
-    """A log like `logged`, with the digits of a level."""
+    """Return a log like `logged`, with the number of digits of a level."""
     return Log.of({n: WRITTEN[level](schedule(count(n))) for n in steps})
 
 
@@ -370,7 +370,7 @@ def test_a_recipe_matches_at_each_level(name, level):
 
 @pytest.mark.parametrize("name", ["recipe", "to 0", "up"])
 def test_another_expression_of_a_recipe_is_rounding(name):
-    """In float32 the line to 0 leaves errors that are large beside its last rates."""
+    """In float32 the errors of a line to 0 are large relative to its last rates."""
     schedule, steps = PHASED[name], np.arange(6000)
     rates = np.array([schedule(n) for n in RUN], np.float32)
     begin = np.float32(schedule(4000))
@@ -485,7 +485,7 @@ def test_several_phases_that_the_run_left_out_are_named():
 
 
 def jumping(n):
-    """RECIPE with a decay that counts from step 0; worked out by hand."""
+    """RECIPE with a decay that counts from step 0; calculated by hand."""
     if n < 300:
         return RECIPE(n)
     value = max(0.1 / (1 + 0.5 * min(n, 4000) / 1000), 0.04)
@@ -554,7 +554,7 @@ def test_the_first_step_of_a_recipe_can_be_named():
 
 @given(strategies.schedules(), st.data())
 def test_the_steps_of_a_rate_are_all_of_them(schedule, data):
-    """Turned round, in exact fractions, on both sides of each end."""
+    """The inverse in exact fractions, on both sides of each end."""
     reference, inverse = Reference(schedule), Inverse(schedule)
     step = data.draw(strategies.steps(schedule))
     exact = reference.exact(step)
@@ -577,17 +577,17 @@ PARAMETERS = inspect.signature(InverseTimeDecay).parameters
 
 @given(strategies.schedules(), strategies.schedules(), st.data())
 def test_what_explains_a_log_does_explain_it(meant, had, data):
-    """A log of any other schedule, and of rates that are none: each explanation holds."""
+    """For a log of any other schedule, or of arbitrary rates, each explanation is correct."""
     steps = data.draw(st.lists(strategies.steps(meant), min_size=1, max_size=30, unique=True))
     steps = [n for n in steps if abs(n) < 2**63]
     assume(steps)
-    log = Log.of({n: f"{had(n):.17e}" for n in steps})  # so that few digits excuse nothing
+    log = Log.of({n: f"{had(n):.17e}" for n in steps})  # so that few digits hide no difference
     log = replace(log, unit=data.draw(st.sampled_from(["update", "epoch", "row"])))
     diagnosis = diagnose(log, meant)
     own = Reference(meant)
 
     def holds(schedule, by=0, updates=1):
-        """Each rate has the bits of the level found, or its digits; rounding allows 2**-21."""
+        """Each rate has the bits or the digits of the level; `rounding` allows 2**-21."""
         values = np.array([schedule.value(updates * n + by) for n in log.steps])
         rates = np.array([float(rate) for rate in log.rates])
         if diagnosis.level in ("rounding", "digits"):
@@ -619,7 +619,7 @@ def test_what_explains_a_log_does_explain_it(meant, had, data):
 
 # -- logs by epoch -------------------------------------------------------------------------
 
-# What frameworks log of epoch e of m updates: the rate of step m * (e + ahead) + beside.
+# For epoch e of m updates, frameworks log the rate of step m * (e + ahead) + beside.
 KNOWN = {
     (1, 0): "after the last update of each epoch",
     (0, 0): "for the first update of each epoch",
@@ -650,7 +650,7 @@ def test_a_log_by_epoch_matches(schedule, ahead, beside, level):
 
 
 def test_the_least_number_of_updates_agrees_with_the_digits():
-    """Between the bounds of these rates are some more numbers, which do not."""
+    """More numbers lie between the bounds of these rates, but do not fit."""
     schedule = InverseTimeDecay(0.1, 1000, 0.001, warmup_steps=50, warmup_learning_rate=0.01)
     log = replace(Log.of({0: "0.01", 1: "0.09997", 2: "0.09993"}), unit="epoch")
     diagnosis = diagnose(log, schedule)
@@ -735,7 +735,7 @@ def test_another_step_of_each_epoch_is_named(schedule, level):
 
 @given(SCHEDULES, st.integers(1, 60), st.sampled_from([*KNOWN]))
 def test_a_log_by_epoch_always_matches(schedule, updates, known):
-    """With the number of updates between those that the diagnosis names, or another count."""
+    """With a number of updates between those of the diagnosis, or another count."""
     log = by_epoch(schedule, updates, *known)
     assume(len(set(log.rates)) > 1)
     diagnosis = diagnose(log, schedule)
@@ -750,7 +750,7 @@ INTERVALS = st.lists(st.tuples(st.integers(-30, 60), st.integers(0, 8)), min_siz
 
 @given(INTERVALS, st.booleans())
 def test_m_and_c_are_found_exactly(intervals, within):
-    """The least m of those that fit, by trying all of a rising schedule's steps."""
+    """Find the smallest m that fits, by trying all steps of a rising schedule."""
 
     class Rising:
         spans = staticmethod(lambda level: [[(low, low + more)] for low, more in intervals])
@@ -897,7 +897,7 @@ def test_a_scheduler_that_stopped_is_named(schedule, level, every):
 
 
 def test_a_floor_of_many_digits_is_not_preferred():
-    """The printed 0.000666667 is one; in fewer digits the schedule stopped on its plateau."""
+    """The printed 0.000666667 is such a rate; with fewer digits the schedule stopped there."""
     schedule = InverseTimeDecay(0.001, 40, 0.25, staircase=True)
     log = text_of(f"{schedule(min(n, 90)):.6g}" for n in range(400))
     assert kinds(diagnose(log, schedule))[0] == "stopped"
@@ -906,7 +906,7 @@ def test_a_floor_of_many_digits_is_not_preferred():
 @pytest.mark.parametrize(("first", "differing"), [(0, 798), (1, 799)])
 @pytest.mark.parametrize("kind", [np.float64, np.float32])
 def test_a_compounded_decay_is_named(kind, first, differing):
-    """As `lr = lr / (1 + decay * n)` leaves it; from step 2 on it is another."""
+    """The result of `lr = lr / (1 + decay * n)`, which differs from step 2 on."""
     rate, rates = kind(0.1), []
     for n in range(first, 800):
         rate = rate / (kind(1) + kind(0.5 / 1000) * kind(n))
@@ -975,7 +975,7 @@ def test_a_shift_of_a_part_needs_no_first_step():
 
 
 def test_one_rate_is_no_cool_down():
-    """A line to 0 in some number of steps goes through any lower rate."""
+    """A line to 0 with a suitable number of steps goes through any lower rate."""
     rates = [CONTINUOUS(n) for n in range(0, 2000, 50)]
     rates[-1] *= 0.99
     log = Log.of({50 * i: f"{rate:.4g}" for i, rate in enumerate(rates)})

@@ -1,4 +1,4 @@
-"""The diagnosis of training runs with seeded mistakes, and of those without one."""
+"""The diagnosis of training runs with seeded mistakes, and of correct runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEEDS = [*SEEDED["SEEN"], *SEEDED["HELD_OUT"]]
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("mistake", SEEDED["MISTAKES"], ids=lambda each: each.__name__)
 def test_a_mistake_is_named_first(mistake, seed):
-    """Or what has the same numbers is, and the mistake is another reading of them."""
+    """If another mistake has the same rates, the diagnosis may name that one."""
     log, meant, kind = SEEDED["run"](mistake, seed)
     diagnosis = diagnose(log, meant)
     named = [explanation.kind for explanation in diagnosis.explanations]

@@ -1,4 +1,4 @@
-"""From a file to a log: the formats, the columns, the runs, and what no log should have."""
+"""Reading a log from a file: formats, columns, runs, and errors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def six(rate):
 
 
 UPDATES, EPOCHS, FROM_1 = range(130), range(10), range(1, 131)
-# Of each correct run: its schedule, the steps and what they count, the step of the schedule, and
+# For each correct run: its schedule, the steps and what they count, the step of the schedule, and
 # how the rates are written.
 CORRECT = {
     "torch.jsonl": (STAIRCASE, UPDATES, "update", lambda n: n, float64),
@@ -153,11 +153,11 @@ def test_the_logs_are_those_of_real_runs(maker, tmp_path):
         # MLflow's, with and without the data set of a metric
         "1795764663078 0.10 0\n1795764663079 0.0667 41\n",
         "1795764663078 0.10 0 mnist ab12\n1795764663079 0.0667 41 mnist ab12\n",
-        # what the page of TensorBoard saves, and pandas
+        # saved by the TensorBoard page, and by pandas
         "Wall time,Step,Value\n1795764663.07,0,0.10\n1795764664.07,41,0.0667\n",
         ",lr\n0,0.10\n41,0.0667\n",
         "Unnamed: 0,loss,lr\n0,3,0.10\n41,2,0.0667\n",
-        # one run of wandb's, a point of it a mean
+        # one run of wandb, with a point that is a mean
         "Step,a - lr,a - lr__MIN,a - lr__MAX\n0,0.10,0.10,0.10\n9,0.09,0.06,0.10\n41,0.0667,,\n",
         # printed dictionaries
         "{'step': 0, 'lr': 0.10}\n{'loss': nan}\n{'lr': '0.0667', 'step': 41}\n",
@@ -305,7 +305,7 @@ def test_the_runs_of_a_directory_are_told_apart(runs):
     with pytest.raises(LogError, match="of 'loss', none is the one with the rates"):
         read(runs / "validation")
     event_file(runs / "events.out.tfevents.1", [b"damaged"])
-    assert read(runs, run="b") == whole  # the others are not looked into
+    assert read(runs, run="b") == whole  # the others are not read
 
 
 def test_columns_can_be_named():
@@ -463,7 +463,7 @@ def test_event_tensors_that_are_no_numbers_are_refused(tmp_path):
 
 
 def test_what_a_resumed_run_logs_again_counts(tmp_path):
-    """PyTorch's writer says with purge_step from which step on a run was started again."""
+    """PyTorch's writer sets purge_step to the step from which a run was started again."""
     pytest.importorskip("tensorboard")
     from tensorboard.compat.proto import event_pb2
 

@@ -1,4 +1,4 @@
-"""Work in processes: what they say, how they end, and that none is left."""
+"""Work in processes: their messages, how they end, and that none is left."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from invtime.children import Ended, Task, run
 
 ROOT = Path(__file__).parents[1]
 
-# A worker that does what its job says.
+# A worker whose job tells it what to do.
 WORKER = """
     import atexit
     import os
@@ -35,14 +35,14 @@ WORKER = """
 
 @pytest.fixture
 def task(tmp_path, monkeypatch):
-    """From what a worker is to do to its task."""
+    """Return the task for a job."""
     (tmp_path / "invtime_worker.py").write_text(textwrap.dedent(WORKER))
     monkeypatch.syspath_prepend(tmp_path)
     return lambda job: Task("invtime_worker", job, {"INVTIME_TEST": "here"})
 
 
 def of(messages, index):
-    """The messages of one task but for the first, which is the number of its process."""
+    """Return the messages of one task, without the first one, which is the process number."""
     return [message for own, message in messages if own == index][1:]
 
 
@@ -55,7 +55,7 @@ def alive(process):
 
 
 def gone(process):
-    """Whether a process is gone within ten seconds."""
+    """Return whether a process ends within ten seconds."""
     for _ in range(100):
         if not alive(process):
             return True
@@ -109,7 +109,7 @@ def test_a_crash_or_a_hang_after_the_work_is_no_failure(task, end):
 def test_a_job_that_cannot_be_sent_is_a_failure(task):
     ((index, message),) = run([task(lambda: None)])
     assert index == 0
-    assert "local object" in message.problem  # as pickle says it, in each version of Python
+    assert "local object" in message.problem  # the text of pickle in each version of Python
 
 
 def test_one_process_for_each_core_at_a_time(task, monkeypatch, tmp_path):

@@ -1,4 +1,4 @@
-"""The `invtime` command: what it prints, its exit status, and a plugin that is wrong."""
+"""The `invtime` command: its output, its exit status, and broken plugins."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NUMBERS = ["--initial-learning-rate", "0.1", "--decay-steps", "1000", "--decay-r
 SCHEDULE = invtime.InverseTimeDecay(0.1, 1000, 0.5)
 QUICK = ["--backend", "numpy", "--steps", "500"]
 
-# A backend that is announced by a distribution of its own, and is one ULP off at step 777.
+# A distribution with a backend whose result differs by one ULP at step 777.
 PLUGIN = """
     import invtime
     import numpy as np
@@ -61,7 +61,7 @@ PLUGIN = """
 """
 
 
-# What the class of a backend does whose framework is imported with it.
+# A backend module that imports its missing framework when its class is read.
 IMPORTING = """
 def __getattr__(name):
     import no_such_thing
@@ -78,7 +78,7 @@ def environment(tmp_path):
 
 
 def started(line, **options):
-    """A new process, its output not yet read."""
+    """Start a new process, and do not read its output yet."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(line, **pipes, **options)
 
@@ -115,7 +115,7 @@ def test_verify_exits_with_1_where_a_backend_differs(environment):
     status, out, err = finished("verify", *NUMBERS, *only, env=environment)
     assert (status, err) == (1, "")
     _, row, _, verdict = out.splitlines()
-    assert "first at int64 777: expected" in row
+    assert "first at int64 step 777: expected" in row
     assert verdict.startswith("9 mismatches at ")
     assert verdict.endswith(" points, in 1 of 1 run (off)")
     status, out, _ = finished("verify", *NUMBERS, *only, "--format", "json", env=environment)
@@ -131,7 +131,7 @@ def test_verify_writes_junit_beside_the_table(environment, tmp_path):
     assert out.splitlines()[-1].endswith(" points, in 1 of 2 runs (numpy, off)")
     suite = ET.parse(file).getroot().find("testsuite")
     assert (suite.attrib["tests"], suite.attrib["failures"]) == ("2", "1")
-    assert "int64 777" in suite.find("testcase/failure").text
+    assert "int64 step 777" in suite.find("testcase/failure").text
 
 
 def test_verify_refuses_a_file_that_it_cannot_write_before_any_work(tmp_path):
@@ -143,11 +143,11 @@ def test_verify_exits_with_1_where_a_framework_fails(environment):
     only = ["--backend", "raising", "--backend", "numpy", "--dtype", "float64", "--steps", 10]
     status, out, err = finished("verify", *NUMBERS, *only, env=environment)
     assert (status, err) == (1, "")
-    assert "failed at int64 steps: RuntimeError: no such kernel" in out
+    assert "failed: at int64 steps: RuntimeError: no such kernel" in out
 
 
 def test_verify_lists_what_is_missing(environment):
-    # The other frameworks, where installed, would take minutes: the mode leaves NumPy's kind.
+    # The other frameworks, if installed, would take minutes.
     code = """
         import sys
         from invtime import registry
@@ -255,7 +255,7 @@ def test_backends_lists_what_there_is(environment):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "Absent"),  # there, but the plugin has no class for it
+        ("", "Absent"),  # it exists, but the plugin has no class for it
         ("import os; os._exit(3)", "its process ended with status 3: no message"),
     ],
 )
@@ -487,7 +487,7 @@ def listening(*arguments):
     """A process of the command that a signal interrupts.
 
     A shell starts its background jobs with the signal ignored, and this may be one of them.
-    Not mended by preexec_fn: that forks, and JAX warns of every fork.
+    preexec_fn is no solution: it forks, and JAX warns about every fork.
     """
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "

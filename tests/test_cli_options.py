@@ -1,4 +1,4 @@
-"""The options of the command: the same words in every command, and no success without work."""
+"""The options are the same in every command, and a command without work does not succeed."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_number_of_nothing_is_refused(command, option, text, least):
 
 
 def test_a_plot_has_the_steps_before_its_stop(tmp_path):
-    """The picture is that of `plot` in Python, whose points `test_plot.py` looks at."""
+    """The picture is that of `plot` in Python; `test_plot.py` checks its points."""
     pytest.importorskip("matplotlib")
     from invtime import plotting
 
@@ -163,7 +163,7 @@ def test_an_error_speaks_of_the_options(arguments, message):
 )
 def test_a_mistyped_name_is_told_the_right_one(arguments, suggested, where):
     message = refused(*arguments)
-    assert suggested in message.replace("D", "d").replace("'", "")  # as typer 0.20 has it
+    assert suggested in message.replace("D", "d").replace("'", "")  # the text of typer 0.20
     assert message.endswith(f"; see {where} --help\n")
 
 
@@ -199,7 +199,7 @@ def test_a_folder_is_no_config(tmp_path):
 
 
 def without(module, tmp_path):
-    """The environment of a process in which a module is not installed."""
+    """Return the environment of a process in which a module is not installed."""
     (tmp_path / "sitecustomize.py").write_text(f"import sys; sys.modules[{module!r}] = None")
     return {**os.environ, "PYTHONPATH": str(tmp_path)}
 
@@ -222,7 +222,7 @@ def test_a_peer_that_is_not_installed_is_refused(tmp_path):
             "SystemExit",
             [
                 "^torch +failed +its process ended with status 1: no such device$",
-                "^Nothing is known of torch, which failed.$",
+                "^Failed, not compared: torch$",
             ],
         ),
         ("ImportError", [r"^not called: torch \(ImportError: no such device\)$"]),
@@ -264,7 +264,7 @@ def test_a_schedule_that_no_peer_was_called_for_is_said(tmp_path):
     out = printed("audit", "-c", file, "--peer", "torch-sequential", "--steps", 20)
     bare, with_phases = out.split("\n\n")[:2]
     assert "Nothing was compared." in bare
-    assert "No run with these was affected." in with_phases
+    assert "Affected: none" in with_phases
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,10 @@ from invtime.verification.report import Missing, Report
 
 SCHEDULE = ["--lr", "0.1", "-S", "1000", "-R", "0.5"]
 COMMANDS = sorted(get_command(app).commands)
-CURSOR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # what moves or colours, and takes no room
+CURSOR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # control sequences, which have no width
 
-# A distribution that announces a backend one ULP off at step 777, and one that raises; each
-# writes to stderr as C++ does. It is found by its folder alone.
+# A distribution with a backend that differs by one ULP at step 777, and one that raises. Each
+# writes to stderr like C++ code. Only its folder is on the path.
 PLUGIN = """
     import os
 
@@ -78,7 +78,7 @@ def environment(tmp_path):
 
 
 def raw_screen(line, columns, env):
-    """All that a process writes to a terminal, which is its stdout and its stderr."""
+    """Return everything that a process writes to a terminal, on stdout and stderr."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     with subprocess.Popen(line, stdin=slave, stdout=slave, stderr=slave, env=env) as running:
@@ -87,7 +87,7 @@ def raw_screen(line, columns, env):
         while True:
             try:
                 part = os.read(master, 65536)
-            except OSError:  # how Linux tells the end
+            except OSError:  # Linux signals the end like this
                 break
             if not part:
                 break
@@ -98,7 +98,7 @@ def raw_screen(line, columns, env):
 
 
 def screen(line, columns, env):
-    """The lines that stay on a terminal."""
+    """Return the lines that remain visible on a terminal."""
     text = CURSOR.sub("", raw_screen(line, columns, env)).replace("\r\n", "\n")
     return [row.rpartition("\r")[2].rstrip() for row in text.split("\n")]
 
@@ -125,11 +125,11 @@ def test_a_terminal_has_every_row_whole_and_its_note_below(environment):
     assert len(table[1]) == max(map(len, table[:3]))  # the rule is as wide as the table
     first = next(i for i, line in enumerate(table) if line.startswith("a_backend_of_long_name "))
     assert re.fullmatch(r"a_backend_of_long_name \S+ +\d+ +9 +1", table[first])
-    assert table[first + 1].startswith("    first at int64 777: expected 0.0720")
+    assert table[first + 1].startswith("    first at int64 step 777: expected 0.0720")
     assert all(line.startswith("    ") for line in table[first + 1 : first + 3])
     raising = table.index(next(line for line in table if line.startswith("raising")))
     assert re.fullmatch(r"raising \S+", table[raising])  # nothing was compared: no `0 0 0`
-    assert table[raising + 1].startswith("    failed at int64 steps: RuntimeError: no such kernel")
+    assert table[raising + 1].startswith("    failed: at int64 steps: RuntimeError: no such kernel")
 
 
 def test_a_wide_terminal_has_the_notes_in_the_rows(environment):
@@ -137,7 +137,7 @@ def test_a_wide_terminal_has_the_notes_in_the_rows(environment):
     lines = screen(command(*only), 200, environment)
     (row,) = (line for line in lines if line.startswith("a_backend"))
     assert row.endswith(")")
-    assert "first at int64 777" in row
+    assert "first at int64 step 777" in row
     assert len(rule_of(lines)) == len(row) < 200
 
 
@@ -148,7 +148,7 @@ def test_a_pipe_has_aligned_columns_and_no_rule(environment):
     assert "-----" not in "".join(lines)
     assert [row.split()[0] for row in rows] == ["numpy", "a_backend_of_long_name", "raising"]
     points = header.index("points") + len("points")
-    assert re.fullmatch(r".* \d+", rows[0][:points])  # right below the header's end
+    assert re.fullmatch(r".* \d+", rows[0][:points])  # aligned with the end of the header
     note = header.index("note")
     assert [row[note - 1 : note + 6] for row in rows] == ["", " first ", " failed"]
 
@@ -168,11 +168,11 @@ def test_a_command_to_copy_is_on_one_line(monkeypatch):
 
 
 def test_a_terminal_of_few_columns_has_a_note_too(environment):
-    assert "    framework" in screen(command("backends"), 4, environment)  # one word a line
+    assert "    framework" in screen(command("backends"), 4, environment)  # one word per line
 
 
 def test_an_audit_fits_80_columns(environment):
-    """Every peer, in the longest mode, with drops late and early, and a peer that failed."""
+    """Every peer in the longest mode, with late and early drops, and a failed peer."""
     code = f"""
         import sys
         from invtime import InverseTimeDecay
@@ -218,7 +218,7 @@ def test_what_a_framework_writes_is_not_on_the_screen(environment):
     assert "noise of a framework" not in text
 
 
-# The command in a process in which the numbers of a fingerprint take longer than they do.
+# The command in a process where the numbers of a fingerprint take longer than usual.
 SLOW = """
     import sys
     import time

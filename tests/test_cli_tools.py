@@ -1,4 +1,4 @@
-"""`invtime fingerprint` and `invtime convert`: what they print, and what they refuse."""
+"""`invtime fingerprint` and `invtime convert`: their output and their errors."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_fingerprint_refuses(arguments, message):
 # -- convert ---------------------------------------------------------------------------------
 
 
-# Levanter's and DeePMD-kit's decays have an end.
+# The decays of Levanter and DeePMD-kit end.
 BARE = sorted({*DIALECTS} - {"levanter", "deepmd"})
 
 

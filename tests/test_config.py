@@ -1,4 +1,4 @@
-"""JSON in and out: bare, and in the envelope that Keras writes."""
+"""Reading and writing JSON: bare, and in the envelope of Keras."""
 
 import json
 import sys
@@ -126,7 +126,7 @@ def test_the_schema_is_a_schema():
 
 
 def test_the_schema_is_the_one_that_was_published():
-    """Editors and services hold copies of it, with its descriptions and defaults."""
+    """Editors and services keep copies of the schema, with its descriptions and defaults."""
     published = Path(__file__).with_name("config_schema.json").read_text("utf-8")
     assert config_schema() == json.loads(published)
 

@@ -1,4 +1,4 @@
-"""A parameter is the number as written, whatever float it came in."""
+"""A parameter is the number as written, in every float format."""
 
 from fractions import Fraction
 
@@ -13,7 +13,7 @@ from invtime.decimals import as_binary64, exact_number, shortest_decimal, unwrit
 BY_HAND = ["0.1", "0.001", "3e-4", "0.96", "0.0005", "1e-7", "0.25", "6.5", "1e-3", "12.5"]
 
 
-# float16 holds 1e-7 as a subnormal that 1e-7 is indeed the shortest decimal of.
+# float16 holds 1e-7 as a subnormal, and 1e-7 is the shortest decimal for it.
 @pytest.mark.parametrize("text", BY_HAND)
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
 def test_numpy_scalars_mean_their_shortest_decimal(text, dtype):
@@ -73,7 +73,7 @@ def test_a_long_double_is_refused():
 
 @given(st.floats(1e-60, 1e60) | st.integers(0, 2**53))
 def test_a_decimal_and_back(number):
-    """The parameter that means a parameter's number is that parameter."""
+    """Converting the number of a parameter to a parameter gives the same one."""
     found = shortest_decimal(Fraction(*exact_number(number)))
     assert found == number
 

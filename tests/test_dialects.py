@@ -1,6 +1,6 @@
-"""Dialects: each library's formula gives the schedule's exact rates, and its code its rates.
+"""Dialects: each library's formula has the exact rates; the generated code has its rates.
 
-The bare decay; schedules with phases are in test_dialects_phases.py.
+This file covers the bare decay. test_dialects_phases.py covers phases.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def stairs(turns, staircase):
     return Fraction(floor(turns)) if staircase else turns
 
 
-# The formulas of the table in docs/dialects.md, of exact parameters `p` and a step `n`.
+# The formulas of the table in docs/dialects.md, with exact parameters `p` and a step `n`.
 FORMULAS = {
     "invtime": lambda p, n: (
         p.initial_learning_rate / (1 + p.decay_rate * stairs(n / p.decay_steps, p.staircase))
@@ -52,7 +52,7 @@ WITH_GAMMA = {"keras-legacy": "decay", "paddle": "gamma"}
 
 
 def exact(dialect, parameters, step):
-    """What the formula gives for the parameters as they are written."""
+    """Evaluate the formula with the parameters as written."""
     numbers = {
         key: value if isinstance(value, bool | str) else exact_number(value)
         for key, value in parameters.items()
@@ -61,7 +61,7 @@ def exact(dialect, parameters, step):
 
 
 def converted(dialect, schedule):
-    """The parameters, or None where the conversion is refused."""
+    """Return the parameters, or None if the conversion is rejected."""
     try:
         return to_dialect(dialect, schedule)
     except ConfigError:
@@ -76,7 +76,7 @@ def test_every_dialect_but_code_has_its_formula():
 @pytest.mark.parametrize("dialect", FORMULAS)
 @given(schedule=schedules(phases=False), steps=st.lists(st.integers(0, 10**9), max_size=5))
 def test_the_parameters_give_the_same_schedule_exactly(dialect, schedule, steps):
-    """The library's formula gives v(n), and the way back gives the same fingerprint."""
+    """The library's formula gives v(n), and the reverse conversion the same fingerprint."""
     parameters = converted(dialect, schedule)
     if parameters is None:
         return
@@ -92,7 +92,7 @@ def test_the_parameters_give_the_same_schedule_exactly(dialect, schedule, steps)
 @pytest.mark.parametrize("dialect", WITH_GAMMA)
 @given(schedule=schedules(staircase=False, phases=False))
 def test_a_quotient_is_refused_only_where_no_number_means_it(dialect, schedule):
-    """Every binary64 number near R / S means another fraction."""
+    """Every binary64 number near R / S means a different fraction."""
     reference = Reference(schedule)
     slope = reference.decay / reference.period
     nearest = slope.numerator / slope.denominator
@@ -106,7 +106,7 @@ def test_a_quotient_is_refused_only_where_no_number_means_it(dialect, schedule):
 @pytest.mark.parametrize("dialect", FORMULAS)
 @given(rate=decimals(), decay=decimals())
 def test_the_schedule_of_parameters_is_the_same_exactly(dialect, rate, decay):
-    """From the library's own parameters: v(n) is what its formula gives."""
+    """For a schedule from the library's parameters, v(n) is the value of its formula."""
     parameters = to_dialect(dialect, CONTINUOUS)
     first = next(iter(parameters))
     second = "decay_rate" if "decay_rate" in parameters else None
@@ -146,7 +146,7 @@ def test_mindspore_takes_an_integer_of_steps():
     [
         ("invtime", {"initial_learning_rate": 0.1, "decay_steps": 1000.0, "decay_rate": 0.5}),
         ("keras-legacy", {"learning_rate": 0.1, "decay": 0.0005}),
-        ("keras-legacy", {"decay": 0.0005, "lr": 0.1}),  # the name of 2015 to 2020
+        ("keras-legacy", {"decay": 0.0005, "lr": 0.1}),  # the name from 2015 to 2020
     ],
 )
 def test_what_may_be_left_out(dialect, parameters):
@@ -222,7 +222,7 @@ def test_the_page_describes_every_dialect(dialect):
 
 
 def rows_without_a_dialect():
-    """The name, the formula and the parameters of each row, the latter two as Python."""
+    """Return the name, formula and parameters of each row, the last two as Python code."""
     table = PAGE.read_text("utf-8").partition("## Libraries without a dialect")[2]
     cells = [line.strip("| ").split(" | ") for line in table.splitlines() if line[:2] == "| "]
     return {re.findall(r"\w[\w-]*", name)[0]: row for name, *row in cells[1:]}
@@ -329,7 +329,7 @@ def test_get_linear_schedule_with_warmup_of_transformers():
 
 
 def run(dialect, schedule, **names):
-    """The names that the dialect's code leaves behind; an expression's value is `value`."""
+    """Return the names that the code defines; the value of an expression is `value`."""
     source = to_code(dialect, schedule)
     if " = " not in source.split("(")[0]:
         source = f"value = {source}"
@@ -338,7 +338,7 @@ def run(dialect, schedule, **names):
 
 
 def assert_near(found, schedule, step, ulps, precision):
-    """Within so many ULP of the exact rate, in a format of that precision."""
+    """Check the distance from the exact rate, in ULP of a format of that precision."""
     rate = Reference(schedule).exact(step)
     assert abs(Fraction(float(found)) - rate) <= ulps * rate / 2 ** (precision - 1)
 

@@ -1,7 +1,7 @@
 """Dialects with phases: Levanter's and DeePMD-kit's configs, Optax's and PyTorch's code.
 
-The formulas are those of the libraries' sources, in fractions; the numbers of steps are in
-binary64, as there.
+The formulas are those of the libraries' sources, in fractions. The numbers of steps are
+binary64, as in the sources.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ EVERY_PHASE = FLOOR.replace(cooldown_start=120, cooldown_steps=9, final_learning
 
 
 def landmarks(schedule, last):
-    """The first steps, the steps around the knots and the last one, and one far away."""
+    """Return the first steps, those around the knots, the last one, and a distant one."""
     around = {knot + d for knot in (*Reference(schedule).knots, last) for d in (-1, 0, 1)}
     return sorted(n for n in {*range(20), *around, 3 * last + 1} if n >= 0)
 
 
 def unless(reasons, call, *arguments):
-    """The result; an example that is refused for one of the reasons is none."""
+    """Return the result; discard an example that is rejected for one of the reasons."""
     try:
         return call(*arguments)
     except ConfigError as error:
@@ -131,7 +131,7 @@ def assert_levanter(config, schedule, last):
     theirs, ours = levanter(config), Reference(schedule).exact
     start = schedule.warmup_steps + schedule.stable_steps
     for n in landmarks(schedule, last):
-        if config["lr_schedule"] == "inv" and n == start:  # it has the rate of the step after
+        if config["lr_schedule"] == "inv" and n == start:  # it has the rate of the next step
             assert theirs(n) == ours(n + 1)
             assert ours(n) == exact_number(schedule.initial_learning_rate)
         else:
@@ -170,14 +170,14 @@ def test_the_object_form_of_levanters_schedule():
 
 
 def test_one_step_is_a_fraction_in_levanter():
-    """`warmup=1` is the whole run there."""
+    """In Levanter `warmup=1` is the whole run."""
     config = to_dialect("levanter", FLOOR.replace(warmup_steps=1))
     assert frac_or_steps(config["warmup"], config["num_train_steps"]) == 1
     assert config["warmup"] < 1
 
 
 def test_a_fraction_gives_the_steps_in_binary64():
-    """1 / 49 * 49 is 0.9999999999999999, of which both libraries make 0 steps."""
+    """1 / 49 * 49 is 0.9999999999999999, which both libraries truncate to 0 steps."""
     bare = InverseTimeDecay(0.1, 48, 1, minimum_learning_rate=0.05)
     config = to_dialect("levanter", bare.replace(warmup_steps=1))
     assert int(config["warmup"] * config["num_train_steps"]) == 1
@@ -277,7 +277,7 @@ FORMULAS = {"levanter": levanter, "deepmd": deepmd}
 
 @st.composite
 def recipes(draw):
-    """Schedules with phases, most of which have a form that the two libraries know."""
+    """Draw schedules with phases; both libraries can express most of them."""
     rate = draw(st.sampled_from((0.1, 3e-4, 1, 1 / 3)))
     steps = st.sampled_from((0, 1, 2, 100, 12_345))
     phases = {"warmup_steps": draw(steps), "stable_steps": draw(steps)}
@@ -526,7 +526,7 @@ def expression_of(schedule):
 
 
 def tolerance(schedule, n):
-    """Some float32 rounding: of the rate or, on a line, of the larger of its two ends."""
+    """Allow float32 rounding: of the rate or, on a line, of the larger of its two ends."""
     reference, rates = Reference(schedule), [Reference(schedule).exact(n)]
     if n < schedule.warmup_steps:
         rates += [reference.initial, reference.first]

@@ -1,4 +1,4 @@
-"""The pages: every snippet is run, every link leads somewhere, every public name is described."""
+"""The pages: every snippet runs, every link has a target, every public name is documented."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 RUN = runpy.run_path(str(DOCS / "run.py"))
 WRITTEN = [page for page in DOCS.rglob("*.md") if "_build" not in page.parts]
-# As commands wrote them; what is in them takes minutes or hours.
+# Pages written by commands that take minutes or hours.
 MEASURED = {DOCS / f"{name}.md" for name in ("audit", "benchmarks", "gpu", "reliability")}
 PAGES = sorted(
     str(page.relative_to(ROOT))
     for page in WRITTEN
     if page not in MEASURED and list(RUN["blocks"](page.read_text("utf-8")))
 )
-# They need what the task `trainers` installs: tests/trainers/test_docs.py runs them.
+# These need the packages of the task `trainers`: tests/trainers/test_docs.py runs them.
 TRAINED = {"docs/jax.md", "docs/trainers.md"}
-# Every other page needs no more than the task `frameworks` installs.
+# The task `frameworks` installs everything that the other pages need.
 INSTALLED = {
     *("torch", "jax", "tensorflow", "keras", "tf_keras", "optax", "tensorboard"),
     *("numpy", "invtime", "typer"),
@@ -36,7 +36,7 @@ INSTALLED = {
 
 
 def run(*pages: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What `python docs/run.py` says of these pages."""
+    """Run `python docs/run.py` on these pages."""
     return subprocess.run(
         [sys.executable, str(DOCS / "run.py"), *pages],
         capture_output=True,
@@ -54,7 +54,7 @@ def check(*pages: str, **environment: str) -> None:
 
 
 FRAMEWORKS = ("torch", "jax", "tensorflow", "keras", "tf_keras")
-# Pages that need the same frameworks are run in one process, which imports them once.
+# Pages that need the same frameworks share a process, which imports them once.
 TOGETHER: dict[str, list[str]] = {}
 for _page in PAGES:
     if _page not in TRAINED:
@@ -81,7 +81,7 @@ def test_no_page_is_skipped_where_every_framework_is(page):
 
 
 def test_few_blocks_are_not_run():
-    """Each has its reason beside it; one more is one to think about."""
+    """Each exception has a reason in the page; this test makes a new one deliberate."""
     left_out = Counter(
         page
         for page in PAGES
@@ -136,7 +136,7 @@ RIGHT = {
     ],
 )
 def test_the_runner_finds_what_is_wrong_and_nothing_else(page, status, tmp_path):
-    pytest.importorskip("typer")  # what a block of commands asks for
+    pytest.importorskip("typer")  # the requirements of a console block
     (tmp_path / "page.md").write_text(page)
     done = run(str(tmp_path / "page.md"))
     assert done.returncode == status, done.stderr
@@ -150,7 +150,7 @@ def test_a_page_of_a_missing_framework_is_skipped_and_named(tmp_path):
 
 # -- links -----------------------------------------------------------------------------
 
-# The links of pages to each other are Sphinx's too; those of the others nobody else reads.
+# Sphinx also checks links between pages; only this test checks those of the other files.
 LINKED = [*WRITTEN, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))]
 
 

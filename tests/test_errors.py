@@ -1,4 +1,4 @@
-"""Each bad input has its documented error, which names what was passed and what to do."""
+"""Each bad input raises its documented error, which says what was passed and what to do."""
 
 import json
 import time
@@ -209,7 +209,7 @@ def test_dtypes_by_any_name(dtype):
 
 
 def test_every_message_says_what_to_do():
-    """Each has a remedy: after what was passed and what is accepted comes an imperative."""
+    """Each message says what was passed, what is accepted, and, as an imperative, what to do."""
     for arguments, _ in PARAMETERS.values():
         with pytest.raises(ConfigError) as caught:
             InverseTimeDecay(*arguments)
@@ -273,7 +273,7 @@ def test_what_is_shown_is_the_repr_where_that_is_short():
 
 
 def _entrances():
-    """Each way in, by its name: a function of what the user passes, and the error that it has."""
+    """Return each entry point by name: a function of the user's input, and its error."""
     for key in (*CONFIG, "staircase", "name", *PHASES):
         yield f"parameter {key}", partial(lambda key, v: GOOD.replace(**{key: v}), key), ConfigError
         yield f"config {key}", partial(lambda key, v: _read({key: v}), key), ConfigError
@@ -323,7 +323,7 @@ def _read(changes):
 
 ENTRANCES = {name: (enter, error) for name, enter, error in _entrances()}
 NAMES = ("parameter name", "config name")
-COUNTS = ("fingerprint values", "verify steps")  # of any size, which would take its time
+COUNTS = ("fingerprint values", "verify steps")  # of any size, which would take long
 
 
 @pytest.mark.parametrize("name", ENTRANCES)

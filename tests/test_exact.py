@@ -1,4 +1,4 @@
-"""The stage index and the edge of the exact form, against integers and fractions."""
+"""The stage index and the limit of the exact form, compared with integers and fractions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PERIODS += [0.12345678901234567, 1 / 3, 12345678.123456789]
 
 
 def boundaries(form, highest):
-    """Steps on both sides of plateau boundaries, all over the range, and any others."""
+    """Draw steps on both sides of plateau boundaries, and any others."""
     random = Random(form.P)
     steps = {0, 1, highest, highest - 1}
     for _ in range(300):
@@ -46,7 +46,7 @@ def test_the_stage_index_at_every_boundary(period):
 
 @pytest.mark.parametrize("period", [*PERIODS, 7, 41, 4096])
 def test_the_stage_of_float_steps(period):
-    """Exact at whole steps, and elsewhere but within 2**-50 of a boundary, relatively."""
+    """Exact at whole steps, and at others except within a relative 2**-50 of a boundary."""
     form = InverseTimeDecay(0.1, period, 0.5, staircase=True).form
     backend = registry.default.load("numpy")
     whole = [float(n) for n in boundaries(form, min(2**53, 2**53 * form.P // form.Q))]
@@ -63,7 +63,7 @@ def test_the_stage_of_float_steps(period):
 
 @pytest.mark.parametrize("period", [0.75, 2.5, 12.5, 7.25])
 def test_the_stage_of_float_steps_on_a_boundary(period):
-    """A step that is no whole number can still be a whole number of periods, exactly."""
+    """A fractional step can be an exact whole number of periods."""
     schedule = InverseTimeDecay(0.1, period, 0.5, staircase=True)
     steps = [k * period for k in range(1, 2000)]
     assert schedule(np.array(steps)).tolist() == values(schedule, steps)
@@ -99,7 +99,7 @@ def test_plateaus_up_to_the_last_exact_step(period):
     """A product with 1 / P reaches the stage up to 2**51 only, and the exact form farther."""
     schedule = InverseTimeDecay(1, period, 1, staircase=True)
     steps = boundaries(schedule.form, Reference(schedule).last_exact_step())
-    if period in (5, 13):  # 1 / P is rounded up: the first steps to come out a stage too late
+    if period in (5, 13):  # 1 / P is rounded up: the first steps that are one stage too late
         steps += [k * period - 1 for k in range(2**52 // period - 20, 2**52 // period)]
     expected = values(schedule, steps)
     assert schedule(np.array(steps)).tolist() == expected

@@ -1,4 +1,4 @@
-"""`verify` on executors: the same report, constant memory, and workers that die or lose points."""
+"""`verify` with executors: the same report, constant memory, and workers that die."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from invtime.verification.worker import Progress
 SCHEDULE = invtime.InverseTimeDecay(0.1, 1000, 0.5)
 STAIRCASE = invtime.InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 
-# Backends of a distribution of their own, which the processes of workers find as well.
+# Backends in an installed distribution, which the worker processes find too.
 PLUGIN = """
     import os
     from pathlib import Path
@@ -95,7 +95,7 @@ PLUGIN = """
 """
 
 
-# Modules of backends that end their process on import, or fail it, each time or once for each file.
+# Backend modules that end or fail their process on import, always or once for each file.
 ON_IMPORT = {
     "fatal": "import os, sys; print('no symbol found', file=sys.stderr, flush=True); os._exit(6)",
     "dying": """
@@ -113,7 +113,7 @@ ON_IMPORT = {
 
 
 class Deaths:
-    """A folder with a file for each time that a worker still dies."""
+    """A folder with one file for each remaining death of a worker."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -130,7 +130,7 @@ class Deaths:
 
 @pytest.fixture(scope="module")
 def deaths(tmp_path_factory):
-    """How often a worker still dies; the plugin above is installed."""
+    """Return a function that sets how often a worker dies; the plugin above is installed."""
     path = tmp_path_factory.mktemp("plugin")
     info = path / "invtime_off-1.0.dist-info"
     info.mkdir()
@@ -151,12 +151,12 @@ def deaths(tmp_path_factory):
 
 @pytest.fixture
 def small(monkeypatch):
-    """Pieces of one chunk, so that there are many."""
+    """Use pieces of one chunk, so that there are many."""
     monkeypatch.setattr(runner, "PIECE", CHUNK)
 
 
 def both(schedule, executor, **options):
-    """The report with the executor, which must be the one without."""
+    """Return the report with the executor, which must equal the one without."""
     report = verify(schedule, executor=executor, **options)
     assert report == verify(schedule, **options)
     assert all(run.points == run.asked for run in report.runs)
@@ -233,7 +233,7 @@ def test_nothing_is_left_in_work_after_an_interrupt():
 
 
 class Apart(ThreadPoolExecutor):
-    """Every piece in a worker of its own, which knows nothing of the others."""
+    """Each piece runs in a new worker, which shares nothing with the others."""
 
     def submit(self, compare, job, piece, attempt):
         return super().submit(compare, job._replace(token=str(piece)), piece, attempt)
@@ -250,7 +250,7 @@ def test_a_run_that_has_ended_stays_so_wherever_its_other_pieces_are():
 
 
 class Losing(ThreadPoolExecutor):
-    """Loses points of the float64 pieces, so often for each."""
+    """Loses points of the float64 pieces, a number of times for each."""
 
     def __init__(self, lose, times):
         super().__init__(1)
@@ -479,7 +479,7 @@ def test_what_a_framework_has_that_ends_its_process_is_not_known(options):
 
 
 def test_progress_and_memory_of_processes(monkeypatch):
-    """A worker says how far it is, and shares a GPU unless the user has set otherwise."""
+    """A worker sends its progress, and shares a GPU unless the user set it otherwise."""
     tasks, seen = [], []
 
     def run(own):
@@ -512,7 +512,7 @@ def test_progress_of_processes_reaches_its_total():
 
 @contextmanager
 def cluster():
-    """A client of two worker processes; a death is reported at once, not tried again by Dask."""
+    """A client of two worker processes; Dask reports a death at once and does not retry."""
     dask = pytest.importorskip("dask")
     distributed = pytest.importorskip("distributed")
     options = {"processes": True, "threads_per_worker": 1, "dashboard_address": ":0"}
@@ -565,7 +565,7 @@ def test_a_worker_of_a_cluster_that_dies_is_replaced(client, deaths):
 
 def test_workers_of_a_cluster_that_die_each_time_are_reported(deaths):
     deaths.set(99)
-    # Dask gives up a worker that dies as it starts; with none left, only the timeout ends it.
+    # Dask gives up a worker that dies at its start; with none left, only the timeout ends the wait.
     with cluster() as client, client.get_executor() as executor:
         report = verify(SCHEDULE, executor=executor, timeout=20, **MORTAL)
         deaths.set(0)
@@ -576,7 +576,7 @@ def test_workers_of_a_cluster_that_die_each_time_are_reported(deaths):
 
 
 def command(*arguments):
-    """The exit status, stdout and stderr of a real process of `invtime verify --dask`."""
+    """Run `invtime verify --dask` in a process; return the exit status, stdout and stderr."""
     numbers = ["--initial-learning-rate", "0.1", "--decay-steps", "1000", "--decay-rate", "0.5"]
     line = [sys.executable, "-m", "invtime.cli", "verify", *numbers, "--steps", "1000"]
     done = subprocess.run(

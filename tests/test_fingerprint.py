@@ -1,6 +1,6 @@
-"""Fingerprints, against a second implementation written from docs/fingerprint.md.
+"""Fingerprints, compared with a second implementation written from docs/fingerprint.md.
 
-The text of a schedule with phases is read back: it must have the exact rates at every step, and
+The text of a schedule with phases is parsed: it must have the exact rates at every step, and
 the one form that the page describes.
 """
 
@@ -81,7 +81,7 @@ TEXTS = {
 
 
 class Piece:
-    """A piece of a text, read back: where it begins, of which kind it is, and its integers."""
+    """A parsed piece of a text: where it begins, its kind, and its integers."""
 
     def __init__(self, text: str) -> None:
         start, _, own = text.rpartition(":")
@@ -103,7 +103,7 @@ class Piece:
         raise AssertionError(self.kind)
 
     def check(self, end: Fraction | float) -> None:
-        """Its integers are in lowest terms, and of the signs of the page."""
+        """Its integers are in lowest terms, with the signs that the page defines."""
         match self.kind, self.integers:
             case "constant", (a, b):
                 assert a >= 0 < b
@@ -124,7 +124,7 @@ class Piece:
 
 
 def check_text(text: str, schedule) -> None:
-    """The text has the one form of the page, and the rates of the schedule."""
+    """The text has the form that the page defines, and the rates of the schedule."""
     pieces = [Piece(part) for part in text.split(";")]
     assert (":" in text) is (len(pieces) > 1)
     starts = [piece.start for piece in pieces]
@@ -138,7 +138,7 @@ def check_text(text: str, schedule) -> None:
         assert one.kind != "staircase" or other.kind == "constant"
     for kinds in zip(*([p.kind for p in pieces[i:]] for i in range(3)), strict=False):
         assert kinds != ("constant",) * 3  # two drops are a staircase
-        assert kinds != ("staircase", "constant", "constant")  # a drop more
+        assert kinds != ("staircase", "constant", "constant")  # one drop more
     reference = Reference(schedule)
     marks = {*starts, *map(Fraction, reference.knots), *(s + reference.period for s in starts)}
     marks |= {reference.start + k * reference.period for k in (1, 2, 3, 10)}
@@ -243,7 +243,7 @@ def test_what_means_something_else_is_not():
 
 @given(decimals(), st.integers(1, 10**9), st.integers(1, 10**9), st.integers(2, 10**6))
 def test_only_the_quotient_of_a_continuous_schedule_counts(rate, steps, decay, factor):
-    """(L, S, R) and (L, k S, k R) have one fingerprint, as staircases they have two."""
+    """(L, S, R) and (L, k S, k R) have the same fingerprint, except as staircases."""
     for staircase, warmup in product((False, True), (0, 7)):
         one = InverseTimeDecay(rate, steps, decay, staircase, warmup_steps=warmup)
         other = one.replace(decay_steps=steps * factor, decay_rate=decay * factor)
@@ -305,7 +305,7 @@ STAIRS = InverseTimeDecay(0.1, 500, 0.5, staircase=True)
         ),
         pytest.param(
             [
-                STAIRS.replace(stable_steps=200, **COOLED),  # at 700; the next, 1200, is too late
+                STAIRS.replace(stable_steps=200, **COOLED),  # at 700; 1200 is too late
                 STAIRS.replace(stable_steps=100, decay_steps=600, **COOLED),
                 STAIRS.replace(stable_steps=0, decay_steps=700, **COOLED),
             ],
@@ -377,7 +377,7 @@ def test_phases_that_mean_something_else():
     assert len({one.fingerprint() for one in (RECIPE, *others)}) == len(others) + 1
 
 
-# All knots lie at halves before step 16, so that two of these functions are equal if they are at
+# All knots lie at half steps before step 16. Two of these functions are equal if they are equal at
 # the quarters of every half step: two pieces meet in two points at most.
 SMALL = {
     "initial_learning_rate": (1, 2),
@@ -455,7 +455,7 @@ def test_chunks_make_no_difference(schedule, monkeypatch):
     ids=lambda value: None if isinstance(value, int) else repr(value),
 )
 def test_arrays_are_asked_only_where_they_are_exact_by_proof(schedule, values, arrays, monkeypatch):
-    """Elsewhere they may be wrong within 2**-98 of a boundary: no digest may depend on that."""
+    """Others may be wrong within 2**-98 of a boundary: no digest may depend on that."""
     asked = []
     evaluate = registry.default.evaluate
     monkeypatch.setattr(

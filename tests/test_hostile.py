@@ -1,7 +1,7 @@
-"""The right bits from a compiler that contracts, folds, flushes and divides sloppily.
+"""Correct bits from a compiler that contracts, folds, flushes and divides inaccurately.
 
-The double words alone are within 2**-98 of the value. Beside a tie the integers of the fraction
-decide (`invtime/ties.py`), so that no nearness makes a result wrong, as long as the denominator
+The double words alone are within 2**-98 of the value. Near a tie the integers of the fraction
+decide (`invtime/ties.py`), so a result is correct at any distance, as long as the denominator
 is below 2**104.
 """
 
@@ -25,13 +25,13 @@ seeds = st.integers(0, 2**32)
 
 
 def doubles(backend, schedule, steps):
-    """The bits of binary64 that the backend gives at each of the steps."""
+    """Return the binary64 bits of the backend at each of the steps."""
     result = backend(schedule.form, np.asarray(steps), "float64")
     return bits_of_array(backend.to_numpy(result), "float64").tolist()
 
 
 def wrong(backend, schedule, steps):
-    """(step, got, expected) for each integer step whose bits are not the true ones."""
+    """Return (step, got, expected) for each integer step with wrong bits."""
     reference = Reference(schedule)
     found = doubles(backend, schedule, np.array(steps, np.int64))
     cases = ((n, got, reference.bits(n)) for n, got in zip(steps, found, strict=True))
@@ -39,7 +39,7 @@ def wrong(backend, schedule, steps):
 
 
 def forbidden(backend, schedule, steps):
-    """The steps of an array whose bits the contract does not allow."""
+    """Return the steps of an array whose bits the contract does not allow."""
     truth, found = Reference(schedule).at(steps), doubles(backend, schedule, steps)
     return steps[~truth.allowed(np.array(found, np.uint64), "float64")].tolist()
 
@@ -47,7 +47,7 @@ def forbidden(backend, schedule, steps):
 @pytest.mark.parametrize("mood", LAWFUL)
 @given(schedule=strategies.schedules(phases=False), seed=seeds, data=st.data())
 def test_the_exact_form_needs_only_a_correct_division(mood, schedule, seed, data):
-    """Within `last_exact_step` the bits are right whatever is contracted, folded or flushed."""
+    """Up to `last_exact_step` the bits are right for any contraction, folding or flushing."""
     last = schedule.form.last_exact_step(53)
     near_end = [n for n in range(last - 3, last + 1) if 0 <= n < 2**63]
     drawn = data.draw(st.lists(strategies.steps(schedule), max_size=20))
@@ -60,8 +60,8 @@ def test_the_exact_form_needs_only_a_correct_division(mood, schedule, seed, data
 @given(schedule=strategies.schedules(phases=False), seed=seeds, data=st.data())
 @settings(max_examples=settings.default.max_examples // 4)
 def test_the_compensated_form_needs_nothing(mood, schedule, seed, data):
-    """The bits are right at every integer step of a denominator that is not long."""
-    assume(schedule.form.last_exact_step(53) < 2**63 - 1)  # else nothing compensates
+    """The bits are right at every integer step if the denominator is not long."""
+    assume(schedule.form.last_exact_step(53) < 2**63 - 1)  # otherwise nothing is compensated
     steps = strategies.landmarks(schedule) + data.draw(st.lists(strategies.steps(schedule)))
     backend = HostileBackend(MOODS[mood], always_compensated=True, seed=seed)
     assert not forbidden(backend, schedule, np.array(steps))
@@ -69,7 +69,7 @@ def test_the_compensated_form_needs_nothing(mood, schedule, seed, data):
 
 @pytest.mark.parametrize("mood", MOODS)
 def test_a_quotient_and_a_denominator_of_ones_alone(mood):
-    """Their heads drop the most, and the residual needs its 53 bits."""
+    """Their heads drop the most bits, and the residual needs all 53 bits."""
     schedule = InverseTimeDecay(1, 1, 2**27)
     for seed in range(20):
         backend = HostileBackend(MOODS[mood], always_compensated=True, seed=seed)
@@ -90,7 +90,7 @@ def test_whole_float_steps_have_the_bits_of_the_integer(mood, schedule, seed, da
 @pytest.mark.parametrize("staircase", [False, True])
 @pytest.mark.parametrize("mood", MOODS)
 def test_the_compensated_form_near_a_tie(mood, staircase, record_property):
-    """However near a tie between two doubles is, the value is rounded to the right side."""
+    """The value is rounded to the correct side of a tie, at any distance."""
     draw = random.Random(f"{mood} {staircase}")
     backend = HostileBackend(MOODS[mood], always_compensated=True, seed=1)
     count = settings.default.max_examples // 4
@@ -127,7 +127,7 @@ def test_the_stage_index_is_exact(mood, words, schedule, seed, data):
 def test_float32_words_are_within_one_ulp(mood, schedule, seed, data):
     """Without binary64 a value that is a normal float32 is at most 1 ULP off.
 
-    Where the division is wrong that holds for the compensated form, which mends it.
+    If the division is wrong, this holds for the compensated form, which corrects it.
     """
     steps = strategies.landmarks(schedule) + data.draw(st.lists(strategies.steps(schedule)))
     assume(schedule.form.last_exact_step(24) < 2**63 - 1)
@@ -145,7 +145,7 @@ def test_float32_words_are_within_one_ulp(mood, schedule, seed, data):
 
 
 def test_the_first_stage_of_a_rate_past_binary32():
-    """C = 1e60 is no float32, and is multiplied by the stage, 0: exact, and no NaN."""
+    """float32 cannot hold C = 1e60; times the stage 0 it is exact, and not NaN."""
     schedule = InverseTimeDecay(0.5, 1000, 1e60, staircase=True)
     backend = HostileBackend(MOODS["tame"], "float32", seed=1)
     steps = np.array([0, 1, 999], np.int16)
@@ -156,7 +156,7 @@ def test_the_first_stage_of_a_rate_past_binary32():
 
 
 def test_the_usual_formula_is_wrong_here():
-    """L / (1 + R * n / S) in the same arrays: the liberties are real ones."""
+    """L / (1 + R * n / S) in the same arrays has wrong bits, so the changes have an effect."""
     schedule = InverseTimeDecay(0.1, 1000, 0.7)
     steps = bulk_steps(schedule, 200, seed=0)
     steps = steps[(steps >= 0) & (steps < 2**50)]
@@ -174,7 +174,7 @@ def rules(**mood):
 
 
 def test_contraction_rounds_once_or_twice():
-    """a * b + c, a * b - c and c - a * b take both roundings, as chance has it."""
+    """a * b + c, a * b - c and c - a * b are rounded in both ways, at random."""
     a, b, c = 1 + 2.0**-30, 1 - 2.0**-30, -1.0
     x = HostileArray(np.full(100, a), rules(contract=True))
     once, twice = float(Fraction(a) * Fraction(b) + Fraction(c)), a * b + c
@@ -182,11 +182,11 @@ def test_contraction_rounds_once_or_twice():
     assert set((x * b + c).data) == {once, twice}
     assert set((x * b - -c).data) == {once, twice}
     assert set((-c - x * b).data) == {-once, -twice}
-    assert set(((x * b + 0.0) + c).data) == {twice}  # rounded by then: no product any more
+    assert set(((x * b + 0.0) + c).data) == {twice}  # it is rounded now, and no longer a product
 
 
 def test_folding_multiplies_the_constants_first():
-    """(x * 1e300) * 1e300 overflows even where x is tiny."""
+    """(x * 1e300) * 1e300 overflows even if x is tiny."""
     with np.errstate(over="ignore"):
         folded = HostileArray(np.array([1e-300]), rules(fold=True)) * 1e300 * 1e300
     plain = HostileArray(np.array([1e-300]), rules()) * 1e300 * 1e300
@@ -202,7 +202,7 @@ def test_flushing_drops_subnormals():
 
 @pytest.mark.parametrize(("division", "most"), [("correct", 0), ("reciprocal", 1), ("sloppy", 2)])
 def test_sloppy_division_is_off_by_as_much_as_said(division, most):
-    """Sloppy division reaches 2 ULP either way, division by a reciprocal one."""
+    """Inaccurate division errs by up to 2 ULP, division by a reciprocal by up to 1."""
     b = np.random.default_rng(0).uniform(1, 2, 1000)
     found = rules(division=division).divided(np.float64(1.5), b)
     off = bits_of_array(found, "float64").astype(int) - bits_of_array(1.5 / b, "float64").astype(
@@ -220,7 +220,7 @@ FRACTIONS = st.floats(2.0**-60, 2.0**127, width=32)
 @given(schedule=strategies.schedules(phases=False), seed=seeds, drawn=st.lists(FRACTIONS))
 @settings(max_examples=settings.default.max_examples // 2)
 def test_float32_words_at_float32_steps(mood, schedule, seed, drawn):
-    """The same for float steps, but within 2**-30 of a stage of a fractional period."""
+    """The same for float steps, except within 2**-30 of a stage of a fractional period."""
     reference = Reference(schedule)
     assume(reference.decay / reference.period < 2**96 and reference.period < 2**96)
     far = strategies.far_steps(schedule, "float32")

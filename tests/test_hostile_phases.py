@@ -1,4 +1,4 @@
-"""Schedules with phases in the hands of a compiler that contracts, folds, flushes and divides."""
+"""Schedules with phases under a compiler that contracts, folds, flushes and divides wrongly."""
 
 import random
 
@@ -18,7 +18,7 @@ seeds = st.integers(0, 2**32)
 
 
 def forbidden(backend, schedule, steps, dtype="float64"):
-    """The steps of an array whose bits the contract does not allow."""
+    """Return the steps of an array whose bits the contract does not allow."""
     x = backend.coerce(steps, None)
     result = backend.to_numpy(backend(schedule.form, x, dtype))
     found = bits_of_array(result, dtype)
@@ -40,7 +40,7 @@ def floats(schedule, data):
 @given(schedule=strategies.schedules(phases=True), seed=seeds, data=st.data())
 @settings(max_examples=settings.default.max_examples // 2)
 def test_the_exact_form_needs_only_a_correct_division(mood, schedule, seed, data):
-    """Whatever is contracted, folded or flushed, the fraction of a table is selected exactly."""
+    """A row of a table is selected exactly, for any contraction, folding or flushing."""
     steps = integers(schedule, data)
     within = steps[steps <= _last_exact(schedule.form, 53, short=False)]
     backend = HostileBackend(LAWFUL[mood], seed=seed)
@@ -49,7 +49,7 @@ def test_the_exact_form_needs_only_a_correct_division(mood, schedule, seed, data
 
 
 def test_a_knot_that_is_no_float():
-    """A cool-down whose last step is 2**53: the next one, where the end begins, is no binary64."""
+    """A cool-down whose last step is 2**53: binary64 cannot hold the next one, where it ends."""
     schedule = InverseTimeDecay(1, 1, 0, cooldown_start=1, cooldown_steps=2**53)
     assert schedule.phases[-1].start == 2**53 + 1
     steps = np.array([1, 2**53 - 1, 2**53, 2**53 + 1, 2**63 - 1])
@@ -60,8 +60,8 @@ def test_a_knot_that_is_no_float():
 @given(schedule=strategies.schedules(phases=True), seed=seeds, data=st.data())
 @settings(max_examples=settings.default.max_examples // 4)
 def test_double_words_need_nothing(mood, schedule, seed, data):
-    """The pieces in double words are right at every integer step, but for a tie within 2**-98."""
-    assume(_last_exact(schedule.form, 53, short=False) < 2**63 - 1)  # else nothing compensates
+    """Double-word pieces are right at every integer step, except within 2**-98 of a tie."""
+    assume(_last_exact(schedule.form, 53, short=False) < 2**63 - 1)  # else nothing is compensated
     backend = HostileBackend(MOODS[mood], always_compensated=True, seed=seed)
     assert not forbidden(backend, schedule, integers(schedule, data))
 
@@ -70,7 +70,7 @@ def test_double_words_need_nothing(mood, schedule, seed, data):
 @given(schedule=strategies.schedules(phases=True), seed=seeds, data=st.data())
 @settings(max_examples=settings.default.max_examples // 4)
 def test_float_steps(mood, schedule, seed, data):
-    """Whole ones have the bits of the integer, any other is within 1 ULP."""
+    """Whole float steps have the bits of the integer; any other is within 1 ULP."""
     backend = HostileBackend(MOODS[mood], always_compensated=True, seed=seed)
     assert not forbidden(backend, schedule, floats(schedule, data))
 
@@ -90,7 +90,7 @@ def test_float32_words(mood, schedule, seed, data):
 @pytest.mark.parametrize("cooldown", [False, True], ids=["warm-up", "cool-down"])
 @pytest.mark.parametrize("mood", MOODS)
 def test_lines_near_a_tie(mood, cooldown, record_property):
-    """However near a tie between two doubles is, the value is rounded to the right side."""
+    """The value is rounded to the correct side of a tie, at any distance."""
     draw = random.Random(f"{mood} {cooldown}")
     backend = HostileBackend(MOODS[mood], always_compensated=True, seed=1)
     count = settings.default.max_examples // 4

@@ -1,4 +1,4 @@
-"""What importing costs, and which way the imports run."""
+"""The cost of imports, and the direction of imports between modules."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import invtime
 PACKAGE = Path(invtime.__file__).parent
 
 FRAMEWORKS = {"torch", "jax", "jaxlib", "tensorflow", "keras", "ml_dtypes", "optax", "dask"}
-# Each costs milliseconds that a schedule of plain numbers has no use for.
+# Each takes milliseconds to import, and a schedule of plain numbers does not need it.
 HEAVY = {"numpy", "pluggy", "dataclasses", "fractions", "decimal", "json", "importlib.metadata"}
 
 SCHEDULE = "schedule = invtime.InverseTimeDecay(0.1, 1000, 0.5); "
@@ -25,9 +25,9 @@ STAIRCASE = "schedule = invtime.InverseTimeDecay(0.1, 0.3, 1 / 3, staircase=True
 
 
 def loaded_by(code: str) -> set[str]:
-    """The modules that a fresh interpreter has loaded after `code`.
+    """Return the modules that a new interpreter has loaded after `code`.
 
-    Without `site`, whose .pth files may import anything; the search path is handed over.
+    It runs without `site`, because .pth files can import anything, and with the same search path.
     """
     script = f"import sys; sys.path[:] = {sys.path!r}; {code}; print(*sys.modules, sep='\\n')"
     command = [sys.executable, "-S", "-c", script]
@@ -181,7 +181,7 @@ ON_TOP = {"reference", "integrations", "verification", "audit", "checklog", "tes
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the package, named from the package's root, which is "invtime" itself."""
+    """Return every module of the package, named relative to the root, which is "invtime"."""
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
@@ -191,9 +191,9 @@ def modules() -> dict[str, Path]:
 
 
 def imports(path: Path) -> set[str]:
-    """The modules of the package that a file imports, at any depth.
+    """Return the modules of the package that a file imports, at any depth.
 
-    A public name that the root hands on, such as `invtime.StepTypeError`, is the root's.
+    A public name that the root exports, such as `invtime.StepTypeError`, belongs to the root.
     """
     known = modules()
     found = set()
@@ -237,7 +237,7 @@ def test_nothing_imports_in_a_circle(graph: str) -> None:
     arrows = {own: set(names.split()) for own, names in HOUSE.items()}
     if graph == "modules":
         arrows = {module: imports(path) for module, path in modules().items()}
-    assert list(TopologicalSorter(arrows).static_order())  # or a CycleError that names them
+    assert list(TopologicalSorter(arrows).static_order())  # raises CycleError for a cycle
 
 
 def test_the_oracle_shares_nothing_with_what_it_judges() -> None:
@@ -291,9 +291,9 @@ def test_only_a_backend_imports_its_framework() -> None:
                 if room(module) not in ON_TOP:
                     owners.setdefault(framework, set()).add(module)
     assert owners.pop("ml_dtypes", set()) <= {"backends.numpy", "backends.array_api"}
-    # Every backend takes steps from NumPy.
+    # Every backend accepts NumPy steps.
     users = ("base", "blocks", "numpy", "numpy_rounding", "jax", "tensorflow", "dask", "array_api")
-    typed = {"spec", "placement"}  # the types of arrays
+    typed = {"spec", "placement"}  # for the types of arrays
     assert owners.pop("numpy") <= {*(f"backends.{name}" for name in users), "fingerprint", *typed}
     for framework, where in owners.items():
         assert where == {f"backends.{framework}"}

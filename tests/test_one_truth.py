@@ -1,7 +1,7 @@
-"""The kit and `verify` give the same verdict on the same wrong results, whatever is wrong.
+"""The kit and `verify` give the same verdict for the same wrong results.
 
-Both ask `Reference.at(steps).allowed`. Each case below is a result of one backend at a few
-steps; `plugins/test_faults.py` holds whole backends with a fault against both engines.
+Both call `Reference.at(steps).allowed`. Each case below is a result of one backend at a few
+steps; `plugins/test_faults.py` tests both with complete faulty backends.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def verify_accepts(schedule, steps, found, dtype="float64", precision=53):
 
 
 class Case(NamedTuple):
-    """Bits at one step, and whether the contract allows them."""
+    """The bits at one step, and whether the contract allows them."""
 
     words: str
     schedule: InverseTimeDecay
@@ -55,9 +55,9 @@ class Case(NamedTuple):
 
 
 def beside_a_tie(near, as_float=False):
-    """The double on the other side of a tie, at a step with a value so near to it.
+    """The double on the other side of a tie, at a step whose value is that close to the tie.
 
-    It is allowed where the denominator is long, which it is in the cases without a distance.
+    It is allowed if the denominator is long, as in the cases without a distance.
     """
     draw = Random(near)
     step = 2**53
@@ -71,7 +71,7 @@ def beside_a_tie(near, as_float=False):
 
 
 def beside_a_tie_itself():
-    """The odd double: an exact tie is even."""
+    """The odd double at an exact tie, which must round to the even one."""
     schedule = InverseTimeDecay(0.21875, 1754246075931009, 497553737754239)
     true = Reference(schedule).bits(1)
     assert closeness(Reference(schedule).exact(1)) == inf
@@ -85,7 +85,7 @@ def off(words, schedule, step, ulps, right, dtype="float64", precision=53):
 
 
 def other_stage(words, schedule, step, at, ulps, right):
-    """The value that stands at another step."""
+    """The value of another step."""
     return Case(words, schedule, step, Reference(schedule).bits(at) + ulps, right)
 
 
@@ -139,7 +139,7 @@ CASES = [
 
 
 def whole(case, length):
-    """The step of a case in an array, its bits at the end, and the true ones elsewhere."""
+    """Return an array that ends with the step of a case, its bits, and the exact bits elsewhere."""
     steps = np.array([case.step] * length)
     found = Reference(case.schedule).at(steps).bits(case.dtype).copy()
     found[-1] = case.bits
@@ -157,7 +157,7 @@ def test_the_engines_agree_on_a_result(case, length):
 @pytest.mark.parametrize("precision", [53, 24])
 @pytest.mark.parametrize("schedule", [SLOPE, STAIRS, FRACTIONAL], ids=repr)
 def test_the_engines_agree_on_any_result(schedule, precision, dtype):
-    """Small and large errors at steps of every kind, a step at a time."""
+    """Small and large errors at steps of every kind, one step at a time."""
     random = np.random.default_rng(5)
     integers = random.integers(-5, 2**62, 40) >> random.integers(0, 62, 40)
     floats = [*integers / 8, 0.3, 4.5, np.nextafter(4.5, 0), 1e300, 2.0**-70, -0.0, -1.5, inf, nan]

@@ -1,4 +1,4 @@
-"""What is shipped: metadata, typing marker, command, and the README, which tells the truth."""
+"""The package: metadata, typing marker, command, and the statements of the README."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_command_is_installed() -> None:
 
 
 def test_every_lower_bound_is_tested() -> None:
-    """By `nox -s package minimums minimum_torch`."""
+    """The tasks `nox -s package minimums minimum_torch` test them."""
     requirements = [*project()["dependencies"]]
     extras = project()["optional-dependencies"]
     requirements += [line for name, lines in extras.items() if name != "all" for line in lines]
@@ -135,7 +135,7 @@ def test_the_first_example_of_the_readme() -> None:
 
 @pytest.mark.parametrize("block", [pytest.param(b, id="+".join(needs(b)) or "-") for b in BLOCKS])
 def test_readme_examples(block: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A comment after a print is what it prints. Each block goes on from the recipe."""
+    """A comment after a print shows its output. Each block continues from the recipe."""
     for framework in needs(block):
         pytest.importorskip(framework)
     source = f"{RECIPE}\n{block}"
@@ -150,7 +150,7 @@ def test_readme_has_an_example_for_each_framework() -> None:
     assert shown == {"torch", "jax", "optax", "keras"}
 
 
-# Modules whose import needs what may be missing.
+# Modules that import packages which may be missing.
 OPTIONAL = {
     *("torch", "jax", "tensorflow", "keras", "dask", "ml_dtypes"),
     *("typer", "rich", "hypothesis"),
@@ -160,7 +160,7 @@ OPTIONAL = {
 MODULES = [m.name for m in pkgutil.walk_packages(invtime.__path__, "invtime.")]
 
 
-# But for the one whose import runs the command.
+# Except the module whose import runs the command.
 @pytest.mark.parametrize("module", [name for name in MODULES if not name.endswith("__main__")])
 def test_docstring_examples(module: str) -> None:
     try:

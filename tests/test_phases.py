@@ -1,4 +1,4 @@
-"""A schedule with phases on the host: what each parameter means, and what it is refused for."""
+"""A schedule with phases on the host: the meaning of each parameter, and its errors."""
 
 import copy
 import pickle
@@ -164,7 +164,7 @@ def test_a_whole_number_of_any_kind_is_a_count(key, three):
     schedule = InverseTimeDecay(*BARE, **COUNTS[key] | {key: three})
     value = getattr(schedule, key)
     assert (value, type(value)) == (3, int)
-    assert schedule.dtype is None  # only initial_learning_rate pins one
+    assert schedule.dtype is None  # only initial_learning_rate fixes a dtype
     assert schedule == InverseTimeDecay(*BARE, **COUNTS[key] | {key: 3})
     assert InverseTimeDecay(*BARE, **COUNTS[key] | {key: 2**53})(0) >= 0
 

@@ -1,4 +1,4 @@
-"""Planning, against fractions: when a rate is reached, and how to reach one."""
+"""Planning, compared with fractions: when a rate is reached, and how to reach a rate."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ UP = RECIPE.replace(cooldown_start=4500, final_learning_rate=0.2)  # from 0.05 a
 @pytest.mark.parametrize(
     ("schedule", "lr", "step"),
     [
-        (RECIPE, 0.1, 500),  # and not in the warm-up, which is below it
+        (RECIPE, 0.1, 500),  # and not in the warm-up, which is below this rate
         (RECIPE, 0.0999999, 2501),
         (RECIPE, 0.05, 4500),
         (RECIPE, 0.03, 2500 + 4667),  # the floor, which the decay meets between two steps
@@ -87,16 +87,16 @@ def test_step_for_counts_from_the_peak_on(schedule, lr, step):
 
 @st.composite
 def rates_of(draw, schedule):
-    """A rate of the schedule itself, written as a decimal, or any."""
+    """Draw a rate of the schedule, as a decimal, or any rate."""
     step = draw(steps(schedule))
     return draw(st.sampled_from([abs(schedule(step)), schedule(step) * 0.999]))
 
 
 @given(schedules().flatmap(lambda s: st.tuples(st.just(s), rates_of(s) | decimals())))
 def test_step_for_is_the_first_step_at_or_below_the_rate(drawn):
-    """v(n) <= lr, and not before, in exact arithmetic; None only where no step gets there.
+    """v(n) <= lr first holds at n, in exact arithmetic; None only if it never holds.
 
-    v does not rise before a cool-down, and a cool-down goes one way.
+    v does not rise before a cool-down, and a cool-down is monotone.
     """
     schedule, lr = drawn
     assume(lr == 0 or 1e-60 <= lr <= 1e60)
@@ -148,14 +148,14 @@ def test_endpoints_that_are_met(endpoints, steps, rate):
 
 
 def test_endpoints_may_need_the_decimals_of_the_steps():
-    """In integers the rate would be 709199999993000000, which binary64 does not hold."""
+    """In integers the rate would be 709199999993000000, which binary64 cannot hold."""
     schedule = InverseTimeDecay.from_endpoints(70920.0, 7e-07, 1e-06)
     assert (schedule.decay_steps, schedule.decay_rate) == (7e-06, 709199999993)
 
 
 @given(decimals(), decimals(), st.integers(1, 10**6) | decimals(), st.booleans(), st.data())
 def test_endpoints_are_met_exactly_or_refused(start, end, steps, staircase, data):
-    """v(0) = start and v(steps) = end. Short continuous ones are always met."""
+    """v(0) = start and v(steps) = end. Short continuous schedules always reach the end."""
     end, start = sorted((start, end))
     period = data.draw(st.just(steps) | decimals()) if staircase else None
     reach = exact_number(steps) // exact_number(period) if staircase else 1

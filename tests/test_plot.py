@@ -1,4 +1,4 @@
-"""Pictures: what is drawn, how it is labelled, and the files that the command writes."""
+"""Pictures: the drawing, the labels, and the files that the command writes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def closed():
 
 
 def drawn_by(schedule, **options):
-    """The axes and the one line of a schedule."""
+    """Return the axes and the single line of a schedule."""
     _, ax = plotting.figure()
     assert schedule.plot(ax, **options) is ax
     (line,) = ax.get_lines()
@@ -40,7 +40,7 @@ def drawn_by(schedule, **options):
 
 
 def corners_of(schedule, *steps):
-    """The points of a staircase that drops at each of these steps but the first and the last."""
+    """Return the points of a staircase that drops at these steps, except the first and last."""
     first, *drops, last = steps
     points = [(first, schedule(first))]
     for step in drops:
@@ -53,7 +53,7 @@ def points_of(line):
 
 
 def markers_of(line):
-    """The steps that bear a marker."""
+    """Return the steps that have a marker."""
     if line.get_marker() == "None":
         return []
     return [int(line.get_xdata()[i]) for i in line.get_markevery()]
@@ -89,7 +89,7 @@ def test_on_a_log_axis_the_steps_are_spread_evenly_from_1():
     assert (steps[0], steps[-1]) == (1, 10**9)
     assert np.diff(np.log10(steps[steps > 1000])).max() < 0.02
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
-    SCHEDULE.plot(ax, stop=100)  # which leaves the axes as they are
+    SCHEDULE.plot(ax, stop=100)  # this does not change the axes
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
     assert ax.get_lines()[1].get_xdata()[0] == 1
 
@@ -189,7 +189,7 @@ NARROW = RECIPE.replace(decay_steps=10_000, stable_steps=200, cooldown_start=97_
 
 
 def spans_of(ax):
-    """From where to where each shaded span goes."""
+    """Return the ends of each shaded span."""
     ends = [patch.get_extents().get_points()[:, 0] for patch in ax.patches]
     return [
         tuple(np.round(ax.transData.inverted().transform([(x, 0) for x in e])[:, 0], 6))
@@ -198,7 +198,7 @@ def spans_of(ax):
 
 
 def names_of(ax):
-    """The names above the axes."""
+    """Return the names above the axes."""
     return [text.get_text() for top in ax.child_axes for text in top.get_xticklabels()]
 
 
@@ -218,7 +218,7 @@ def test_a_recipe_is_drawn_with_its_knots(staircase):
 
 
 def test_a_cool_down_from_a_drop_begins_below_it():
-    """It is no plateau, and bears no marker."""
+    """It is not a plateau, and has no marker."""
     schedule = STAIRCASE.replace(stable_steps=9, cooldown_start=50, cooldown_steps=10)
     _, line = drawn_by(schedule)
     assert [rate for step, rate in points_of(line) if step == 50] == [0.1, schedule(50)]
@@ -271,7 +271,7 @@ def test_a_name_stands_upright_where_it_would_run_into_another():
         return {text.get_text(): text.get_rotation() for text in top.get_xticklabels()}
 
     assert angles(RECIPE, 8) == dict.fromkeys(NAMES, 0)  # warm-up is longer than its phase
-    narrow = {"warm-up": 90, "decay": 0, "floor": 0, "cool-down": 90, "end": 0}  # nowhere: stable
+    narrow = {"warm-up": 90, "decay": 0, "floor": 0, "cool-down": 90, "end": 0}  # not shown: stable
     assert angles(NARROW, 8) == narrow
     assert angles(RECIPE, 4) == {**dict.fromkeys(NAMES, 0), "warm-up": 90, "cool-down": 90}
 
@@ -376,7 +376,7 @@ def test_a_legend_below_covers_nothing_and_names_every_schedule(tmp_path):
     plotting.save(figure, tmp_path / "a.png")
     (legend,) = figure.legends
     texts = [text.get_text() for text in legend.get_texts()]
-    shown = ("_hidden", r"\$x_1\$", "three\nlines")  # a bare $ would begin a formula
+    shown = ("_hidden", r"\$x_1\$", "three\nlines")  # an unescaped $ would begin a formula
     assert texts == [f"0.1 / (1 + 0.5 * n / 1000), {name}" for name in shown]
     assert not legend.get_window_extent().overlaps(ax.get_tightbbox())
     assert figure.bbox.containsx(legend.get_window_extent().x0)
@@ -464,7 +464,7 @@ def test_plot_names_the_phases_of_one_schedule(tmp_path):
 def test_plot_refuses(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert message in refused("plot", *arguments)
-    assert [*tmp_path.iterdir()] == []  # no empty file in place of the picture
+    assert [*tmp_path.iterdir()] == []  # no empty file instead of the picture
 
 
 def test_without_matplotlib_the_command_says_so_in_one_line(tmp_path):

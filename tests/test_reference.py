@@ -1,4 +1,4 @@
-"""The one truth, held against what it was not written with: NumPy, `decimal`, known values."""
+"""The exact reference, compared with independent results: NumPy, `decimal`, known values."""
 
 import random
 from decimal import Decimal, localcontext
@@ -50,7 +50,7 @@ def test_rounding_a_double_is_numpys(value):
 
 
 def test_rounding_at_every_midpoint_of_float16():
-    """Ties go to even, and a hair beside them to the nearer, all over float16."""
+    """Ties round to even, and values just beside them to the nearest, in all of float16."""
     for low in range(0, FORMATS["float16"].infinity - 1):
         below, above = (fraction_of_bits(bits, "float16") for bits in (low, low + 1))
         middle, hair = (below + above) / 2, Fraction(1, 2**80)
@@ -72,13 +72,13 @@ def test_rounding_to_bfloat16_is_that_of_ml_dtypes():
 
 @given(wide_fractions)
 def test_rounding_a_fraction_is_pythons(value):
-    """Rounding to binary64 is what `int / int` gives, which Python documents as correct."""
+    """Rounding to binary64 equals `int / int`, which Python documents as correctly rounded."""
     assert float_of_bits(bits_of_fraction(value, "float64"), "float64") == float(value)
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_bits_and_values_are_inverse(dtype):
-    """Every bit pattern survives the way to its value and back."""
+    """Every bit pattern survives the conversion to its value and back."""
     top = FORMATS[dtype].infinity
     draw = random.Random(0)
     patterns = {0, 1, top - 1, FORMATS[dtype].smallest_normal - 1, FORMATS[dtype].smallest_normal}
@@ -107,13 +107,13 @@ def test_the_ends_of_the_formats(dtype, infinity, largest, smallest):
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_parameter_is_its_shortest_decimal(value):
-    """A number with a fraction means what `repr` prints, an integer-valued one its integer."""
+    """A fractional float means the decimal of its `repr`, an integer-valued one the integer."""
     expected = Fraction(value) if value.is_integer() else Fraction(Decimal(repr(value)))
     assert exact_number(value) == expected
 
 
 def in_decimals(schedule, step):
-    """The design's formula at a step, in the decimals of the context."""
+    """Evaluate the defining formula at a step, with the precision of the decimal context."""
     numbers = (exact_number(getattr(schedule, key) or 0) for key in parameters(schedule))
     L, S, R, W, w, H, m, X, K, f = (Decimal(n.numerator) / n.denominator for n in numbers)
     n = max(Decimal(step), Decimal(0))
@@ -143,7 +143,7 @@ def parameters(schedule):
 
 @given(strategies.schedules(), st.data())
 def test_the_exact_value_is_the_formula(schedule, data):
-    """v(n) is what 400-digit decimals make of the formula, in each phase."""
+    """v(n) equals the formula in 400-digit decimals, in each phase."""
     step = data.draw(strategies.steps(schedule) | strategies.float_steps(schedule))
     value = Reference(schedule).exact(step)
     if step != step or step == inf:
@@ -156,7 +156,7 @@ def test_the_exact_value_is_the_formula(schedule, data):
 
 
 def test_known_values():
-    """A few values worked out by hand."""
+    """A few values calculated by hand."""
     reference = Reference(InverseTimeDecay(0.1, 1000, 0.5))
     assert reference.exact(1000) == Fraction(1, 15)
     assert reference.exact(2.5) == Fraction(80, 801)
@@ -167,7 +167,7 @@ def test_known_values():
 
 
 def test_known_values_with_phases():
-    """Each phase, both sides of its knots, and the step where a decay meets its floor."""
+    """Return steps in each phase, on both sides of knots, and where the decay meets its floor."""
     recipe = InverseTimeDecay(
         *(0.1, 7, 0.3),
         warmup_steps=10,
@@ -219,7 +219,7 @@ def test_steps_that_are_no_numbers():
 
 def test_the_chain_is_not_one_rounding():
     """float16 is the rounded float32, which may differ from the rounded double."""
-    # Just above a tie of float16: float32 drops the excess, and then the tie goes to even.
+    # Just above a tie of float16: float32 drops the excess, and then the tie rounds to even.
     rate = 1 + 2**-11 + 2**-40
     reference = Reference(InverseTimeDecay(rate, 1, 0))
     assert reference.value(0, "float16") == 1.0
@@ -229,7 +229,7 @@ def test_the_chain_is_not_one_rounding():
 
 @given(strategies.schedules(), st.data())
 def test_the_truth_of_an_array_is_that_of_its_steps(schedule, data):
-    """What one division gives at an array of integers or floats has the bits of the fractions."""
+    """A single division, for an array of integers or floats, has the bits of the fractions."""
     integers = data.draw(st.lists(strategies.steps(schedule), max_size=30))
     floats = data.draw(st.lists(strategies.float_steps(schedule), max_size=30))
     landmarks = strategies.landmarks(schedule)
@@ -252,7 +252,7 @@ def test_the_truth_is_the_same_in_every_dtype_of_the_step(dtype):
 
 
 def test_steps_past_every_integer_type():
-    """Python's integers of any size, as check-log counts them, in an array of objects."""
+    """Python integers of any size in an array of objects, as check-log uses them."""
     steps = [-(2**70), 0, 2**63, 2**80 + 1]
     found = Reference(SLOPE).doubles(np.array(steps, object)).tolist()
     assert found == values(SLOPE, steps)
@@ -265,7 +265,7 @@ def test_every_16_bit_float_survives_the_round_trip(dtype):
     floats = word.view(np.float16) if dtype == "float16" else single
     bits = bits_of_array(floats, dtype)
     again = [float_of_bits(pattern, dtype) for pattern in bits.tolist()]
-    with np.errstate(invalid="ignore"):  # signalling NaNs are among them
+    with np.errstate(invalid="ignore"):  # they include signalling NaNs
         np.testing.assert_array_equal(again, floats.astype(np.float64))
     np.testing.assert_array_equal(rounded(np.array(again), dtype), bits)
     numbers = ~np.isnan(floats)
@@ -345,7 +345,7 @@ def test_long_near_midpoints_are_near_and_long():
 
 
 def test_a_vast_numerator_is_long_too():
-    """A warm-up to 1e60, whose value at step 3 is a tie but for 1025 of 2**147."""
+    """A warm-up to 1e60, whose value at step 3 differs from a tie by 1025 of 2**147."""
     vast = InverseTimeDecay(
         9.999999999999998e59, 1, 0, warmup_steps=2**53, warmup_learning_rate=1025
     )
@@ -358,7 +358,7 @@ def test_a_tie_is_as_close_as_can_be():
     """On a tie itself the closeness is infinite; a double is half a ULP away from one."""
     assert closeness(Fraction(2**53 + 1)) == inf
     assert closeness(Fraction(2**53 - 2)) == 54
-    assert not near_tie(2**53 + 1, 1)  # it comes out even
+    assert not near_tie(2**53 + 1, 1)  # it rounds to even
     assert near_tie((2**53 + 1 << 99) + 1, 2**99)
     assert not near_tie(2**53 - 2, 1)
     assert not near_tie(0, 1)
@@ -373,7 +373,7 @@ def test_near_a_tie_is_a_matter_of_fractions(halves, apart, side):
 
 @given(st.integers(1, 2**53 - 1), st.integers(1, 2**44))
 def test_small_integers_are_never_near_a_tie(a, d):
-    """What `near_ties` leaves out without a look, below its bounds."""
+    """The cases that `near_ties` excludes by its bounds."""
     assert not near_tie(a, d)
 
 
@@ -394,7 +394,7 @@ def allowed(schedule, steps, found, dtype="float64", precision=53):
 
 
 def off_by(schedule, steps, ulps, dtype="float64", precision=53):
-    """Whether the true bits may be off by this much at each step."""
+    """Return whether the contract allows this difference from the exact bits at each step."""
     true = Reference(schedule).at(np.asarray(steps)).bits(dtype)
     return allowed(schedule, steps, true + np.uint64(ulps), dtype, precision)
 
@@ -418,7 +418,7 @@ def test_without_binary64_every_value_may_be_one_float32_ulp_off():
 
 
 def test_without_binary64_float_steps_past_its_range_are_open():
-    """As the page on the numerics says; integer steps are not, and no step is with binary64."""
+    """As docs/numerics.md says; integer steps may not differ, nor any step with binary64."""
     steep, long = InverseTimeDecay(1, 2e-52, 1, staircase=True), InverseTimeDecay(1, 1e30, 1)
     for schedule, step in ((steep, 1e-40), (long, 0.5), (SLOPE, 2.0**-61)):
         assert off_by(schedule, [step], 2, "float32", 24) == [True]
@@ -429,7 +429,7 @@ def test_without_binary64_float_steps_past_its_range_are_open():
 
 
 def test_a_neighbour_is_allowed_next_to_a_tie():
-    """Where the denominator is long; nowhere else, and at no tie itself."""
+    """Only if the denominator is long, and never at an exact tie."""
     draw = random.Random(3)
     short = [near_midpoint(draw, wanted)[:2] for wanted in (92, 96, 97, 100, 104)]
     ties = [tie(draw) for _ in range(9)]
@@ -455,7 +455,7 @@ def test_zero_may_stand_for_a_subnormal_of_the_dtype_alone():
 
 def test_a_fractional_boundary_may_fall_to_either_side():
     reference = Reference(FRACTIONAL)
-    near, far = 4.5, 4.25  # 15 stages, and 14 and a bit
+    near, far = 4.5, 4.25  # 15 stages, and just above 14
     stages = [reference.bits(n) for n in (4, 5)]  # 13 and 16
     own, before = (reference.bits(n) for n in (near, np.nextafter(near, 0) - 1e-3))
     assert own != before

@@ -1,4 +1,4 @@
-"""The schedule object: its value on the host, and what a frozen value object owes its users."""
+"""The schedule object: its value on the host, and its properties as an immutable object."""
 
 import copy
 import pickle

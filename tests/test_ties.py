@@ -1,4 +1,4 @@
-"""A value in the middle between two doubles comes out even, whatever its neighbours are."""
+"""A value midway between two doubles rounds to even, for any other steps in the array."""
 
 from random import Random
 
@@ -14,7 +14,7 @@ KNOWN = [
     (InverseTimeDecay(0.21875, 1754246075931009, 497553737754239), 1),
     (InverseTimeDecay(11465987.25, 260950119, 2251799552735129), 1),
 ]
-# What stands beside the step may make the array take another way.
+# The other steps in the array can make it use another form.
 NEIGHBOURS = {
     "alone": [],
     "negative": [-1],
@@ -26,13 +26,13 @@ NEIGHBOURS = {
 MODES = usable_modes()
 EAGER = [
     mode for mode in MODES if str(mode) in ("numpy-eager", "torch-eager", "dask-eager")
-]  # of the others each schedule is compiled, in a second or more
+]  # the others compile each schedule, which takes a second or more
 
 
 @pytest.mark.parametrize("beside", NEIGHBOURS)
 @pytest.mark.parametrize("mode", EAGER, ids=str)
 def test_ties_come_out_even(mode, beside):
-    """At integers and at whole floats, and near ties on their own side."""
+    """At integers and whole floats, and near ties on the correct side."""
     random = Random(12)
     ties = [tie(random) for _ in range(60)]
     near = [near_midpoint(random, w)[:2] for w in (96, 99, 104) for _ in range(10)]

@@ -1,4 +1,4 @@
-"""The agreement engine: its grid, its arithmetic on bits, and faulty backends it must see."""
+"""The comparison engine: its grid, its arithmetic on bits, and faulty backends that it finds."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PHASES = invtime.InverseTimeDecay(
     cooldown_steps=700,
     final_learning_rate=0.001,
 )
-# Each knot lies far beyond the consecutive steps that the tests ask for.
+# Each knot lies far beyond the consecutive steps of the tests.
 FAR = PHASES.replace(
     decay_steps=10**6 / 3,
     warmup_steps=10**6 + 3,
@@ -73,7 +73,7 @@ class Off(NumpyBackend):
 
 
 class Late(NumpyBackend):
-    """Drops a staircase one step late where compiled, as Keras does at some boundaries."""
+    """Drops a staircase one step late in a compiled mode, as Keras does at some boundaries."""
 
     name = "late"
 
@@ -82,7 +82,7 @@ class Late(NumpyBackend):
 
 
 class Moved(NumpyBackend):
-    """Has one row of a table begin some steps off, and counts as before in each."""
+    """Begins one row of a table some steps early or late; each row counts as before."""
 
     name = "moved"
     row = by = 0
@@ -109,7 +109,7 @@ class FromZero(NumpyBackend):
 
 
 class Whole(NumpyBackend):
-    """Takes the knot of a float step for the next whole step, as a floor between two has it."""
+    """Rounds the knots of float steps up to whole steps, also for a floor met between two steps."""
 
     name = "whole"
 
@@ -148,7 +148,7 @@ class Losing(Flushing):
 
 
 class Single(NumpyBackend):
-    """Has no binary64: every value one float32 ULP too high."""
+    """Has no binary64: every value is one float32 ULP too high."""
 
     name = "single"
     ulps = 1
@@ -178,7 +178,7 @@ class Raising(NumpyBackend):
 
 
 class Widening(NumpyBackend):
-    """Returns float64, whatever dtype is asked for."""
+    """Returns float64 for every requested dtype."""
 
     name = "widening"
 
@@ -196,7 +196,7 @@ class Scalar(NumpyBackend):
 
 
 class Choosy(NumpyBackend):
-    """Has steps of some dtypes only."""
+    """Accepts steps of some dtypes only."""
 
     name = "choosy"
     kinds = "if"
@@ -214,7 +214,7 @@ class Refusing(Choosy):
 
 @pytest.fixture(autouse=True)
 def announced(monkeypatch):
-    """Announce the backends above, and two that cannot be used, for the length of a test."""
+    """Announce the backends above, and two unusable ones, during a test."""
     known = registry.default.plugins.announced
     here = sys.modules[__name__]
     for cls in vars(here).values():
@@ -230,7 +230,7 @@ def announced(monkeypatch):
 
 
 def runs_of(name, schedule=SCHEDULE, steps=2000, **options):
-    """The runs of one backend, by mode and dtype."""
+    """Return the report of one backend, and its runs by mode and dtype."""
     report = verify(schedule, backends=[name], steps=steps, **options)
     return report, {(run.mode, run.dtype): run for run in report.runs}
 
@@ -239,7 +239,7 @@ def runs_of(name, schedule=SCHEDULE, steps=2000, **options):
 
 
 def steps_of(grid):
-    """dtype -> every step of the grid, as Python numbers."""
+    """Return every step of the grid by dtype, as Python numbers."""
     found = {dtype: [] for dtype in DTYPES}
     for piece in grid.pieces(3 * CHUNK):
         chunks = list(grid.chunks(piece))
@@ -299,7 +299,7 @@ def test_the_grid_has_boundaries_far_beyond_the_consecutive_steps(decay_steps):
 
 
 def test_the_grid_goes_on_where_the_contract_leaves_a_value_open():
-    """What may stand there is asked of the reference, and no step is left out for it."""
+    """The reference decides what is allowed there, and no step is left out."""
     form = invtime.InverseTimeDecay(0.1, 1e-15, 0.5, staircase=True).form
     found = steps_of(Grid(form, 20_000))
     assert {20_000, 2**63 - 1} <= set(found["int64"])  # both past stage 2**63
@@ -320,7 +320,7 @@ def test_the_grid_has_each_knot_and_both_sides_of_it(recipe):
                 here = np.array(knot).astype(dtype)
             sides = [np.nextafter(here, np.array(end, dtype)) for end in (-inf, inf)]
             assert {float(step) for step in (here, *sides)} <= set(found[dtype])
-        for away in (2**5, 2**20):  # and steps inside of a piece, from both of its ends
+        for away in (2**5, 2**20):  # and steps inside a piece, from both ends
             assert {knot + away, max(knot - away, 0)} <= set(found["int64"])
 
 
@@ -362,7 +362,7 @@ def test_the_grid_counts_boundaries_from_the_start_of_the_decay(decay_steps):
 
 @pytest.mark.parametrize("parameters", [(0.1, 1000, 0.3), (1, 0.1, 1, True)])
 def test_a_wrong_reading_of_decimals_is_seen(monkeypatch, parameters):
-    """What is expected must not come from the integers that every backend is given."""
+    """The expected value must not come from the integers that every backend gets."""
     monkeypatch.setattr("invtime.form.exact_number", lambda n: float(n).as_integer_ratio())
     binary = invtime.InverseTimeDecay(*parameters)
     report, runs = runs_of("numpy", binary, dtypes=["float64"])
@@ -506,7 +506,7 @@ def test_a_framework_that_raises_is_a_failed_run():
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("widening", "is float64 of shape"), ("scalar", "of shape (1,)")],
+    [("widening", "dtype float64 and shape"), ("scalar", "shape (1,)")],
 )
 def test_a_wrong_dtype_or_shape_is_a_failed_run(name, message):
     report, runs = runs_of(name, dtypes=["float32"])
@@ -517,7 +517,7 @@ def test_a_wrong_dtype_or_shape_is_a_failed_run(name, message):
 def test_a_backend_without_some_step_dtypes_says_so():
     report, runs = runs_of("choosy", dtypes=["float64"])
     assert report.ok
-    assert runs["eager", "float64"].note == "no uint8, uint16, uint32, uint64 steps"
+    assert runs["eager", "float64"].note == "steps not accepted: uint8, uint16, uint32, uint64"
     report, runs = runs_of("refusing", dtypes=["float64"])
     assert not report.ok
     assert "no step was evaluated" in runs["eager", "float64"].error
@@ -553,8 +553,8 @@ def test_unusable_backends_are_missing_and_no_fault(monkeypatch):
     [
         ({"backends": ["nope"]}, invtime.UnknownBackendError, "nope"),
         ({"backends": ["absent"]}, ImportError, "no_such_framework"),
-        ({"modes": ["jitted"]}, invtime.PlacementError, "'jitted'; there are .*'eager'"),
-        ({"devices": ["cuda"]}, invtime.PlacementError, "'cuda'; there are .*'cpu'"),
+        ({"modes": ["jitted"]}, invtime.PlacementError, "'jitted'; available: .*'eager'"),
+        ({"devices": ["cuda"]}, invtime.PlacementError, "'cuda'; available: .*'cpu'"),
         ({"dtypes": ["float8"]}, invtime.PlacementError, "float8"),
         ({"steps": 0}, invtime.ConfigError, "steps is 0; it must be an int of 1 or more"),
         ({"steps": 1e5}, invtime.ConfigError, "100000.0"),
@@ -568,13 +568,13 @@ def test_what_cannot_be_verified_is_refused(options, error, message):
 def test_a_mode_and_a_device_must_be_of_one_backend():
     there = {("eager", "cpu"), ("jit", "cpu"), ("eager", "cuda:0")}
     Choice(["jit", "eager"], ["cuda"], None).check(there)
-    with pytest.raises(invtime.PlacementError, match="jit on cpu; pass two of these that go"):
+    with pytest.raises(invtime.PlacementError, match="jit on cpu; pass a mode and a device of one"):
         Choice(["jit"], ["cuda"], None).check(there)
 
 
 @pytest.mark.parametrize("steps", [1, 2**14, 2**14 + 1])
 def test_steps_is_their_number(monkeypatch, steps):
-    """The consecutive steps are 0 to steps - 1: no more, and no fewer."""
+    """The consecutive steps are exactly 0 to steps - 1."""
     seen = set()
     monkeypatch.setattr(Grid, "chunks", lambda grid, piece: seen.add(piece) or iter(()))
     verify(SCHEDULE, backends=["numpy"], steps=steps)
@@ -596,7 +596,7 @@ def test_a_run_that_lacks_points_is_not_ok():
 
 
 def peak_of(steps):
-    """The most memory that NumPy and Python take for a verification, in bytes."""
+    """Return the peak memory of NumPy and Python during a verification, in bytes."""
     tracemalloc.start()
     try:
         verify(SCHEDULE, backends=["numpy"], dtypes=["float32"], modes=["eager"], steps=steps)
@@ -608,7 +608,7 @@ def peak_of(steps):
 def test_memory_does_not_grow_with_the_steps(monkeypatch):
     monkeypatch.setattr(runner, "PIECE", 2 * CHUNK)
     peak_of(10)
-    # Kept, the values of eight chunks more in five dtypes of the step would take 5 MiB.
+    # If they were kept, the values of eight more chunks in five step dtypes would take 5 MiB.
     assert peak_of(10 * CHUNK) < peak_of(2 * CHUNK) + 2**21
 
 
@@ -617,7 +617,7 @@ def test_compiled_step_dtypes_come_first():
 
 
 def test_runs_do_not_share_a_code_object(monkeypatch):
-    """Dynamo counts recompilations by code object: twelve in one would stop at eight."""
+    """Dynamo counts recompilations by code object, and stops after eight of them."""
     codes = []
 
     def compiled(function):
@@ -632,7 +632,7 @@ def test_runs_do_not_share_a_code_object(monkeypatch):
 
 # -- JUnit ---------------------------------------------------------------------------------
 
-# element -> the attributes it must have, and what may be in it, as CI systems read them
+# element -> the required attributes and the allowed children, as CI systems read them
 JUNIT = {
     "testsuites": ({"tests", "failures", "errors", "skipped"}, {"testsuite"}),
     "testsuite": ({"name", "tests", "failures", "errors", "skipped"}, {"properties", "testcase"}),
@@ -647,7 +647,7 @@ JUNIT = {
 
 
 def junit_of(report):
-    """The test suite in a report's JUnit XML, its shape checked."""
+    """Return the test suite of a report's JUnit XML, after a check of its structure."""
     root = ET.fromstring(to_junit(report))
     assert root.tag == "testsuites"
     for element in root.iter():
@@ -684,7 +684,7 @@ def test_junit_has_a_case_for_each_run(monkeypatch):
     assert json.loads(config) == SCHEDULE.get_config()
     case = suite.find("testcase[@classname='invtime.off'][@name='eager cpu float64']")
     assert "points differ, by up to 1 ULP" in case.find("failure").attrib["message"]
-    assert case.find("failure").text.startswith("first at int64 777: expected 0.07")
+    assert case.find("failure").text.startswith("first at int64 step 777: expected 0.07")
     assert f"off {np.__version__}: " in case.find("system-out").text
 
 

@@ -1,4 +1,6 @@
-"""What people use today against the exact value: where its drops come late, which bits differ.
+"""Compare other implementations of the schedule with the exact values.
+
+An audit finds the drops of a staircase that come late or early, and the rates whose bits differ.
 
 >>> import invtime
 >>> from invtime.audit import audit

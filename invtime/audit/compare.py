@@ -1,4 +1,4 @@
-"""The rates of a peer against the exact ones: drops at other steps, and bits elsewhere."""
+"""Compare the rates of a peer with the exact ones: shifted drops, and other differences in bits."""
 
 from __future__ import annotations
 
@@ -13,29 +13,33 @@ from invtime.audit.report import FAR, Shift
 from invtime.reference import Floats, Reference, bits_of_array, rounded, ulp_distances
 from invtime.spec import InverseTimeDecay
 
-LISTED = 1000  # shifts that are kept
+LISTED = 1000  # the number of shifts that a finding lists
 
 
 @lru_cache(maxsize=64)
 def known(schedule: InverseTimeDecay, start: int, stop: int) -> tuple[Floats, int]:
-    """The exact rates at start <= n < stop, and the drops there; every mode asks for the same."""
+    """Return the exact rates at start <= n < stop, and the number of drops there.
+
+    The result is cached, because every mode needs the same rates.
+    """
     plateaus = Plateaus(schedule)
     drops = sum(plateaus.drops_at(n) for n in range(start, stop))
     return Reference(schedule).doubles(np.arange(start, stop)), drops
 
 
 class Comparison:
-    """What is found about a peer whose rates are handed over a chunk at a time.
+    """Compares the rates of a peer, one chunk at a time.
 
-    A rate that is more than `FAR` ULP from its own plateau's belongs to the plateau whose rate
-    is nearest: to an earlier one where the drop comes late, to a later one where it is early.
-    Plateaus that lie closer than that are not told apart. On the line of a warm-up or a
-    cool-down, and after it, `FAR` counts units in the last place of the line's larger end.
+    A rate that is more than `FAR` ULP from the rate of its plateau is assigned to the plateau
+    with the nearest rate. If that plateau is an earlier one, the drop is late; if it is a later
+    one, the drop is early. Plateaus whose rates are closer than that are not distinguished.
+    During and after a warm-up or a cool-down, `FAR` counts units in the last place of the larger
+    end of the line.
 
     Args:
-        schedule: the schedule that the peer means.
-        dtype: the peer's, float64 or float32.
-        far: what to take for `FAR`, where a peer's rounding errors add up.
+        schedule: the schedule that the peer computes.
+        dtype: the dtype of the peer's rates, float64 or float32.
+        far: replaces `FAR` for a peer whose rounding errors accumulate.
     """
 
     def __init__(self, schedule: InverseTimeDecay, dtype: str, far: int = FAR) -> None:
@@ -66,7 +70,7 @@ class Comparison:
             self.far = first if self.far is None else min(self.far, first)
 
     def _known(self, steps: npt.NDArray[np.int64]) -> tuple[Floats, int]:
-        """The exact rates, and how many of the steps are drops."""
+        """Return the exact rates, and the number of drops among the steps."""
         first, last = int(steps[0]), int(steps[-1])
         if last - first == steps.size - 1:
             return known(self._schedule, first, last + 1)
@@ -76,7 +80,7 @@ class Comparison:
     def _elsewhere(
         self, steps: npt.NDArray[np.int64], found: npt.NDArray[Any], distance: Any
     ) -> npt.NDArray[np.bool_]:
-        """Which of the rates are those of another plateau; their shifts are entered."""
+        """Return which rates belong to another plateau, and record the shifts of its drop."""
         wrong = np.zeros(steps.shape, np.bool_)
         for i in np.flatnonzero((distance > self._far) & (found > 0)).tolist():
             step, stage = int(steps[i]), self.plateaus.of(int(steps[i]))
@@ -92,23 +96,23 @@ class Comparison:
 
     @property
     def _near(self) -> float:
-        """How far off a rate may be by rounding, relatively."""
+        """The largest relative error that counts as rounding."""
         return self._far * self._unit
 
     def _off_the_line(
         self, steps: npt.NDArray[np.int64], found: npt.NDArray[Any]
     ) -> npt.NDArray[np.bool_]:
-        """Which rates are not on a line within rounding, which is relative to its larger end."""
+        """Return which rates differ by more than rounding, measured at the larger end of a line."""
         exact, scales = self._reference.doubles(steps), self._reference.scales(steps)
         off = np.abs(found.astype(np.float64) - exact)
         return np.asarray((scales <= exact) | ~(off <= self._near * scales))
 
     def extremes(self) -> list[tuple[int, bool, int]]:
-        """Each shifted drop: its plateau, whether it is late, and the step furthest from it."""
+        """Return the shifted drops as (plateau, late, step furthest from the drop)."""
         return [(stage, late, step) for (stage, late), step in sorted(self._extremes.items())]
 
     def result(self) -> dict[str, Any]:
-        """The fields of a `Finding`."""
+        """Return the fields of a `Finding`."""
         shifts = [
             Shift(begin, step - begin + 1 if late else begin - step, late)
             for stage, late, step in self.extremes()

@@ -1,4 +1,4 @@
-"""The schedule as people write it by hand: the plain expression, and two recipes of others."""
+"""The schedule as the plain textbook expression, and as Levanter and DeePMD-kit compute it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from invtime.reference import Reference
 from invtime.spec import InverseTimeDecay
 
 Rates = Callable[[Any], Any]
-"""From steps to their rates."""
+"""A function from steps to their rates."""
 
 
 class UnsupportedError(Exception):
@@ -21,7 +21,7 @@ class UnsupportedError(Exception):
 
 
 class Library(NamedTuple):
-    """The functions of a framework that the plain expression is written with."""
+    """The functions of a framework that the plain expression calls."""
 
     floor: Callable[[Any], Any]
     where: Callable[[Any, Any, Any], Any]
@@ -33,17 +33,17 @@ NUMPY = Library(np.floor, np.where, np.maximum)
 
 
 def has_phases(schedule: InverseTimeDecay) -> bool:
-    """Whether it has a parameter that Keras's schedule has not."""
+    """Return whether the schedule has a parameter that Keras's schedule does not have."""
     return not schedule.get_config().keys().isdisjoint(PHASES)
 
 
 def numbers(schedule: InverseTimeDecay) -> tuple[Any, Any, Any]:
-    """initial_learning_rate, decay_steps, decay_rate."""
+    """Return initial_learning_rate, decay_steps and decay_rate."""
     return schedule.initial_learning_rate, schedule.decay_steps, schedule.decay_rate
 
 
 def decay(schedule: InverseTimeDecay, library: Library) -> Rates:
-    """The textbook expression of the decay, with its floor, from its own start."""
+    """Return the textbook expression of the decay and its floor; step 0 is the decay's start."""
     rate, steps, decay, least = *numbers(schedule), schedule.minimum_learning_rate
 
     def rates(n: Any) -> Any:
@@ -57,7 +57,7 @@ def decay(schedule: InverseTimeDecay, library: Library) -> Rates:
 
 
 def plain(schedule: InverseTimeDecay, library: Library) -> Rates:
-    """The whole schedule: each phase by its own expression, and a choice between them."""
+    """Return the whole schedule: one expression for each phase, and `where` to select them."""
     plateau, from_start = schedule.initial_learning_rate, decay(schedule, library)
     warmup, first = schedule.warmup_steps, schedule.warmup_learning_rate
     start = warmup + schedule.stable_steps
@@ -82,13 +82,16 @@ def plain(schedule: InverseTimeDecay, library: Library) -> Rates:
 
 
 def before_cooldown(schedule: InverseTimeDecay) -> float:
-    """The rate at which the cool-down starts, by the plain expression in Python."""
+    """Return the rate at the start of the cool-down, from the plain expression in Python."""
     uncooled = schedule.replace(cooldown_start=None, cooldown_steps=0, final_learning_rate=0)
     return float(plain(uncooled, PYTHON)(schedule.cooldown_start))
 
 
 def stretches(schedule: InverseTimeDecay) -> list[tuple[str, int]]:
-    """What a list of schedules is made of, with the first steps: a line goes on at its end."""
+    """Return the phases to join from separate schedules, each with its first step.
+
+    The floor belongs to the decay. The end has no schedule: a line stays at its last rate.
+    """
     found: list[tuple[str, int]] = []
     for phase in schedule.phases:
         name = "decay" if phase.name == "floor" else phase.name
@@ -98,19 +101,19 @@ def stretches(schedule: InverseTimeDecay) -> list[tuple[str, int]]:
 
 
 def levanter(schedule: InverseTimeDecay) -> Rates:
-    """Levanter's `inv` with its warm-up and stable phase.
+    """Return Levanter's `inv` with its warm-up and stable phase.
 
-    Source: `InvLrSchedule` and `OptimizerConfig.lr_scheduler` in levanter/optim/config.py. The
-    rate at the start of the decay is that of the next step there.
+    Source: `InvLrSchedule` and `OptimizerConfig.lr_scheduler` in levanter/optim/config.py. At the
+    first step of the decay, Levanter returns the rate of the second step.
     """
     import jax.numpy as jnp
     import optax
 
     if schedule.warmup_learning_rate:
-        raise UnsupportedError("its warm-up starts at 0")
+        raise UnsupportedError("its warm-up always starts at 0")
     steps = _steps_to_the_floor(schedule)
     rate = float(schedule.initial_learning_rate)
-    least = rate * (schedule.minimum_learning_rate / rate)  # min_lr_ratio is what one passes
+    least = rate * (schedule.minimum_learning_rate / rate)  # Levanter takes min_lr_ratio
 
     def inverse(count: Any) -> Any:
         share = jnp.maximum(count, 1) / steps
@@ -127,14 +130,14 @@ def levanter(schedule: InverseTimeDecay) -> Rates:
 
 
 def deepmd(schedule: InverseTimeDecay) -> Rates:
-    """DeePMD-kit's `wsd` with `inverse_linear`, in NumPy.
+    """Return DeePMD-kit's `wsd` with `inverse_linear`, in NumPy.
 
     Source: `LearningRateWSD` in deepmd/dpmodel/utils/learning_rate.py.
     """
     steps = _steps_to_the_floor(schedule)
     rate, last = float(schedule.initial_learning_rate), float(schedule.minimum_learning_rate)
     warmup, stable = schedule.warmup_steps, schedule.stable_steps
-    first = rate * (schedule.warmup_learning_rate / rate)  # warmup_start_factor is what one passes
+    first = rate * (schedule.warmup_learning_rate / rate)  # DeePMD-kit takes warmup_start_factor
 
     def rates(n: Any) -> Any:
         after = np.maximum(n - warmup, 0.0)
@@ -149,7 +152,7 @@ def deepmd(schedule: InverseTimeDecay) -> Rates:
 
 
 def _steps_to_the_floor(schedule: InverseTimeDecay) -> int:
-    """The length of a decay that ends at its floor, as both libraries have it."""
+    """Return the length of the decay, which both libraries end at the floor."""
     if schedule.staircase:
         raise UnsupportedError("it has no staircase")
     if schedule.cooldown_start is not None:
@@ -157,5 +160,5 @@ def _steps_to_the_floor(schedule: InverseTimeDecay) -> int:
     reference = Reference(schedule)
     met = reference.floor_met
     if met is None or met.denominator != 1 or met == reference.start:
-        raise UnsupportedError("its decay ends at a floor, after a whole number of steps")
+        raise UnsupportedError("its decay always ends at a floor after a whole number of steps")
     return int(met) - reference.start

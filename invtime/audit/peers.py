@@ -1,11 +1,12 @@
-"""The peers: what people use for this schedule today, called as they call it.
+"""The peers: other implementations of the schedule, called as their users call them.
 
-A peer is a framework's own schedule, or the plain expression written with a framework. Each
-runs in a process of its own, whose environment it may set. Nothing is imported before that.
+A peer is a framework's own schedule, or the plain expression written in a framework. The peers of
+a framework run in a separate process, whose environment a peer can set. No framework is imported
+in the calling process.
 
-Compiled and plain host modes take all steps of a run at once. The eager ones are called with
-one step after another, as an optimizer does it: with an array of steps JAX divides by a scalar
-in another way than with one step, and the bits differ.
+Compiled and host modes get all steps of a run at once. Eager modes get one step at a time, as from
+an optimizer. This matters: JAX divides an array of steps by a scalar in another way than a single
+step, and the bits differ.
 """
 
 from __future__ import annotations
@@ -36,32 +37,32 @@ from invtime.audit.report import FAR
 from invtime.spec import InverseTimeDecay
 
 Prepare = Callable[[InverseTimeDecay], Rates]
-"""From a schedule to its rates: of a NumPy array of int64 steps, or of one of them, in float32
-or float64."""
+"""A function from a schedule to its rates. The rates are a function of a NumPy array of int64
+steps, or of a single one, and return float32 or float64."""
 
-# LinearLR makes each rate from the one before, so that the rounding errors of a line add up.
+# LinearLR computes each rate from the one before, so the rounding errors of a line accumulate.
 ADDED_UP = 2**20
-LONGEST = 10**7  # steps to which a scheduler is stepped that has no way to set its count
+LONGEST = 10**7  # the last step for a scheduler whose count cannot be set
 
 
 class Mode(NamedTuple):
-    """One way of calling a peer."""
+    """One way to call a peer."""
 
     name: str
     prepare: Prepare
     one_by_one: bool = False
     far: int = FAR
-    """The ULP that its rounding explains."""
+    """The largest difference that counts as rounding, in ULP."""
 
 
 class Peer(NamedTuple):
-    """Something that computes the schedule in its own way."""
+    """Another implementation of the schedule."""
 
     name: str
     what: str
-    """In the words of the page."""
+    """The description in docs/audit.md."""
     modules: tuple[str, ...]
-    """What must import; their versions are the peer's."""
+    """The modules that the peer imports; a finding reports their versions."""
     modes: Callable[[], tuple[Mode, ...]]
     environment: Mapping[str, str] = MappingProxyType({})
 
@@ -77,12 +78,12 @@ def _numpy() -> tuple[Mode, ...]:
 def _modes(
     function: Prepare, tensor: Callable[[Any], Any], compilers: Mapping[str, Callable[[Any], Any]]
 ) -> tuple[Mode, ...]:
-    """The eager mode of a framework, and one for each way to compile there.
+    """Return the eager mode of a framework, and one mode for each of its compilers.
 
     Args:
-        function: from a schedule to its rates, as a function of the framework's tensors.
-        tensor: the framework's tensor of steps.
-        compilers: by the name of the mode.
+        function: takes a schedule, and returns its rates as a function of the framework's tensors.
+        tensor: converts the steps to the framework's tensor.
+        compilers: the compilers by the name of their mode.
     """
 
     def with_(compiler: Callable[[Any], Any]) -> Prepare:
@@ -115,7 +116,7 @@ def _modes_of_torch(function: Prepare) -> tuple[Mode, ...]:
     import torch
 
     def compiled(rates: Rates) -> Any:
-        torch.compiler.reset()  # Dynamo compiles one piece of code for eight schedules at most
+        torch.compiler.reset()  # Dynamo compiles one code object for at most eight schedules
         return torch.compile(rates)
 
     return _modes(function, torch.tensor, {"compile": compiled})
@@ -156,7 +157,7 @@ def _lambda_lr() -> tuple[Mode, ...]:
         if has_phases(schedule):
             rate, factor = 1, plain(schedule, PYTHON)
         elif schedule.staircase:
-            factor = lambda n: 1 / (1 + decay * (n // steps))  # noqa: E731  # as one writes it
+            factor = lambda n: 1 / (1 + decay * (n // steps))  # noqa: E731  # the usual way
         else:
             factor = lambda n: 1 / (1 + decay * n / steps)  # noqa: E731
         return _host(LambdaLR(_sgd(rate), factor), lambda lr: lr[0])
@@ -175,13 +176,13 @@ def _sequential_lr() -> tuple[Mode, ...]:
 
     def prepare(schedule: InverseTimeDecay) -> Rates:
         if not has_phases(schedule):
-            raise UnsupportedError("a decay alone is LambdaLR's")
+            raise UnsupportedError("a decay without phases needs only LambdaLR")
         peak, first = schedule.initial_learning_rate, schedule.warmup_learning_rate
         optimizer, rates = _sgd(peak), decay(schedule, PYTHON)
 
         def line(begin: float, end: float, steps: int) -> Any:
             if not 0 < begin <= peak or end > peak:
-                raise UnsupportedError("LinearLR starts above 0, and stays within the peak")
+                raise UnsupportedError("LinearLR cannot start at 0 or go above the peak")
             return LinearLR(optimizer, begin / peak, end / peak, steps)
 
         of: dict[str, Callable[[], Any]] = {
@@ -200,12 +201,12 @@ def _sequential_lr() -> tuple[Mode, ...]:
 
 
 def _stepped(scheduler: Any) -> Rates:
-    """The rates of a scheduler that is stepped to each step, which come in ascending order."""
+    """Return the rates of a scheduler, which is stepped to each step in ascending order."""
     seen = [scheduler.get_last_lr()[0]]
 
     def at(n: int) -> float:
         if n > LONGEST:
-            raise UnsupportedError(f"it must be stepped to each step, here up to {LONGEST}")
+            raise UnsupportedError(f"its count cannot be set; the audit steps it to {LONGEST}")
         while len(seen) <= n:
             scheduler.step()
             seen.append(scheduler.get_last_lr()[0])
@@ -229,7 +230,7 @@ def _paddle() -> tuple[Mode, ...]:
 
 
 def _host(scheduler: Any, read: Callable[[Any], float]) -> Rates:
-    """The rates of a scheduler with a count, which is set instead of stepped to."""
+    """Return the rates of a scheduler whose count can be set instead of stepped to."""
 
     def at(n: int) -> float:
         scheduler.last_epoch = n
@@ -355,9 +356,17 @@ PEERS = {
             _sequential_lr,
         ),
         Peer("optax", _UNDER_OPTAX, ("optax", "jax"), _optax),
-        Peer("levanter", "Levanter's `inv`, after its source", ("optax", "jax"), _levanter),
         Peer(
-            "deepmd", "DeePMD-kit's `wsd`, `inverse_linear`, after its source", ("numpy",), _deepmd
+            "levanter",
+            "Levanter's `inv`, reimplemented from its source",
+            ("optax", "jax"),
+            _levanter,
+        ),
+        Peer(
+            "deepmd",
+            "DeePMD-kit's `wsd`, `inverse_linear`, reimplemented from its source",
+            ("numpy",),
+            _deepmd,
         ),
         Peer("jax", f"{_EXPRESSION} JAX", ("jax",), _jax),
         Peer("tensorflow", f"{_EXPRESSION} TensorFlow", ("tensorflow",), _tensorflow),

@@ -1,4 +1,4 @@
-"""The plateaus of a staircase: where each begins, and what its rate is."""
+"""The plateaus of a staircase: the first step and the rate of each."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from invtime.spec import InverseTimeDecay
 
 
 class Plateaus:
-    """The plateaus of a schedule, numbered by their stages; a continuous one has none.
+    """The plateaus of a schedule, numbered by their stages.
 
-    Plateau 0 begins with the stable phase. Where there is a floor, it is the last plateau. A
-    warm-up and a cool-down have none.
+    Plateau 0 begins with the stable phase. The floor, if there is one, is the last plateau.
+    Warm-ups, cool-downs and continuous decays have no plateaus.
     """
 
     def __init__(self, schedule: InverseTimeDecay) -> None:
@@ -28,7 +28,7 @@ class Plateaus:
         self._last = None if met is None else self._reference.stage(met)
 
     def of(self, step: int) -> int | None:
-        """The plateau that a step is on."""
+        """Return the plateau of a step, or None."""
         cooled = self._cooldown is not None and step >= self._cooldown
         if not self._exist or step < self._reference.warmup or cooled:
             return None
@@ -36,29 +36,32 @@ class Plateaus:
         return stage if self._last is None else min(stage, self._last)
 
     def drops_at(self, step: int) -> bool:
-        """Whether a plateau ends before the step and another begins with it."""
+        """Return whether a new plateau begins at the step."""
         before, own = self.of(step - 1), self.of(step)
         return before is not None and own is not None and before < own
 
     def begin(self, plateau: int) -> int:
-        """The first step of a plateau."""
+        """Return the first step of a plateau."""
         return self._reference.first_step(plateau) if plateau else self._reference.warmup
 
     def end(self, plateau: int, stop: int) -> int:
-        """The step after the last one of a plateau, at most `stop`."""
+        """Return the step after the last step of a plateau, at most `stop`."""
         if self._cooldown is not None:
             stop = min(stop, self._cooldown)
         return stop if plateau == self._last else min(stop, self.begin(plateau + 1))
 
     def boundaries(self, start: int) -> Iterator[int]:
-        """Where stages begin after a step, of a continuous decay too."""
+        """Yield the first step of each stage after a step, for a continuous decay too."""
         stage = self._reference.stage(start)
         while True:
             stage += 1
             yield self._reference.first_step(stage)
 
     def with_rate(self, rate: float, near: float) -> int | None:
-        """The plateau that has a rate above 0, to a relative error; None where none has it."""
+        """Return the plateau with this rate, to the relative error `near`, or None.
+
+        The rate must be above 0.
+        """
         stages = (self._rate / rate - 1) / self._decay
         if not isfinite(stages) or round(stages) < 0:
             return None

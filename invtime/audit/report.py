@@ -1,4 +1,4 @@
-"""The outcome of an audit: plain frozen data and its JSON."""
+"""The result of an audit, as frozen data and as JSON."""
 
 from __future__ import annotations
 
@@ -9,60 +9,60 @@ from typing import Any
 
 from invtime.spec import InverseTimeDecay
 
-# Further from the exact value than this, in ULP of the peer's dtype, is no rounding: the plain
-# expression has three or four operations, each of which adds about one.
+# The largest distance from the exact value that counts as rounding, in ULP of the peer's dtype.
+# The plain expression has three or four operations, and each adds about one ULP.
 FAR = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A drop of a staircase that comes at another step than it should."""
+    """A drop of a staircase that comes at the wrong step."""
 
     step: int
-    """Where the drop should be: the first step of a plateau."""
+    """The correct step of the drop: the first step of a plateau."""
     by: int
-    """The number of steps that it comes late or early, as far as the plateau goes."""
+    """The number of steps by which it is late or early, at most the length of the plateau."""
     late: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One schedule as one peer computes it, in one of its modes."""
+    """The comparison of one schedule with one peer in one mode."""
 
     schedule: InverseTimeDecay
     peer: str
     mode: str
     version: str
-    """Of the peer's frameworks."""
+    """The versions of the peer's frameworks."""
     dtype: str = ""
-    """Of its rates."""
+    """The dtype of the peer's rates."""
     points: int = 0
-    """The steps at which it was called."""
+    """The number of steps at which the peer was called."""
     drops: int = 0
-    """Those of these steps at which the schedule drops."""
+    """The number of these steps at which the schedule drops."""
     late: int = 0
     early: int = 0
     shifts: tuple[Shift, ...] = ()
-    """The first of the drops at a wrong step, in order; `late` and `early` count them all."""
+    """The first drops at a wrong step, in order. `late` and `early` count all of them."""
     differing: int = 0
-    """Steps with other bits than the exact value's, those of the shifted drops apart."""
+    """The number of steps whose bits differ from the exact value's, without the shifted drops."""
     worst_ulp: int = 0
-    """The furthest of these, in ULP of `dtype`."""
+    """The largest distance at these steps, in ULP of `dtype`."""
     far: int | None = None
-    """The first of these steps that is off by more than rounding explains."""
+    """The first of these steps that differs by more than rounding, or None."""
     skipped: str | None = None
-    """Why it was not called: the peer cannot express the schedule."""
+    """Why the peer was not called: it cannot express the schedule."""
     error: str | None = None
-    """What it raised."""
+    """What the peer raised, or how its process ended."""
 
     @property
     def affected(self) -> bool:
-        """Whether a run with it had another schedule: a drop elsewhere, or other rates."""
+        """Whether the peer computes another schedule: a shifted drop, or rates beyond rounding."""
         return bool(self.shifts) or self.far is not None
 
     @property
     def verdict(self) -> str:
-        """One of affected, rounding, exact, skipped, failed."""
+        """One of "affected", "rounding", "exact", "skipped" and "failed"."""
         if self.skipped is not None:
             return "skipped"
         if self.error is not None:
@@ -72,7 +72,7 @@ class Finding:
         return "rounding" if self.differing else "exact"
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data, the verdict with it."""
+        """Return the finding as plain data, with its verdict."""
         return {
             **asdict(self),
             "schedule": self.schedule.get_config(),
@@ -90,26 +90,26 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """The findings, schedule by schedule in the order of the peers, and who was not called."""
+    """The findings, in the order of the schedules and the peers, and the peers not called."""
 
     schedules: tuple[InverseTimeDecay, ...]
     start: int
     stop: int
-    """The run has the steps start <= n < stop."""
+    """The steps of the run are start <= n < stop."""
     findings: tuple[Finding, ...]
     skipped: tuple[Skipped, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether nobody was affected, and nobody failed."""
+        """Whether no peer is affected and none failed."""
         return not any(finding.verdict in ("affected", "failed") for finding in self.findings)
 
     def of(self, schedule: InverseTimeDecay) -> Iterator[Finding]:
-        """The findings on one of the schedules."""
+        """Return the findings for one of the schedules."""
         return (finding for finding in self.findings if finding.schedule is schedule)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return the audit as plain data."""
         return {
             "ok": self.ok,
             "start": self.start,
@@ -119,5 +119,5 @@ class Audit:
         }
 
     def to_json(self, indent: int | None = None) -> str:
-        """As JSON."""
+        """Return the audit as JSON."""
         return json.dumps(self.to_dict(), indent=indent)

@@ -1,4 +1,4 @@
-"""Every framework in a process of its own, with its peers, and their findings put together."""
+"""Call the peers of each framework in a separate process, and collect their findings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from invtime.errors import ConfigError, UnknownBackendError, shown
 from invtime.spec import InverseTimeDecay
 
 WORKER = "invtime.audit.worker"
-# JAX and TensorFlow would take an accelerator, and TensorFlow writes a page of log lines.
+# JAX and TensorFlow would use an accelerator, and TensorFlow would write many log lines.
 ON_THE_CPU = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
@@ -26,37 +26,38 @@ def audit(
     steps: int = 100_000,
     progress: Callable[[int, int], object] | None = None,
 ) -> Audit:
-    """Compare what people use for these schedules with the exact values.
+    """Compare other implementations of these schedules with the exact values.
 
     Args:
-        schedules: one or more.
-        peers: names of `invtime.audit.peers.PEERS`; None means all.
+        schedules: one or more schedules.
+        peers: names from `invtime.audit.peers.PEERS`. None means all.
         start: the first step of the run.
-        steps: the number of its steps, 1 or more.
-        progress: called as progress(done, total), in peers.
+        steps: the number of steps, 1 or more.
+        progress: called as progress(done, total). It counts peers.
 
     Returns:
-        An `Audit`. A peer whose framework is not installed, or does not import, is skipped
-        there with the reason; one that raises for a schedule, or takes its process with it,
-        makes a finding with an error.
+        An `Audit`. A peer whose framework is not installed or cannot be imported is listed in
+        `skipped`, with the reason. A peer that raises, or crashes its process, has a finding
+        with an error.
 
     Raises:
-        UnknownBackendError: a peer has another name.
-        ConfigError: there is no schedule, one has phases, or the steps are no range in int32.
+        UnknownBackendError: no peer has one of the names.
+        ConfigError: there is no schedule, or the steps are not a range of 1 or more steps
+            between 0 and 2**31 - 1.
     """
     schedules = tuple(schedules)
     if not schedules:
         raise ConfigError("there is no schedule to audit; pass at least one")
-    # The count of a JAX optimizer is an int32, and 2**31 - 1 is where optax's stands still.
+    # The count of a JAX optimizer is an int32, and optax stops counting at 2**31 - 1.
     if start < 0 or steps < 1 or start + steps > 2**31 - 1:
         raise ConfigError(
-            f"the run begins at step {start} and has {steps} steps; it must begin at 0 or later, "
-            f"have at least one, and end before {2**31 - 1}"
+            f"the run starts at step {start} and has {steps} steps; it must start at 0 or later, "
+            f"have at least 1 step, and end before {2**31 - 1}; pass another start or fewer steps"
         )
     for name in peers or ():
         if name not in PEERS:
             raise UnknownBackendError(
-                f"no peer is named {shown(name)}; there are {', '.join(PEERS)}; pass one of these"
+                f"no peer is named {shown(name)}; available: {', '.join(PEERS)}; pass one of these"
             )
     names = list(PEERS if peers is None else dict.fromkeys(peers))
     absent = {name: reason for name in names if (reason := _absent(PEERS[name]))}
@@ -75,7 +76,7 @@ def _absent(peer: Peer) -> str | None:
 
 
 class _Work:
-    """What the processes have found so far."""
+    """The findings of the processes so far."""
 
     def __init__(self, schedules: Sequence[InverseTimeDecay], start: int, stop: int) -> None:
         self.findings: list[Finding] = []
@@ -83,9 +84,9 @@ class _Work:
         self._schedules, self._start, self._stop = schedules, start, stop
 
     def do(self, names: Sequence[str], progress: Callable[[int, int], object]) -> None:
-        """Call the peers; those after one that ended its process go on in another."""
+        """Call the peers; after a crash, call the remaining peers in a new process."""
         groups: dict[str, list[str]] = {}
-        for name in names:  # a framework takes seconds to import, and its peers share that
+        for name in names:  # a framework takes seconds to import, so its peers share a process
             groups.setdefault(PEERS[name].modules[-1], []).append(name)
         left = list(groups.values())
         while left:
@@ -109,7 +110,7 @@ class _Work:
         )
 
     def _enter(self, group: list[str], last: Begun | None, message: object) -> None:
-        """Take in a message of the process that has these peers left; its last word is Ended."""
+        """Process a message from the process of these remaining peers; Ended is the last one."""
         if isinstance(message, Skipped):
             self.skipped[message.peer] = message.reason
         elif isinstance(message, Over):
@@ -122,7 +123,7 @@ class _Work:
             self._lose(group.pop(0), last, message.problem)
 
     def _lose(self, name: str, last: Begun | None, problem: str | None) -> None:
-        """Enter a peer that took its process with it: an error where it was, and after that."""
+        """Record an error for a peer that crashed, for its schedule and all later ones."""
         if last is None or last.peer != name:
             last = Begun(name, 0, "", "")
         for schedule in self._schedules[last.schedule :]:

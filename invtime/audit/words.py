@@ -1,4 +1,4 @@
-"""An audit in words: the rows of its table, and what affected a run."""
+"""The text of an audit: the rows of its table, and the lines about affected runs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from invtime.spec import InverseTimeDecay
 NUMBERS = ("points", "late", "early", "other bits", "ULP")
 COLUMNS = ("peer", "mode", "dtype", *NUMBERS, "verdict", "note")
 
-SHOWN = 5  # steps of shifted drops in a line; the JSON has more
+SHOWN = 5  # the number of shifted drops in a line; the JSON has more
 
 
 def call(schedule: InverseTimeDecay) -> str:
-    """The schedule as it is written in Python, the first parameters without their names."""
+    """Return the Python call of the schedule, with the first three parameters by position."""
     numbers = schedule.initial_learning_rate, schedule.decay_steps, schedule.decay_rate
     staircase = ["staircase=True"] if schedule.staircase else []
     phases = (f"{key}={value!r}" for key, value in schedule.get_config().items() if key in PHASES)
@@ -23,7 +23,7 @@ def call(schedule: InverseTimeDecay) -> str:
 
 
 def cells(finding: Finding) -> list[str]:
-    """A finding under `COLUMNS`."""
+    """Return the cells of a finding, in the order of `COLUMNS`."""
     counts = finding.points, finding.late, finding.early, finding.differing, finding.worst_ulp
     numbers = [str(count or "") for count in counts]
     return [
@@ -33,7 +33,7 @@ def cells(finding: Finding) -> list[str]:
 
 
 def skipped(audit: Audit, schedule: InverseTimeDecay) -> dict[str, list[str]]:
-    """Each reason why peers were not called for a schedule, with these peers."""
+    """Return the reasons why peers were not called for a schedule, each with its peers."""
     reasons: dict[str, dict[str, None]] = {}
     for finding in audit.of(schedule):
         if finding.skipped is not None:
@@ -42,9 +42,9 @@ def skipped(audit: Audit, schedule: InverseTimeDecay) -> dict[str, list[str]]:
 
 
 def effect(finding: Finding) -> str:
-    """What an affected run had, in a phrase."""
+    """Describe how the schedule of an affected run differs."""
     if not finding.shifts:
-        return f"other rates, the first at step {finding.far}"
+        return f"The rates differ by more than rounding, first at step {finding.far}"
     kinds = []
     for late in (True, False):
         shifts = [shift for shift in finding.shifts if shift.late is late]
@@ -54,14 +54,14 @@ def effect(finding: Finding) -> str:
             by = f"{least}" if least == most else f"{least} to {most}"
             steps = ", ".join(str(shift.step) for shift in shifts[:SHOWN])
             kinds.append(
-                f"{count} of {finding.drops} drops {by} step{'s' * (most > 1)} "
-                f"{'late' if late else 'early'}, at {steps}{', ...' if count > SHOWN else ''}"
+                f"{count} of {finding.drops} drops come {by} step{'s' * (most > 1)} "
+                f"{'late' if late else 'early'}, at steps {steps}{', ...' * (count > SHOWN)}"
             )
     return "; ".join(kinds)
 
 
 def verdicts(audit: Audit, schedule: InverseTimeDecay) -> Iterator[str]:
-    """A line on a schedule for each way in which runs with it had another one."""
+    """Yield a line for each way in which peers differ from a schedule, and for failed peers."""
     ways: dict[str, list[str]] = {}
     failed: list[str] = []
     for finding in audit.of(schedule):
@@ -70,8 +70,8 @@ def verdicts(audit: Audit, schedule: InverseTimeDecay) -> Iterator[str]:
         elif finding.affected:
             ways.setdefault(effect(finding), []).append(f"{finding.peer} {finding.mode}")
     for way, names in ways.items():
-        yield f"Affected are runs with {', '.join(names)}: {way}"
+        yield f"Affected: {', '.join(names)}. {way}"
     if not ways:
-        yield "No run with these was affected."
+        yield "Affected: none"
     if failed:
-        yield f"Nothing is known of {', '.join(failed)}, which failed."
+        yield f"Failed, not compared: {', '.join(failed)}"

@@ -1,4 +1,4 @@
-"""The peers of one framework, each schedule in each of their modes, in a process of their own."""
+"""Call the peers of one framework, with each schedule in each mode, in a separate process."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ from invtime.audit.plateaus import Plateaus
 from invtime.audit.report import Skipped
 from invtime.spec import InverseTimeDecay
 
-CHUNK = 2**17  # steps at once: every chunk has this length, so that a mode compiles once
+CHUNK = 2**17  # steps per call: every chunk has this length, so a mode compiles once
 
-# Of the steps that are taken one by one: the first ones, the two sides of so many drops, and
-# so many more at equal distances. With phases also so many on each side of a knot, and so many
-# in each phase but the last.
+# The sample of steps for modes that get one step at a time: the first FIRST steps, both sides of
+# the first DROPS drops, and SPREAD steps at equal distances. With phases also BESIDE steps on each
+# side of a knot, and INSIDE steps in each phase except the last.
 FIRST, DROPS, SPREAD = 500, 250, 250
 BESIDE, INSIDE = 10, 50
 
 
 class Job(NamedTuple):
-    """What a worker has to do."""
+    """The input of a worker."""
 
     peers: tuple[str, ...]
     schedules: list[dict[str, Any]]
-    """As configs."""
+    """The configs of the schedules."""
     start: int
     stop: int
 
 
 class Begun(NamedTuple):
-    """A peer is called in one of its modes; what is found comes next, as a dictionary."""
+    """Announces the call of a peer in one of its modes; the result follows, as a dictionary."""
 
     peer: str
     schedule: int
-    """Its index."""
+    """The index of the schedule."""
     mode: str
     version: str
 
 
 class Over(NamedTuple):
-    """Everything was said of this peer."""
+    """All results of this peer were sent."""
 
     peer: str
 
 
 def work(job: Job, say: Callable[[Any], None]) -> None:
-    """Say what is found of each peer: `Begun` and a dictionary for each mode, then `Over`."""
+    """Send the results of each peer: `Begun` and a dictionary for each mode, then `Over`."""
     warnings.simplefilter("ignore")
     schedules = [InverseTimeDecay.from_config(config) for config in job.schedules]
     for name in job.peers:
@@ -72,7 +72,7 @@ def work(job: Job, say: Callable[[Any], None]) -> None:
 
 
 def found(schedule: InverseTimeDecay, mode: Mode, start: int, stop: int) -> dict[str, Any]:
-    """The fields of a `Finding` on a schedule in a mode, whatever the peer raises."""
+    """Return the fields of a `Finding`; an exception of the peer becomes its error."""
     try:
         return find(schedule, mode, start, stop)
     except UnsupportedError as error:
@@ -86,7 +86,7 @@ def _first_line(error: Exception) -> str:
 
 
 def find(schedule: InverseTimeDecay, mode: Mode, start: int, stop: int) -> dict[str, Any]:
-    """What a mode makes of a schedule at the steps start <= n < stop."""
+    """Compare a mode with a schedule at the steps start <= n < stop; return the fields."""
     compare = _one_by_one if mode.one_by_one else _at_once
     return compare(schedule, mode, start, stop).result()
 
@@ -111,7 +111,7 @@ def _one_by_one(schedule: InverseTimeDecay, mode: Mode, start: int, stop: int) -
     comparison = Comparison(schedule, np.asarray(rates(np.int64(start))).dtype.name, mode.far)
     add(sample(schedule, start, stop))
     for stage, late, seen in comparison.extremes():
-        # Where a shift ends is not among the steps taken so far: halve the plateau it is in.
+        # The end of a shift lies between sampled steps: find it by bisection in its plateau.
         inside = seen
         plateaus = comparison.plateaus
         outside = plateaus.end(stage, stop) if late else plateaus.begin(stage - 1) - 1
@@ -127,7 +127,7 @@ def _one_by_one(schedule: InverseTimeDecay, mode: Mode, start: int, stop: int) -
 
 
 def sample(schedule: InverseTimeDecay, start: int, stop: int) -> npt.NDArray[np.int64]:
-    """The steps that are taken one by one."""
+    """Return the steps for a mode that gets one step at a time."""
     steps = {*range(start, start + FIRST), *range(start, stop, max(1, (stop - start) // SPREAD))}
     for boundary in islice(Plateaus(schedule).boundaries(start), DROPS):
         steps |= {boundary - 1, boundary}

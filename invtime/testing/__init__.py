@@ -1,4 +1,4 @@
-"""The conformance kit: what a backend must do, as checks that pytest runs one by one.
+"""The conformance kit: checks of what a backend must do, each a separate test in pytest.
 
     from invtime.testing import parametrize_with_checks
 
@@ -6,14 +6,14 @@
     def test_conformance(check):
         check()
 
-or, without a file, `pytest --invtime-backend=numpy`. And what the checks are made of:
+Without a test file, run `pytest --invtime-backend=numpy`. The modules are:
 
-    checks      the laws, `CHECKS` by name
-    kit         the laws in pytest, with waivers
+    checks      the checks; `CHECKS` maps names to them
+    kit         the checks as pytest tests, and expected failures
     strategies  Hypothesis strategies for schedules and steps
 
-`pip install "invtime[testing]"` brings pytest and Hypothesis. Every name here is imported when
-it is used, for pytest loads this package in every session.
+`pip install "invtime[testing]"` installs pytest and Hypothesis. Names are imported when they are
+used, because pytest loads this package in every session.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Arrays of steps for tests in bulk: as the strategies draw them, but by the thousand."""
+"""Large arrays of random steps, distributed like those of the strategies."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from invtime.testing.strategies import spans
 def bulk_steps(
     schedule: Any, count: int, seed: int, highest: int = 2**63 - 1
 ) -> npt.NDArray[np.int64]:
-    """`count` steps up to `highest`: two thirds beside a stage's start, the rest anywhere.
+    """Draw `count` steps up to `highest`: two thirds next to the start of a stage.
 
-    Both are drawn with every bit length equally likely; a few are before step 0, or before the
-    decay. With phases half of all are in a phase, each equally likely, most near one of its ends.
+    Every bit length is equally likely. A few steps are before step 0 or before the decay. With
+    phases, half of the steps are in a phase. Each phase is equally likely, and most of its steps
+    are near one of its ends.
     """
     random = np.random.default_rng(seed)
     reference = Reference(schedule)
@@ -37,7 +38,7 @@ def bulk_steps(
 def _in_phases(
     random: np.random.Generator, count: int, reference: Reference
 ) -> npt.NDArray[np.int64]:
-    """Steps counted from either end of a phase, every bit length of its own equally likely."""
+    """Draw distances from either end of a phase, with every bit length equally likely."""
     ends = np.array([(first, after - 1) for first, after in spans(reference)], np.int64)
     longest = [max(int(last - first).bit_length(), 1) for first, last in ends]
     which = random.integers(len(ends), size=count)
@@ -50,10 +51,10 @@ def _in_phases(
 
 
 def bulk_arrays(schedule: Any, count: int, seed: int) -> list[npt.NDArray[np.int64]]:
-    """Arrays of steps of one length: some that the exact form may serve whole, then all of int64.
+    """Return arrays of equal length: some for the exact form alone, then one of all int64 steps.
 
-    The exact form serves steps up to the last one that fits it, or up to the knot of a phase
-    that does not.
+    The exact form covers the steps up to its last exact step, or up to the knot of a phase
+    that it does not cover.
     """
     reference = Reference(schedule)
     limits = {reference.last_exact_step(), *(knot - 1 for knot in reference.knots)}
@@ -63,7 +64,7 @@ def bulk_arrays(schedule: Any, count: int, seed: int) -> list[npt.NDArray[np.int
 
 
 def _any_length(random: np.random.Generator, count: int, longest: Any) -> npt.NDArray[np.int64]:
-    """Integers of up to `longest` bits, every length equally likely."""
+    """Draw integers of up to `longest` bits, with every length equally likely."""
     drawn = random.integers(2**63, size=count)
     found: npt.NDArray[np.int64] = drawn >> random.integers(63 - longest, 63, count)
     return found

@@ -1,4 +1,4 @@
-"""The conformance kit in pytest: each check a test of its own, and waivers that are strict."""
+"""The conformance kit in pytest: one test for each check, and strict expected failures."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from invtime.testing.checks import CHECKS
 def parametrize_with_checks(
     backend: str | Backend, expected_failures: Mapping[str, str] | None = None
 ) -> pytest.MarkDecorator:
-    """A decorator that calls a test once for each check, as its argument `check`.
+    """Return a decorator that runs a test once for each check, passed as the argument `check`.
 
     Args:
-        backend: the name of an installed backend, loaded when the first check runs, so that
-            collecting the tests imports no framework; or an instance.
-        expected_failures: the checks that the framework cannot pass, each with the reason.
-            A check that passes in spite of that fails the test.
+        backend: the name of an installed backend, or an instance. A named backend is loaded when
+            the first check runs, so collecting the tests imports no framework.
+        expected_failures: the names of the checks that the framework cannot pass, each with the
+            reason. If such a check passes, its test fails.
 
     Raises:
-        ValueError: no check has a name in `expected_failures`, or a reason is empty.
+        TypeError: `backend` is neither a name nor an instance of `invtime.Backend`.
+        ValueError: `expected_failures` has a name that no check has, or an empty reason.
 
     >>> from invtime.testing import parametrize_with_checks
     >>> @parametrize_with_checks("numpy")
@@ -35,10 +36,16 @@ def parametrize_with_checks(
     waivers = expected_failures or {}
     for name, reason in waivers.items():
         if name not in CHECKS:
-            raise ValueError(f"no check is named {shown(name)}; there are {', '.join(CHECKS)}")
+            raise ValueError(
+                f"no check is named {shown(name)}; available: {', '.join(CHECKS)}; "
+                "pass one of these"
+            )
         if not reason.strip():
-            raise ValueError(f"the waiver of {shown(name)} has no reason; say why it cannot pass")
-    # A waived check must fail, by its law and by nothing else.
+            raise ValueError(
+                f"expected_failures has no reason for {shown(name)}; "
+                "say why the framework cannot pass this check"
+            )
+    # An expected failure must be a broken law, not another error.
     marks = {
         name: pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError)
         for name, reason in waivers.items()
@@ -54,19 +61,19 @@ def parametrize_with_checks(
 
 
 class BoundCheck:
-    """A check of one backend; called without arguments it passes, fails or skips.
+    """A check of one backend. A call without arguments passes, fails or skips.
 
     Args:
-        backend: a name or an instance.
-        name: of the check.
-        waived: whether it is expected to fail.
+        backend: the name of a backend, or an instance.
+        name: the name of the check.
+        waived: whether the check is expected to fail.
     """
 
     def __init__(self, backend: str | Backend, name: str, waived: bool = False) -> None:
         if not isinstance(backend, str | Backend):
             raise TypeError(
                 f"backend is {shown(backend)}; it must be the name of an installed backend, or an "
-                "instance of a class that derives from invtime.Backend"
+                "instance of a subclass of invtime.Backend"
             )
         self.backend = backend
         self.name = name
@@ -78,13 +85,19 @@ class BoundCheck:
         backend: object = self.backend
         backend = registry.default.load(backend) if isinstance(backend, str) else backend
         if not isinstance(backend, Backend):
-            message = f"a {type(backend).__name__} does not derive from invtime.Backend"
+            message = (
+                f"the backend is an instance of {type(backend).__name__}, which is not a subclass "
+                "of invtime.Backend; derive its class from invtime.Backend"
+            )
             pytest.fail(message, pytrace=False)
         try:
             CHECKS[self.name](backend)
         except SkipTest as reason:
             if self.waived:
-                message = f"{self.name!r} is waived, and says nothing of this backend: {reason}"
+                message = (
+                    f"expected_failures lists {self.name!r}, but this check does not apply to "
+                    f"this backend: {reason}; remove it from expected_failures"
+                )
                 pytest.fail(message, pytrace=False)
             pytest.skip(str(reason))
 

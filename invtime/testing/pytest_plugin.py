@@ -1,6 +1,6 @@
-"""`pytest --invtime-backend=NAME`: the conformance kit on an installed backend, without a file.
+"""The option `pytest --invtime-backend=NAME`, which runs the conformance kit without a test file.
 
-pytest loads this in every session, so nothing is imported here until the option is given.
+pytest loads this module in every session, so it imports nothing until the option is given.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The option."""
+    """Add the option."""
     group = parser.getgroup("invtime", "conformance of an invtime backend")
     group.addoption(
         "--invtime-backend",
         metavar="NAME",
-        help="run the conformance kit on this backend, and of the tests only those whose "
-        "paths are given",
+        help="run the conformance kit on this backend; other tests run only if their paths are "
+        "given",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a name that no plugin announced at once; collect nothing but what was asked for."""
+    """Reject an unknown name before collection; collect other tests only from given paths."""
     name = config.option.invtime_backend
     if name is None:
         return
@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     try:
         registry.default.plugins.find(name)  # imports no framework
-    except (InvTimeError, PluginWarning) as error:  # the second where warnings are errors
+    except (InvTimeError, PluginWarning) as error:  # PluginWarning if warnings are errors
         raise pytest.UsageError(f"--invtime-backend: {error}") from None
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = []
@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before -k and -m choose
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
-    """Add the checks to what was collected."""
+    """Add the checks to the collected tests."""
     if session.config.option.invtime_backend is not None:
         items += _checks(session, session.config.option.invtime_backend)
 
@@ -57,7 +57,7 @@ def _checks(session: pytest.Session, backend: str) -> Iterator[pytest.Item]:
 
 
 class CheckItem(pytest.Item):
-    """One check as a test; a broken law is reported without a traceback."""
+    """One check as a test. A failed check is reported without a traceback."""
 
     def __init__(self, *, check: BoundCheck, **parts: Any) -> None:
         super().__init__(**parts)
@@ -68,11 +68,11 @@ class CheckItem(pytest.Item):
         self.check()
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """The law and the smallest example alone."""
+        """Return only the message: the law and the smallest example."""
         if excinfo.errisinstance(AssertionError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[str, None, str]:
-        """Where it is said to stand."""
+        """Return the location that pytest shows for the test."""
         return "invtime", None, self.name

@@ -1,7 +1,7 @@
-"""Hypothesis strategies: schedules, and the steps at which a schedule is worth asking.
+"""Hypothesis strategies for schedules, and for the steps where a schedule is likely to fail.
 
-`schedules()` draws from the whole accepted range, half of them with phases; `steps(schedule)`
-and `float_steps(schedule)` crowd around knots, plateau boundaries and the ends of every format.
+`schedules()` draws from the whole accepted range, half of them with phases. `steps(schedule)` and
+`float_steps(schedule)` favour knots, plateau boundaries and the limits of every format.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from invtime.reference import FORMATS, Reference, fraction_of_bits
 
 SMALLEST, LARGEST = 1e-60, 1e60
 
-# For these `floor(step / decay_steps)`, compiled to a product with the reciprocal, is one stage
-# late at a boundary: in float32, the last three in binary64.
+# If `floor(step / decay_steps)` is compiled to a product with the reciprocal, it is one stage late
+# at a boundary for these periods: in binary64 for the last three, in float32 for the others.
 LATE_PERIODS = (41, 47, 55, 61, 82, 97, 980, 1950, 49, 103, 107)
 
 HAND_WRITTEN_RATES = (1.0, 0.5, 0.1, 0.05, 0.01, 3e-4, 2.5e-4, 1e-3, 1e-5, 2)
@@ -30,8 +30,8 @@ HAND_WRITTEN_COUNTS = (0, 1, 2, 3, 10, 100, 500, 1000, 2000, 10_000)
 PARTS = ("warm-up", "stable", "floor", "cool-down")
 FRACTIONAL_PERIODS = (0.3, 0.1, 1.5, 2.5, 1 / 3, 1e-3, 97.7, 1e-9, 195.3125, 1e15 + 0.125)
 
-# Ends of what the formats hold exactly: float16's largest number and the first one that
-# rounds to infinity, bfloat16's last consecutive integer, float32's, binary64's, int64's.
+# The limits of the formats: the last consecutive integers of bfloat16, float16, float32, binary64,
+# int32 and int64, float16's largest number, and the first one that it rounds to infinity.
 FORMAT_EDGES = tuple(
     edge + offset
     for edge in (256, 2048, 65504, 65520, 2**24, 2**31, 2**32, 2**53, 2**63)
@@ -61,28 +61,28 @@ SPECIAL_FLOATS = (
 
 
 def decimals(digits: int = 4) -> st.SearchStrategy[float]:
-    """Numbers as a person writes them: few significant digits."""
+    """Draw numbers with few significant digits, as people write them."""
     significands = st.integers(1, 10**digits - 1)
     return st.builds(lambda s, e: float(f"{s}e{e}"), significands, st.integers(-8, 4))
 
 
 def computed() -> st.SearchStrategy[float]:
-    """Numbers as a program computes them: all the digits of a double."""
+    """Draw numbers with all digits of a double, as programs compute them."""
     ratios = st.builds(lambda a, b: a / b, st.integers(1, 10**6), st.integers(1, 10**6))
     return ratios | st.floats(2.0**-30, 2.0**30)
 
 
 def extremes() -> st.SearchStrategy[float]:
-    """The ends of the accepted range, and doubles from all over it."""
+    """Draw the limits of the accepted range, and doubles from the whole range."""
     ends = (SMALLEST, nextafter(SMALLEST, 1.0), LARGEST, nextafter(LARGEST, 1.0), 1e23, 1e22)
     anywhere = st.floats(SMALLEST, LARGEST, allow_subnormal=False)
-    whole = st.integers(0, 198).map(lambda e: 2**e)  # past 2**53 an int must be a double
+    whole = st.integers(0, 198).map(lambda e: 2**e)  # above 2**53 an int must equal a double
     return st.sampled_from(ends) | anywhere | whole.map(float) | whole
 
 
-@cache  # building a strategy costs as much as drawing from it
+@cache  # building a strategy takes as long as drawing from it
 def counts(lowest: int = 0) -> st.SearchStrategy[int]:
-    """Numbers of steps from `lowest` to 2**53, every length equally likely, simple ones first."""
+    """Draw numbers of steps from `lowest` to 2**53 of every bit length, simple ones first."""
     usual = st.sampled_from(HAND_WRITTEN_COUNTS) | st.integers(0, 1000)
     return (usual | magnitudes(53) | st.just(2**53)).map(lambda n: max(n, lowest))
 
@@ -90,11 +90,12 @@ def counts(lowest: int = 0) -> st.SearchStrategy[int]:
 def schedules(
     staircase: bool | None = None, phases: bool | None = None
 ) -> st.SearchStrategy[InverseTimeDecay]:
-    """Schedules from the whole accepted range, simple ones first.
+    """Draw schedules from the whole accepted range, simple ones first.
 
     Args:
-        staircase: draw only staircases, or none.
-        phases: draw only schedules with phases, or none; half of each otherwise.
+        staircase: True draws only staircases, False only continuous schedules, None both.
+        phases: True draws only schedules with phases, False only schedules without, None half of
+            each.
     """
     shape = st.booleans() if staircase is None else st.just(staircase)
     bare = st.builds(InverseTimeDecay, _rates(), _periods(), _decays(), shape)
@@ -130,7 +131,7 @@ def _decays() -> st.SearchStrategy[float]:
 
 @st.composite
 def recipes(draw: st.DrawFn, bare: st.SearchStrategy[InverseTimeDecay]) -> InverseTimeDecay:
-    """Phases around the decay of a schedule without: one or more, of any length from 0 on."""
+    """Draw one or more phases, of any length from 0 on, and add them to a bare schedule."""
     schedule = draw(bare)
     peak = schedule.initial_learning_rate
     chosen = draw(st.integers(1, 2 ** len(PARTS) - 1))
@@ -152,13 +153,13 @@ def recipes(draw: st.DrawFn, bare: st.SearchStrategy[InverseTimeDecay]) -> Inver
 
 
 def _rates_near(peak: float) -> st.SearchStrategy[float]:
-    """Other rates of a recipe: often simple fractions of its peak, and the peak, and above it."""
+    """Draw other rates of a recipe: often a simple fraction or multiple of its peak."""
     parts = (peak * part for part in (0.1, 0.5, 1, 2, 1 / 3, 1e-6))
     return st.sampled_from([*filter(_accepted, parts)]) | _rates()
 
 
 def _floors(schedule: InverseTimeDecay) -> st.SearchStrategy[float]:
-    """Floors: a rate of the decay, at or near an integer step; any rate; one met far out."""
+    """Draw floors: the rate of the decay at an integer step, any rate, or a very small one."""
     met = (st.integers(0, 1000) | magnitudes(60)).map(schedule)
     return _rates_near(schedule.initial_learning_rate) | met.filter(_accepted) | st.just(SMALLEST)
 
@@ -168,7 +169,7 @@ def _accepted(rate: float) -> bool:
 
 
 def _cooldown_starts(schedule: InverseTimeDecay) -> st.SearchStrategy[int]:
-    """At each knot and beside it, at the start of a stage, or anywhere from the warm-up's end."""
+    """Draw cool-down starts: at or next to a knot, at a stage, or anywhere after the warm-up."""
     first = schedule.warmup_steps
     special = [n for n in (first, *_near_knots(Reference(schedule))) if first <= n <= 2**53]
     return (
@@ -183,7 +184,7 @@ def _near_knots(reference: Reference) -> list[int]:
 
 
 def landmarks(schedule: Any) -> list[int]:
-    """Integer steps that every test of this schedule should ask for, in int64's range."""
+    """Return the int64 steps that every test of this schedule should include."""
     reference = Reference(schedule)
     found = {0, 1, 2, 3, -1, -(2**31), -(2**63), *FORMAT_EDGES}
     for stage in (1, 2, 3, 10, 1000, 10**6, 2**31, 2**53):
@@ -196,10 +197,10 @@ def landmarks(schedule: Any) -> list[int]:
 
 
 def far_steps(schedule: Any, dtype: str = "float64") -> list[float]:
-    """Float steps at which the value nears the smallest normal number of the dtype.
+    """Return float steps at which the value is near the smallest normal number of the dtype.
 
-    What mends a quotient there is subnormal, and some frameworks flush that to zero. A warm-up
-    from 0 has such values beside step 0, a decay far out.
+    There the correction of a quotient is subnormal, and some frameworks flush it to zero. A
+    warm-up from 0 has such values next to step 0, a decay at very large steps.
     """
     reference, kind = Reference(schedule), FORMATS[dtype]
     if not reference.initial:
@@ -217,12 +218,12 @@ def far_steps(schedule: Any, dtype: str = "float64") -> list[float]:
 
 
 def magnitudes(bits: int = 63) -> st.SearchStrategy[int]:
-    """Integers of 1 to `bits` bits, every length equally likely."""
+    """Draw integers of 1 to `bits` bits, with every length equally likely."""
     return st.integers(1, bits).flatmap(lambda b: st.integers(2 ** (b - 1), 2**b - 1))
 
 
 def boundaries(schedule: Any) -> st.SearchStrategy[int]:
-    """The last step of a stage, the first of the next, and the one after it."""
+    """Draw the last step of a stage, or one of the first two of the next."""
     reference = Reference(schedule)
     highest = reference.stage(2**63 - 2)
     if not highest:
@@ -233,19 +234,19 @@ def boundaries(schedule: Any) -> st.SearchStrategy[int]:
 
 
 def spans(reference: Reference) -> list[tuple[int, int]]:
-    """The integer steps of each phase, as (first, after the last), as far as int64 goes."""
+    """Return the integer steps of each phase as (first, last + 1), within int64."""
     knots = [0, *(knot for knot in reference.knots if knot < 2**63), 2**63]
     return list(pairwise(knots))
 
 
 def in_phases(schedule: Any) -> st.SearchStrategy[int]:
-    """Steps of each phase alike, however short it is, often its first and its last one."""
+    """Draw steps of each phase with equal probability; often its first or last step."""
     found = spans(Reference(schedule))
     return st.sampled_from(found).flatmap(lambda span: st.integers(span[0], span[1] - 1))
 
 
 def steps(schedule: Any) -> st.SearchStrategy[int]:
-    """Integer steps in [-2**63, 2**63)."""
+    """Draw integer steps in [-2**63, 2**63), often near knots, boundaries and format limits."""
     anywhere = magnitudes() | st.integers(-(2**63), 2**63 - 1)
     inside = st.sampled_from(landmarks(schedule)) | boundaries(schedule) | anywhere
     if Reference(schedule).phased:
@@ -254,12 +255,12 @@ def steps(schedule: Any) -> st.SearchStrategy[int]:
 
 
 def whole_float_steps(schedule: Any) -> st.SearchStrategy[float]:
-    """Float steps that are integers below 2**53 in magnitude."""
+    """Draw float steps that are integers below 2**53 in magnitude."""
     return steps(schedule).filter(lambda n: abs(n) < 2**53).map(float)
 
 
 def float_boundaries(schedule: Any) -> st.SearchStrategy[float]:
-    """The floats at and beside a stage's start or the floor, which are seldom floats themselves."""
+    """Draw floats at or next to the exact start of a stage or of the floor."""
     reference = Reference(schedule)
     stages = st.integers(1, 10) | magnitudes(40)
     starts = stages.map(lambda k: float(reference.start + k * reference.period))
@@ -270,7 +271,7 @@ def float_boundaries(schedule: Any) -> st.SearchStrategy[float]:
 
 
 def float_steps(schedule: Any) -> st.SearchStrategy[float]:
-    """Float steps: whole, fractional, huge, subnormal, infinite, NaN and negative zero."""
+    """Draw float steps: whole, fractional, huge, subnormal, infinite, NaN and negative zero."""
     near = st.builds(nextafter, whole_float_steps(schedule), st.sampled_from((-inf, inf)))
     fractional = st.floats(0.0, 2.0**53) | st.floats(0.0, 1.0)
     near |= float_boundaries(schedule)

@@ -1,4 +1,4 @@
-"""Agreement, measured: every backend, mode, device and dtype against the exact value.
+"""Compare every backend, mode, device and dtype with the exact value, bit by bit.
 
 >>> import invtime
 >>> from invtime.verification import verify

@@ -1,7 +1,7 @@
-"""A verification in processes: each has one backend and some of the result dtypes.
+"""Verify in several processes: each runs one backend with some of the result dtypes.
 
-Most of the time goes into compilers, PyTorch's above all, which keep to one core and compile
-for each dtype anew. A framework that takes its process with it ends no other's runs.
+Compilers take most of the time, PyTorch's above all. They use one core, and compile again for
+each dtype. If a framework crashes its process, the runs of the other frameworks continue.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from invtime.verification.selection import EVERYTHING, Choice, usable
 from invtime.verification.worker import Offer, Part, Progress, Unusable
 
 WORKER = "invtime.verification.worker"
-# JAX and TensorFlow each take nearly all of a GPU's memory, and a second process finds none.
+# By default JAX and TensorFlow reserve nearly all of a GPU's memory: none is left for a second
+# process.
 SHARING = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-UNITS = 1000  # of progress in each part
+UNITS = 1000  # units of progress in each part
 
 
 def verify_apart(
@@ -37,14 +38,14 @@ def verify_apart(
     steps: int = 100_000,
     progress: Callable[[int, int], object] | None = None,
 ) -> Report:
-    """The report of `verify`, which has the same arguments and errors.
+    """Return the report that `verify` returns; the arguments and the errors are the same.
 
-    The runs whose process ended before them have an error that says how it ended.
+    If a process ends early, its unfinished runs have an error that says how it ended.
     """
     check_steps(steps)
     choice = Choice(modes, devices, dtypes)
     names, missing = usable(backends)
-    if modes is not None or devices is not None:  # a wrong one is to be known before the work
+    if modes is not None or devices is not None:  # reject an unknown one before the work starts
         names = _with_places(names, choice, named=backends is not None)
     shares = [choice._replace(dtypes=share) for share in _shares(choice.result_dtypes)]
     parts = [Result(Part(name, share, schedule, steps)) for name in names for share in shares]
@@ -64,16 +65,16 @@ def verify_apart(
 
 @dataclass(slots=True)
 class Result:
-    """What has come of a part so far."""
+    """The state of a part: what its process has reported so far."""
 
     part: Part
     unusable: Unusable | None = None
     offer: Offer | None = None
     runs: list[Run] | None = None
     problem: str | None = None
-    """How its process failed."""
+    """How its process failed, or None."""
     share: float = 0.0
-    """How much of it is done."""
+    """The fraction that is done, from 0 to 1."""
 
 
 def offered(
@@ -81,33 +82,33 @@ def offered(
     choice: Choice = EVERYTHING,
     progress: Callable[[int, int], object] | None = None,
 ) -> list[Result]:
-    """What each of these backends has, or why it cannot be used."""
+    """Return the modes and devices of each backend, or the reason why it cannot be used."""
     results = [Result(Part(name, choice, None, 0)) for name in names]
     _work(results, progress)
     return results
 
 
 def _with_places(names: Iterable[str], choice: Choice, named: bool) -> list[str]:
-    """The backends that have something of the choice, and those of which it is not known."""
+    """Return the backends that match the choice, and those whose offer is unknown."""
     results = offered(names, choice)
     for result in results:
         if result.unusable is not None:
             _reason(result.unusable, named)
     offers = [result.offer for result in results if result.offer is not None]
-    if all(result.problem is None for result in results):  # or what one has is not known
+    if all(result.problem is None for result in results):  # a failed process offers unknown modes
         choice.check({pair for offer in offers for pair in product(offer.modes, offer.devices)})
     return [r.part.backend for r in results if r.offer is None or r.offer.chosen]
 
 
 def _reason(unusable: Unusable, named: bool) -> str:
-    """Why a backend is missing; BackendUnavailableError where it was named."""
+    """Return why a backend is missing; raise BackendUnavailableError if it was named."""
     if named:
         raise BackendUnavailableError(unusable.message)
     return unusable.reason
 
 
 def _shares(dtypes: Sequence[str]) -> list[list[str]]:
-    """The dtypes in as many shares as there are cores: a backend's parts take equally long."""
+    """Split the dtypes into one share for each core, of about the same run time."""
     count = max(1, min(children.cores(), len(dtypes)))
     return [list(dtypes[first::count]) for first in range(count)]
 
@@ -137,7 +138,7 @@ def _enter(result: Result, message: object) -> None:
 
 
 def _in_order(results: Sequence[Result]) -> list[Run]:
-    """The runs of one backend as a report has them: by device, mode and dtype."""
+    """Return the runs of one backend in the order of a report: by device, mode and dtype."""
     runs = [run for result in results for run in _runs(result)]
     devices = list(dict.fromkeys(run.device for run in runs))
     modes = list(dict.fromkeys(run.mode for run in runs))
@@ -150,13 +151,13 @@ def _in_order(results: Sequence[Result]) -> list[Run]:
 
 
 def _runs(result: Result) -> Iterator[Run]:
-    """The runs of a part, which have an error where its process ended before them."""
+    """Yield the runs of a part; the unfinished ones have an error if its process ended."""
     if result.runs is not None:
         yield from result.runs
     elif result.offer is not None:
         for run in result.offer.chosen:
             yield replace(run, error=result.problem)
-    else:  # it ended as it imported the framework, or another process imports it
+    else:  # the import of the framework failed here, but succeeded in another process
         error = result.problem if result.unusable is None else result.unusable.reason
         version = next(s.version for s in registry.list_backends() if s.name == result.part.backend)
         for dtype in result.part.choice.result_dtypes:

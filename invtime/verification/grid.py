@@ -1,17 +1,19 @@
 """The steps at which backends are compared, in every integer and float dtype of NumPy.
 
-For each dtype there are two parts, cut into pieces, and those into chunks of at most `CHUNK`:
+The grid has two parts for each dtype. A part is cut into pieces, and a piece into chunks of at
+most `CHUNK` steps:
 
     consecutive   every whole step 0, 1, ..., last
-    edges         around every power of two, the first steps of plateaus near those and of
-                  the plateaus 1, 2, 4, ..., the knots of a schedule with phases, the steps
-                  2**k after each knot and before the next one, and the last step of each exact
-                  form, each with its neighbours and negatives; for floats also fractions, the
-                  neighbours of knots and of plateau boundaries, subnormal and huge steps,
+    edges         the powers of two; the first steps of the plateaus near them, and of the
+                  plateaus 1, 2, 4, ...; the knots of a schedule with phases; the steps 2**k
+                  after each knot and before the next one; the last step of each exact form.
+                  Each comes with its neighbours and negatives. Float dtypes add fractions,
+                  the neighbours of knots and of plateau boundaries, subnormal and huge steps,
                   infinities and NaN
 
-The parts stay apart because frameworks choose between the exact and the double-word form
-for an array as a whole: the first part sees the one, the second nearly always the other.
+A framework chooses between the exact form and the double-word form for a whole array. The parts
+are separate so that both forms are tested: the first part uses the exact form, the second nearly
+always the double-word form.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from invtime.table import Row, Table
 
 CHUNK = 2**14
 
-# Those that a training loop carries come first: compiled modes run these alone.
+# The dtypes that training loops use come first. Compiled modes are compared at these only.
 COMPILED = ("int64", "int32", "float64")
 DTYPES = (*COMPILED, "int8", "int16", "uint8", "uint16", "uint32", "uint64", "float16", "float32")
 
@@ -38,7 +40,7 @@ SPECIAL = (-0.0, -0.5, -1e300, -inf, 5e-324, 1e-310, 1e-30, 1e30, 1e300, inf, na
 
 
 class Piece(NamedTuple):
-    """A stretch of one part of the grid."""
+    """A range of steps of one part of the grid."""
 
     dtype: str
     edges: bool
@@ -52,7 +54,7 @@ class Piece(NamedTuple):
 
     @property
     def chunks(self) -> int:
-        """The number of chunks in it."""
+        """The number of chunks."""
         return -(-self.size // CHUNK)
 
     def __str__(self) -> str:
@@ -61,11 +63,11 @@ class Piece(NamedTuple):
 
 
 class Grid:
-    """The steps for one form, made as they are asked for.
+    """The steps for one form, generated on demand.
 
     Args:
         form: the exact form of the schedule, or its table.
-        last: the last of the consecutive steps.
+        last: the last consecutive step.
     """
 
     def __init__(self, form: Form | Table, last: int) -> None:
@@ -79,14 +81,14 @@ class Grid:
         }
 
     def pieces(self, size: int) -> Iterator[Piece]:
-        """The whole grid, in pieces of at most `size` steps."""
+        """Yield the whole grid, in pieces of at most `size` steps."""
         for dtype in DTYPES:
             for edges, stop in ((False, self._stops[dtype]), (True, self._edges[dtype].size)):
                 for start in range(0, stop, size):
                     yield Piece(dtype, edges, start, min(start + size, stop))
 
     def chunks(self, piece: Piece) -> Iterator[Steps]:
-        """The steps of a piece."""
+        """Yield the steps of a piece, one chunk at a time."""
         for start in range(piece.start, piece.stop, CHUNK):
             stop = min(start + CHUNK, piece.stop)
             if piece.edges:
@@ -109,13 +111,13 @@ def _whole_edges(rows: Sequence[Row], last: int) -> list[int]:
 
 
 def _plateaus(decay: Form, origin: int, anchors: Iterable[int]) -> set[int]:
-    """The first steps of the plateaus near the anchors, and of the plateaus 1, 2, 4, ..."""
+    """Return the first steps of the plateaus near the anchors, and of plateaus 1, 2, 4, ..."""
     near = {decay.stage(n - origin) + j for n in anchors for j in (-1, 0, 1, 2)}
     return {origin + decay.first_step(stage) for stage in near.union(POWERS)}
 
 
 def _stretches(rows: Sequence[Row]) -> Iterator[tuple[Row, int | None]]:
-    """Each row, and the first integer step after it."""
+    """Pair each row with the first integer step after it; the last row has None."""
     return zip(rows, [*(row.first for row in rows[1:]), None], strict=True)
 
 
@@ -138,12 +140,12 @@ def _is_float(dtype: str) -> bool:
 
 
 def _largest_step(dtype: str) -> int:
-    """The end of the whole numbers that a dtype holds without a gap."""
+    """Return the largest n such that the dtype holds every whole number from 0 to n."""
     return 2 ** int(np.finfo(dtype).nmant + 1) if _is_float(dtype) else int(np.iinfo(dtype).max)
 
 
 def _boundaries(rows: Sequence[Row]) -> Iterator[float]:
-    """The knots and the first plateaus' boundaries, to be asked with their neighbours."""
+    """Yield the knots and the boundaries of the first plateaus; the caller adds neighbours."""
     for row in rows:
         n, d = row.knot
         yield from (n / d, float(row.first))
@@ -161,7 +163,7 @@ def _fractions(rows: Sequence[Row]) -> Iterator[float]:
         yield from (n + part for part in (0.1, 0.5, 0.9))
     knots = [n / d for n, d in (row.knot for row in rows)]
     for knot in knots[1:]:
-        for k in range(-30, 4):  # of a step, and some steps, on both sides
+        for k in range(-30, 4):  # from a fraction of a step to some steps, on both sides
             yield from (knot + sign * 2.0**k * m for sign in (1, -1) for m in (1, 1.3))
     for knot, end in pairwise(knots):
         yield from (knot + (end - knot) * part / 64 for part in range(1, 64))

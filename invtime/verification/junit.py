@@ -1,7 +1,7 @@
-"""A report as JUnit XML: the elements that Jenkins, GitLab, GitHub's actions and others read.
+"""Write a report as JUnit XML, which Jenkins, GitLab, GitHub Actions and others read.
 
-Source: the format has no standard; this keeps to what is common in the descriptions at
-https://github.com/testmoapp/junitxml and in Jenkins's junit-10.xsd.
+Source: the format has no standard. This module uses the elements that are common to
+https://github.com/testmoapp/junitxml and Jenkins's junit-10.xsd.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from xml.etree import ElementTree as ET
 
 from invtime.verification.report import Report, Run
 
-# What XML 1.0 has no way to write, such as the escape codes in a framework's message.
+# Characters that XML 1.0 cannot contain, such as the escape codes in a framework's message.
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def to_junit(report: Report) -> str:
-    """The report as JUnit XML, which CI systems read: a case for each run and missing backend.
+    """Return the report as JUnit XML for CI systems, with a case for each run.
 
-    A mismatch is a failure, a run that ended early an error. What was not compared, for its
-    dtype or for a backend that is missing, is skipped.
+    A mismatch is a failure. A run that ended early is an error. A run whose dtype the backend
+    does not support is skipped, and so is each missing backend, which also has a case.
     """
     suite = ET.Element("testsuite", name="invtime verify")
     properties = ET.SubElement(suite, "properties")

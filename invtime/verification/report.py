@@ -1,4 +1,4 @@
-"""The outcome of a verification: plain frozen data, and its JSON."""
+"""The result of a verification, as frozen data and as JSON."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from invtime.spec import InverseTimeDecay
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first step of a run whose value is not an allowed one, in the grid's order.
+    """The first mismatch of a run, in the order of the grid.
 
-    Its text is one line, as in the table: the step, and both values with their bits.
+    `str()` returns one line, as in the table: the step, and both values with their bits.
     """
 
     step: int | float
@@ -22,79 +22,86 @@ class Difference:
     """The exact value, rounded along the chain to the run's dtype."""
     found: float
     expected_bits: str
-    """In hexadecimal, such as '0x3dcccccd'; every NaN shows the bits of one."""
+    """In hexadecimal, such as '0x3dcccccd'; every NaN has the same bits here."""
     found_bits: str
 
     def __str__(self) -> str:
         return (
-            f"{self.step_dtype} {self.step}: expected {self.expected!r} ({self.expected_bits}), "
+            f"{self.step_dtype} step {self.step}: expected {self.expected!r} "
+            f"({self.expected_bits}), "
             f"found {self.found!r} ({self.found_bits})"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One backend in one mode, on one device, with one result dtype."""
+    """The comparison of one backend in one mode, on one device, with one result dtype."""
 
     backend: str
     version: str
-    """The framework's version; all of them, where an executor's workers have several."""
+    """The framework's version. If the workers of an executor have several, all of them."""
     mode: str
     device: str
     dtype: str
     asked: int = 0
-    """The steps to compare: those of the grid in the dtypes that the backend takes."""
+    """The number of steps to compare: the grid's steps in the dtypes that the backend accepts."""
     points: int = 0
-    """The steps compared."""
+    """The number of steps that were compared."""
     mismatches: int = 0
-    """The steps whose value the contract does not allow."""
+    """The number of steps whose value the contract does not allow."""
     worst_ulp: int = 0
     """The largest distance of a mismatch from its expected value, in ULP of `dtype`."""
     first: Difference | None = None
     neighbours: int = 0
-    """Steps with another value that is allowed: a float step one ULP off, say."""
+    """The number of steps that differ as the contract allows, such as a float step by 1 ULP."""
     flushed: int = 0
-    """Steps with zero where a subnormal number of `dtype` was expected, which is allowed."""
+    """The number of steps with 0 instead of a subnormal number of `dtype`, which is allowed."""
     note: str = ""
     error: str | None = None
-    """What the framework raised, or what an executor lost; the run ended there."""
+    """What the framework raised, or which work an executor lost. The run ended there."""
 
     @property
     def ok(self) -> bool:
-        """Whether all points asked for were compared without a mismatch (none, if skipped)."""
+        """Whether every step to compare was compared, without a mismatch.
+
+        A skipped run has no steps to compare, and is ok.
+        """
         return self.error is None and not self.mismatches and self.points == self.asked
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A backend that is announced but cannot be used here."""
+    """A backend that is announced but cannot be used in this environment."""
 
     backend: str
     install: str
-    """The command that installs its framework, or empty."""
+    """The command that installs its framework, or an empty string."""
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Every run of a verification, and the backends that could not take part."""
+    """All runs of a verification, and the backends that were not compared."""
 
     schedule: InverseTimeDecay
     steps: int
-    """The number of the consecutive steps, from 0 on."""
+    """The number of consecutive steps, which start at 0."""
     runs: tuple[Run, ...]
     missing: tuple[Missing, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether something was compared and every run is ok; missing backends are no fault."""
+        """Whether at least one step was compared and every run is ok.
+
+        Missing backends do not count as failures.
+        """
         return any(run.points for run in self.runs) and all(run.ok for run in self.runs)
 
     def to_json(self, indent: int | None = None) -> str:
-        """The report as a JSON object: schedule, steps, ok, runs, missing.
+        """Return the report as a JSON object with the keys schedule, steps, ok, runs, missing.
 
-        The numbers of a difference are JSON strings: they may be NaN, infinite, or integers
-        that other readers of JSON would round.
+        The numbers of a difference are JSON strings. They can be NaN, infinite, or integers
+        that some JSON readers would round.
         """
         report = {
             "schedule": self.schedule.get_config(),

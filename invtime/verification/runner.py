@@ -1,7 +1,7 @@
-"""Every backend over the whole grid, compared with the exact values piece by piece.
+"""Compare every backend with the exact values over the whole grid, piece by piece.
 
-The work is done here, or by the workers of an executor; memory does not grow with the number
-of steps. What comes back is counted against what was asked for.
+The work is done in this process, or by the workers of an executor. Memory does not grow with the
+number of steps. The steps that workers return are counted against those that were submitted.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from invtime.verification.selection import Choice, Place, load, places, select
 from invtime.verification.sweep import Job, Sweep, compare
 from invtime.verification.tally import Account, Outcome
 
-PIECE = 64 * CHUNK  # steps that are handed out at a time: about a second's work
-AHEAD = 128  # pieces in work on an executor, ahead of the one that is counted
-TRIES = 3  # for each piece
+PIECE = 64 * CHUNK  # steps that a worker gets at a time: about a second of work
+AHEAD = 128  # pieces that are submitted to an executor before the first of them is counted
+TRIES = 3  # attempts for each piece
 
 
 def verify(
@@ -37,35 +37,37 @@ def verify(
     timeout: float | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Report:
-    """Compare every backend with the exact value of `schedule`, bit by bit.
+    """Compare every backend with the exact values of `schedule`, bit by bit.
 
-    The steps are those of `invtime.verification.grid`: the eager mode takes them in every
-    integer and float dtype of NumPy, each other mode in int64, int32 and float64.
+    `invtime.verification.grid` defines the steps. The eager mode is compared at steps of every
+    integer and float dtype of NumPy, the other modes at int64, int32 and float64 steps.
 
     Args:
         schedule: the schedule to evaluate.
-        backends: names from `invtime.list_backends()`; None means all that are usable.
-        modes: names such as "eager", "compile", "jit", "vmap"; None means all.
-        devices: names that a backend lists, such as "cuda:0", or a kind ("cpu", "cuda") for
-            all of that kind; None means all.
-        dtypes: result dtypes; None means all four. NumPy skips bfloat16 without ml_dtypes.
-        steps: the number of the consecutive integer steps, which are 0 to steps - 1; 1 or more.
-        executor: whose workers do the work, a piece of the grid at a time, such as a
-            `ProcessPoolExecutor` that spawns, or `dask.distributed.Client(...).get_executor()`.
-            Each worker needs the same backends and devices; threads of one process take turns.
-            A piece that comes back short or not at all is tried three times, then reported.
-        timeout: how long to wait for one piece of an executor, in seconds; None has no end, also
-            where every worker is gone and the executor waits for new ones.
-        progress: called as progress(done, total), in chunks, from the calling thread.
+        backends: names from `invtime.list_backends()`. None means all that are usable.
+        modes: names such as "eager", "compile", "jit", "vmap". None means all.
+        devices: names that a backend lists, such as "cuda:0", or a kind of device ("cpu",
+            "cuda") for all devices of that kind. None means all.
+        dtypes: result dtypes. None means all four. Without ml_dtypes, NumPy skips bfloat16.
+        steps: the number of consecutive integer steps, 1 or more. They are 0 to steps - 1.
+        executor: does the work in its workers, one piece of the grid at a time. Pass, for
+            example, a `ProcessPoolExecutor` with the start method "spawn", or
+            `dask.distributed.Client(...).get_executor()`. Each worker needs the same backends and
+            devices. Threads of one process take turns. A piece that comes back incomplete or not
+            at all is tried three times. After that its runs have an error.
+        timeout: the longest wait for one piece of an executor, in seconds. With None the wait has
+            no limit, even if all workers are gone and the executor waits for new ones.
+        progress: called as progress(done, total) from the calling thread. It counts chunks.
 
     Returns:
-        A `Report`. A framework that raises makes a run with an `error`, which is not ok.
+        A `Report`. If a framework raises, its run has an `error` and is not ok.
 
     Raises:
-        UnknownBackendError, BackendUnavailableError, BackendConflictError: for a name in
-            `backends`; where None was passed, an unusable one is in `Report.missing`.
-        PlacementError: no chosen backend has the mode or the device, or the two together, or the
-            dtype is none of the four.
+        UnknownBackendError, BackendUnavailableError, BackendConflictError: a name in `backends`
+            is unknown, unusable or ambiguous. If `backends` is None, the unusable backends are
+            in `Report.missing` instead.
+        PlacementError: none of the chosen backends has the mode, the device, or both together,
+            or the dtype is not one of the four.
         ConfigError: `steps` is not an integer of 1 or more.
     """
     check_steps(steps)
@@ -79,10 +81,10 @@ def verify(
 
 
 def check_steps(steps: int) -> None:
-    """Raise ConfigError for what is no number of steps."""
+    """Raise ConfigError if `steps` is not a positive int."""
     if type(steps) is not int or steps < 1:
         raise ConfigError(
-            f"steps is {shown(steps)}; it must be an int of 1 or more; pass 100_000, say"
+            f"steps is {shown(steps)}; it must be an int of 1 or more; for example, pass 100_000"
         )
 
 
@@ -92,7 +94,7 @@ def run_here(
     places: Sequence[Place],
     progress: Callable[[int, int], object] | None,
 ) -> tuple[Run, ...]:
-    """The run in each place, all in this process."""
+    """Do the run of each place in this process."""
     sweep = Sweep(schedule, steps - 1, places)
     books = _Books(sweep, places, progress)
     for piece in books.pieces():
@@ -108,7 +110,7 @@ def _run_on(
     timeout: float | None,
     progress: Callable[[int, int], object] | None,
 ) -> tuple[Run, ...]:
-    """The run in each place, by the workers of an executor."""
+    """Do the run of each place in the workers of an executor."""
     books = _Books(Sweep(schedule, steps - 1, places), places, progress)
     spots = tuple((p.backend.name, p.mode, p.device, p.dtype) for p in places)
     job = Job(schedule, steps - 1, spots, uuid.uuid4().hex)
@@ -124,11 +126,11 @@ def _run_on(
 
 
 class _LostError(Exception):
-    """A piece of the grid did not come back, or not whole, however often it was tried."""
+    """A piece of the grid did not come back, or was incomplete, at each attempt."""
 
 
 class _Books:
-    """The accounts of all runs, and how far they are."""
+    """The accounts of all runs, and their progress."""
 
     def __init__(
         self,
@@ -150,29 +152,29 @@ class _Books:
                 account.asked += piece.size
 
     def pieces(self) -> Iterator[Piece]:
-        """The pieces that some run still has to compare."""
+        """Yield the pieces that at least one run still has to compare."""
         for piece in self._grid.pieces(PIECE):
             if any(account.open for account in self._takers[piece.dtype]):
                 yield piece
 
     def enter(self, piece: Piece, outcomes: list[Outcome]) -> None:
-        """Enter the outcomes of a piece, one for each run that takes its dtype."""
+        """Record the outcomes of a piece, one for each run that accepts its dtype."""
         for account, outcome in zip(self._takers[piece.dtype], outcomes, strict=True):
             account.add(piece, outcome)
 
     def check(self, piece: Piece, outcomes: list[Outcome]) -> None:
-        """Raise InvTimeError where a run that goes on lacks steps of the piece."""
+        """Raise InvTimeError if a run that has not ended lacks steps of the piece."""
         for account, outcome in zip(self._takers[piece.dtype], outcomes, strict=True):
             came = outcome.tally.points + outcome.refused
             if account.open and not outcome.ended and came != piece.size:
                 raise InvTimeError(f"{came} of {piece.size} points came back")
 
     def results(self) -> tuple[Run, ...]:
-        """The runs as far as they have come."""
+        """Return the runs with everything that was recorded so far."""
         return tuple(account.result() for account in self.accounts)
 
     def tick(self, chunks: int = 1) -> None:
-        """Count chunks that are done, in all runs together."""
+        """Count finished chunks, over all runs, and report the progress."""
         self._done += chunks
         if self._progress is not None:
             self._progress(self._done, self._total)
@@ -181,7 +183,7 @@ class _Books:
 def _outcomes(
     executor: Executor, job: Job, books: _Books, timeout: float | None
 ) -> Generator[tuple[Piece, list[Outcome]], None, None]:
-    """Each piece with its outcomes, in order, at most `AHEAD` pieces in work at a time."""
+    """Yield each piece with its outcomes, in order; submit at most `AHEAD` pieces ahead."""
     pending: deque[tuple[Piece, Future[list[Outcome]]]] = deque()
     try:
         for piece in books.pieces():
@@ -203,14 +205,14 @@ def _whole(
     piece: Piece,
     future: Future[list[Outcome]],
 ) -> tuple[Piece, list[Outcome]]:
-    """The outcomes of a piece, which is tried again where it was lost or is not whole."""
+    """Return the outcomes of a piece; submit it again if it was lost or is incomplete."""
     attempt = 1
     while True:
         try:
             outcomes = future.result(timeout)
             books.check(piece, outcomes)
             return piece, outcomes
-        except Exception as error:  # a worker died, raised anything, or is silent
+        except Exception as error:  # a worker died, raised an error, or did not answer in time
             future.cancel()
             if attempt == TRIES:
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -220,10 +222,10 @@ def _whole(
 
 
 def _submit(executor: Executor, job: Job, piece: Piece, attempt: int) -> Future[list[Outcome]]:
-    """The future of a piece; an executor that takes no more gives one that has failed."""
+    """Submit a piece and return its future, a failed one if the executor accepts no work."""
     try:
         return executor.submit(compare, job, piece, attempt)
-    except Exception as error:  # a pool that broke, a client that was closed
+    except Exception as error:  # for example a broken pool or a closed client
         failed: Future[list[Outcome]] = Future()
         failed.set_exception(error)
         return failed

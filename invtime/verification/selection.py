@@ -1,4 +1,4 @@
-"""Which backends can run here, and which of their modes, devices and dtypes were asked for."""
+"""Select the backends that can run, and the requested modes, devices and dtypes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Loaded(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where one run takes place."""
+    """The backend, mode, device and result dtype of one run."""
 
     backend: Backend
     version: str
@@ -31,16 +31,19 @@ class Place(NamedTuple):
 
     @property
     def step_dtypes(self) -> tuple[str, ...]:
-        """The dtypes of the steps there: all in the eager mode, which comes first."""
+        """The step dtypes of the run: all in the eager mode, which is the first mode."""
         eager = self.mode == next(iter(self.backend.modes()))
         return grid.DTYPES if eager else grid.COMPILED
 
 
 def usable(names: Sequence[str] | None) -> tuple[list[str], dict[str, str]]:
-    """The backends of these names, or all whose framework is installed, and what others lack.
+    """Return the names of the usable backends, and what each other backend lacks.
 
-    Imports no framework. Raises UnknownBackendError or BackendConflictError for a name that is
-    of no backend, or of two.
+    With None, a backend is usable if its framework is installed. This imports no framework.
+
+    Raises:
+        UnknownBackendError: no backend has one of the names.
+        BackendConflictError: two backends have one of the names.
     """
     if names is not None:
         for name in names:
@@ -49,14 +52,14 @@ def usable(names: Sequence[str] | None) -> tuple[list[str], dict[str, str]]:
     states = registry.list_backends()
     missing = {state.name: state.problem for state in states if state.problem is not None}
     found = [state.name for state in states if state.problem is None]
-    # The fallback has no framework that could be missing.
+    # The fallback backend has no framework of its own, so it is never missing.
     return found, {name: what for name, what in missing.items() if what != registry.NO_FRAMEWORK}
 
 
 def load(names: Sequence[str] | None) -> tuple[list[Loaded], tuple[Missing, ...]]:
-    """The backends of these names, or all that are usable, and those that are not.
+    """Import the named backends, or all usable ones; return them and the missing ones.
 
-    Raises what `registry.load` raises for a backend that was named.
+    If a named backend cannot be loaded, the error of `registry.load` is raised.
     """
     states = {state.name: state for state in registry.list_backends()}
     found, missing = usable(names)
@@ -73,7 +76,7 @@ def load(names: Sequence[str] | None) -> tuple[list[Loaded], tuple[Missing, ...]
 
 
 def places(loaded: Iterable[Loaded]) -> list[Place]:
-    """Every combination that there is, in the order of a report."""
+    """Return every combination of backend, device, mode and dtype, in the order of a report."""
     return [
         Place(backend, version, mode, device, dtype)
         for backend, version in loaded
@@ -84,14 +87,14 @@ def places(loaded: Iterable[Loaded]) -> list[Place]:
 
 
 class Choice(NamedTuple):
-    """Which modes, devices and result dtypes were asked for; None asks for all."""
+    """The requested modes, devices and result dtypes; None means all."""
 
     modes: Sequence[str] | None
     devices: Sequence[str] | None
     dtypes: Sequence[str] | None
 
     def has(self, mode: str, device: str, dtype: str) -> bool:
-        """Whether it was asked for."""
+        """Return whether this combination was requested."""
         return dtype in self.result_dtypes and self._takes(mode, device)
 
     def _takes(self, mode: str, device: str) -> bool:
@@ -101,16 +104,16 @@ class Choice(NamedTuple):
 
     @property
     def result_dtypes(self) -> list[str]:
-        """The result dtypes, in the order of a report; PlacementError for one that is none."""
+        """The result dtypes, in the order of a report; PlacementError for an unknown one."""
         if self.dtypes is None:
             return list(DTYPES)
         wanted = {dtype_name(dtype, registry.default.dtype_name) for dtype in self.dtypes}
         return [dtype for dtype in DTYPES if dtype in wanted]
 
     def check(self, there: set[tuple[str, str]]) -> None:
-        """Raise PlacementError for a mode or a device that is not there, or not with another.
+        """Raise PlacementError if a mode, a device or their combination is not available.
 
-        `there` has each mode with each device of its backend.
+        `there` contains each mode paired with each device of its backend.
         """
         _check("mode", self.modes, {mode for mode, _ in there})
         _check("device", self.devices, {form for _, device in there for form in _forms(device)})
@@ -118,8 +121,8 @@ class Choice(NamedTuple):
             pairs = sorted(f"{mode} on {device}" for mode, device in there)
             raise PlacementError(
                 f"no chosen backend has the modes {shown(self.modes)} on the devices "
-                f"{shown(self.devices)}; there are {', '.join(pairs)}; "
-                "pass two of these that go together"
+                f"{shown(self.devices)}; available: {', '.join(pairs)}; "
+                "pass a mode and a device of one of these pairs"
             )
 
 
@@ -127,17 +130,18 @@ EVERYTHING = Choice(None, None, None)
 
 
 def select(found: Sequence[Place], choice: Choice) -> list[Place]:
-    """The places that were asked for.
+    """Return the requested places.
 
-    Raises PlacementError for a mode or a device that none of them has, or none has together, or
-    an unknown dtype.
+    Raises:
+        PlacementError: no place has the mode, the device or both together, or the dtype is
+            unknown.
     """
     choice.check({(place.mode, place.device) for place in found})
     return [place for place in found if choice.has(place.mode, place.device, place.dtype)]
 
 
 def _forms(device: str) -> set[str]:
-    """What selects a device: its own name, and its kind ("cpu" for TensorFlow's "/CPU:0")."""
+    """Return the names that select a device: its name, and its kind ("cpu" for "/CPU:0")."""
     return {device, device.lower().lstrip("/").partition(":")[0]}
 
 
@@ -146,5 +150,5 @@ def _check(what: str, wanted: Iterable[str] | None, there: set[str]) -> None:
         if name not in there:
             raise PlacementError(
                 f"no chosen backend has the {what} {shown(name)}; "
-                f"there are {sorted(there)}; pass one of these"
+                f"available: {', '.join(map(repr, sorted(there)))}; pass one of these"
             )

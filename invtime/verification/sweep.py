@@ -1,7 +1,7 @@
-"""The work of one process: pieces of the grid, each evaluated and compared in every place.
+"""Evaluate pieces of the grid in every place, and compare them with the exact values.
 
-With an executor this runs in its workers. A worker keeps the sweep, and so what its
-frameworks compiled, from piece to piece.
+An executor runs this in its workers. A worker keeps its sweep, so its frameworks compile once and
+not for each piece.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from invtime.verification.tally import Outcome, Tally
 
 
 class Evaluation:
-    """A schedule in one place: `compare` takes the chunks of a piece, `take` the outcome."""
+    """A schedule in one place: `compare` adds a chunk, `take` returns the outcome."""
 
     def __init__(self, schedule: InverseTimeDecay, place: Place) -> None:
         self._schedule = schedule
@@ -37,7 +37,7 @@ class Evaluation:
             self._outcome.skipped = str(error)
 
     def take(self) -> Outcome:
-        """The outcome since the last call."""
+        """Return the outcome since the last call, and start a new one."""
         done, place = self._outcome, self._place
         self._outcome = Outcome(
             place.version, Tally(place.dtype), skipped=done.skipped, error=done.error
@@ -45,7 +45,7 @@ class Evaluation:
         return done
 
     def compare(self, truth: Truth) -> None:
-        """Evaluate a chunk and count what differs; what the framework raises ends the run."""
+        """Evaluate a chunk and count the differences; an exception ends the run."""
         if self._outcome.ended:
             return
         try:
@@ -58,7 +58,7 @@ class Evaluation:
     def _compare(self, truth: Truth) -> None:
         backend, device, dtype = self._place.backend, self._place.device, self._place.dtype
         steps = truth.steps
-        # One length for all chunks: a compiled mode compiles once for each step dtype.
+        # All chunks have the same length, so a compiled mode compiles once for each step dtype.
         padded = np.pad(steps, (0, CHUNK - steps.size), mode="edge")
         try:
             native = backend.coerce(padded, backend.device(device))
@@ -81,35 +81,35 @@ class Evaluation:
         def kernel(step: Any) -> Any:
             return placed(step)
 
-        # Dynamo keeps what it compiled by code object, eight at most: each run needs its own.
+        # Dynamo keeps at most eight compiled versions of a code object: each run needs a new one.
         kernel.__code__ = kernel.__code__.replace()
         return backend.modes()[mode](kernel)
 
 
 def _bits(found: npt.NDArray[Any], dtype: str) -> Bits:
-    """The bits of a result, which must have the padded shape and the dtype asked for."""
+    """Return the bits of a result; raise if it does not have the padded shape and the dtype."""
     widened = dtype == "bfloat16" and found.dtype == np.float32
     if found.shape != (CHUNK,) or not (widened or found.dtype.name == dtype):
         raise InvTimeError(
-            f"the result is {found.dtype.name} of shape {found.shape}; "
-            f"it must be {dtype} of shape {(CHUNK,)}, the step's"
+            f"the result has dtype {found.dtype.name} and shape {found.shape}; "
+            f"it must have dtype {dtype} and shape {(CHUNK,)}, which is the shape of the step"
         )
     return bits_of_array(found, dtype)
 
 
 class Job(NamedTuple):
-    """What a worker has to know, as plain data."""
+    """The input of a worker, as plain data."""
 
     schedule: InverseTimeDecay
     last: int
     places: tuple[tuple[str, str, str, str], ...]
     """Backend, mode, device and dtype of each run."""
     token: str
-    """Another for each call of `verify`, so that nothing of an earlier one is taken for it."""
+    """Different for each call of `verify`, so that a worker does not reuse an earlier sweep."""
 
 
 class Sweep:
-    """A schedule over the grid up to the step `last`, in a number of places."""
+    """A schedule evaluated over the grid up to the step `last`, in several places."""
 
     def __init__(self, schedule: InverseTimeDecay, last: int, places: Iterable[Place]) -> None:
         self.grid = Grid(schedule.form, last)
@@ -117,9 +117,9 @@ class Sweep:
         self._runs = [(place.step_dtypes, Evaluation(schedule, place)) for place in places]
 
     def compare(self, piece: Piece, tick: Callable[[], object] = lambda: None) -> list[Outcome]:
-        """The outcome of each run that takes steps of the piece's dtype, in order.
+        """Return the outcome of each run that accepts steps of the piece's dtype, in order.
 
-        `tick` is called after each chunk in each run.
+        `tick` is called after each chunk of each run.
         """
         runs = [run for step_dtypes, run in self._runs if piece.dtype in step_dtypes]
         for steps in self.grid.chunks(piece):
@@ -131,11 +131,11 @@ class Sweep:
 
 
 def compare(job: Job, piece: Piece, attempt: int) -> list[Outcome]:
-    """What `Sweep.compare` gives, in a worker.
+    """Call `Sweep.compare` in a worker.
 
-    `attempt` is not used: Dask takes two calls of the same arguments for one.
+    `attempt` is not used. Dask merges two calls with the same arguments, so it makes them differ.
     """
-    with _one_at_a_time:  # frameworks do not all compile in several threads at once
+    with _one_at_a_time:  # some frameworks cannot compile in several threads at once
         return _sweep(job).compare(piece)
 
 

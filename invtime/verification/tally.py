@@ -1,4 +1,4 @@
-"""What came of a run: its counts, its first difference, and the `Run`."""
+"""Count the result of a run: its points, its first difference, and the `Run` made of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from invtime.verification.selection import Place
 
 @dataclass(slots=True)
 class Tally:
-    """What has been compared so far; the counts are those of `Run`, of the same names."""
+    """The counts so far; they have the names and meanings of the fields of `Run`."""
 
     dtype: str
     points: int = 0
@@ -25,7 +25,7 @@ class Tally:
     first: Difference | None = None
 
     def add(self, truth: Truth, found: Bits, precision: int = 53) -> None:
-        """Count what was found at the steps of a chunk against what is allowed there."""
+        """Compare the bits found at the steps of a chunk with the bits that are allowed there."""
         steps, dtype = truth.steps, self.dtype
         expected = truth.bits(dtype)
         self.points += steps.size
@@ -40,7 +40,7 @@ class Tally:
         if not wrong.any():
             return
         self.mismatches += int(wrong.sum())
-        # -0.0 is at no distance from 0.0 and has other bits, which is a difference.
+        # -0.0 differs from 0.0 in its bits, but the distance is 0 ULP: count it as 1.
         worst = ulp_distances(found[wrong], expected[wrong], dtype).max()
         self.worst_ulp = max(self.worst_ulp, int(worst), 1)
         if self.first is None:
@@ -48,7 +48,7 @@ class Tally:
             self.first = _difference(steps, int(expected[at]), int(found[at]), at, dtype)
 
     def merge(self, other: Tally) -> None:
-        """Add what was compared after this, at other steps."""
+        """Add the counts of later steps."""
         for count in ("points", "mismatches", "neighbours", "flushed"):
             setattr(self, count, getattr(self, count) + getattr(other, count))
         self.worst_ulp = max(self.worst_ulp, other.worst_ulp)
@@ -68,13 +68,13 @@ def _difference(steps: Steps, expected: int, found: int, at: int, dtype: str) ->
 
 @dataclass(slots=True)
 class Outcome:
-    """What one run made of one piece of the grid."""
+    """The result of one run for one piece of the grid."""
 
     version: str
-    """The framework's version where it took place."""
+    """The framework's version in the process that did the work."""
     tally: Tally
     refused: int = 0
-    """The steps that the backend does not take, for their dtype."""
+    """The number of steps whose dtype the backend does not accept."""
     skipped: str | None = None
     error: str | None = None
 
@@ -85,7 +85,7 @@ class Outcome:
 
 
 class Account:
-    """A run, put together from the outcomes of its pieces, which come in the grid's order."""
+    """Combine the outcomes of the pieces, in the order of the grid, into a run."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
@@ -98,11 +98,11 @@ class Account:
 
     @property
     def open(self) -> bool:
-        """Whether the run goes on."""
+        """Whether the run has not ended."""
         return self._skipped is None and self._error is None
 
     def add(self, piece: Piece, outcome: Outcome) -> None:
-        """Enter the outcome of a piece, unless the run has ended before it."""
+        """Record the outcome of a piece, unless the run has already ended."""
         if not self.open:
             return
         self._versions.add(outcome.version)
@@ -113,15 +113,18 @@ class Account:
         self._skipped, self._error = outcome.skipped, outcome.error
 
     def fail(self, reason: str) -> None:
-        """End the run, unless it has ended."""
+        """End the run with an error, unless it has already ended."""
         if self.open:
             self._error = reason
 
     def result(self) -> Run:
-        """The run as far as it has come."""
+        """Return the run with everything that was recorded so far."""
         place, tally, error = self.place, self._tally, self._error
         if self.open and not tally.points:
-            error = f"no step was evaluated: refused are {', '.join(self._refused)}"
+            error = (
+                "no step was evaluated: the backend does not accept steps of "
+                f"{', '.join(self._refused)}"
+            )
         return Run(
             backend=place.backend.name,
             version=", ".join(sorted(self._versions)) or place.version,
@@ -146,7 +149,7 @@ class Account:
         if self._tally.flushed:
             notes.append(f"subnormals flushed to zero: {self._tally.flushed}")
         if self._tally.neighbours:
-            notes.append(f"neighbours, as allowed: {self._tally.neighbours}")
+            notes.append(f"allowed differences: {self._tally.neighbours}")
         if self._refused:
-            notes.append(f"no {', '.join(self._refused)} steps")
+            notes.append(f"steps not accepted: {', '.join(self._refused)}")
         return "; ".join(notes)

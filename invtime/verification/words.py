@@ -1,4 +1,4 @@
-"""A verification in words: the rows of its table, and what came of it."""
+"""The text of a verification: the rows of its table, and the summary line."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ COLUMNS = (*NAMES, *NUMBERS, "note")
 
 
 def cells(run: Run) -> list[str]:
-    """A run under `COLUMNS`."""
+    """Return the cells of a run, in the order of `COLUMNS`."""
     counts = [""] * len(NUMBERS)
     if run.points:
         points = str(run.points) if run.points == run.asked else f"{run.points} of {run.asked}"
         counts = [points, str(run.mismatches), str(run.worst_ulp or "")]
     first = "" if run.first is None else f"first at {run.first}"
-    failed = "" if run.error is None else f"failed {run.error}"
+    failed = "" if run.error is None else f"failed: {run.error}"
     note = "; ".join(filter(None, (first, failed, run.note)))
     return [f"{run.backend} {run.version}", run.mode, run.device, run.dtype, *counts, note]
 
 
 def verdict(report: Report) -> str:
-    """What was compared, and what came of it."""
+    """Return the summary line: how much was compared, and how many mismatches there are."""
     compared = [run for run in report.runs if run.points]
     wrong = [run for run in report.runs if run.mismatches]
     failed = sum(run.error is not None for run in report.runs)
@@ -45,7 +45,7 @@ def verdict(report: Report) -> str:
 
 
 def absences(report: Report) -> Iterator[str]:
-    """A line on each backend that could not take part."""
+    """Yield a line for each backend that was not compared."""
     for missing in report.missing:
         run = f"; run: {missing.install}" if missing.install else ""
         yield f"not compared: {missing.backend} ({missing.reason}){run}"

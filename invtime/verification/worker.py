@@ -1,4 +1,4 @@
-"""The share of one process in a verification: one backend with some of the result dtypes."""
+"""The work of one process of a verification: one backend with some of the result dtypes."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from invtime.verification.report import Run
 from invtime.verification.runner import run_here
 from invtime.verification.selection import Choice, load, places
 
-EVERY = 0.2  # seconds from one word of progress to the next
+EVERY = 0.2  # seconds between two progress messages
 
 
 class Part(NamedTuple):
-    """What a worker has to do."""
+    """The input of a worker."""
 
     backend: str
     choice: Choice
     schedule: InverseTimeDecay | None
-    """None asks for no run, only for what the backend offers."""
+    """None means: do not run anything, only report what the backend offers."""
     steps: int
 
 
 class Offer(NamedTuple):
-    """What a backend has, and what of it the part is to run."""
+    """The modes and devices of a backend, and the runs that the part will do."""
 
     modes: list[str]
     devices: list[str]
     chosen: list[Run]
-    """The runs, of which nothing has been compared."""
+    """The runs, before anything is compared."""
 
 
 class Unusable(NamedTuple):
-    """The backend or its framework does not import."""
+    """The backend or its framework cannot be imported."""
 
     error: str
     message: str
 
     @property
     def reason(self) -> str:
-        """The error with its message."""
+        """The name of the error, and its message."""
         return f"{self.error}: {self.message}"
 
 
 class Progress(NamedTuple):
-    """How much of the part is done."""
+    """The fraction of the part that is done."""
 
     share: float
 
 
 def work(part: Part, say: Callable[[Any], None]) -> None:
-    """Say what the backend offers, how the work goes, and at last the runs as a list."""
-    # TensorFlow warns of retracing: one function is traced for each dtype of the step here.
+    """Send what the backend offers, then the progress, then the runs as a list."""
+    # TensorFlow warns about retracing, which is intended here: one trace for each step dtype.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         loaded, _ = load([part.backend])
@@ -75,7 +75,7 @@ def work(part: Part, say: Callable[[Any], None]) -> None:
 
 
 class _Teller:
-    """Says how far the work is, now and then."""
+    """Send the progress, at most once every `EVERY` seconds."""
 
     def __init__(self, say: Callable[[Any], None]) -> None:
         self._say, self._last = say, monotonic()

@@ -1,4 +1,4 @@
-"""The schedules and steps that every framework is tried on, and the comparison of bits."""
+"""The schedules and steps for the tests of every framework, and the comparison of bits."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ FLOATS = np.concatenate([INTEGERS.astype(np.float64), [0.5, 2.999999, 1e300, np.
 
 
 def assert_bits(schedule, steps, result, dtype="float64"):
-    """The contract: the bits themselves, but for what it allows."""
+    """Compare bits with what the contract allows."""
     assert np.shape(result) == steps.shape
     truth = Reference(schedule).at(steps)
     found = bits_of_array(np.asarray(result), dtype).ravel()
@@ -41,7 +41,7 @@ def _assert_bits():
 
 @pytest.fixture
 def assert_float32_words():
-    """The contract without binary64: within 1 ULP where the true value is a normal float32."""
+    """Without binary64 the contract allows 1 ULP where the true value is a normal float32."""
 
     def check(schedule, steps, result):
         reference = Reference(schedule)

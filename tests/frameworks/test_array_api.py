@@ -1,4 +1,4 @@
-"""The array API: NumPy's namespace and `array_api_strict`, its versions, its devices."""
+"""The array API: NumPy's namespace; versions and devices of `array_api_strict`."""
 
 import sys
 from fractions import Fraction
@@ -48,7 +48,7 @@ def backend():
 
 
 def on(schedule, dtype=None):
-    """Placed by name, as an array of NumPy has a backend of its own."""
+    """The backend is given by name, because NumPy arrays have their own backend."""
     return schedule.on("array_api", dtype=dtype)
 
 
@@ -101,7 +101,7 @@ def test_steps_at_the_ends_of_binary64(schedule, xp, assert_bits):
 
 
 def bits_of(value):
-    """How many bits a number has from its first 1 to its last."""
+    """Return the number of bits from the first 1 to the last."""
     numerator = abs(Fraction(value).numerator)
     return (numerator // (numerator & -numerator or 1)).bit_length()
 
@@ -142,7 +142,7 @@ def test_a_dtype_with_which_the_namespace_exceeds_the_standard(integers, assert_
         28723,
         35543,
         57629,
-    ]  # float32 rounds these to a tie of float16, which it breaks to even
+    ]  # float32 rounds these to a tie of float16, which rounds to even
     steps = np.concatenate([integers, chained])
     assert_bits(SCHEDULE, steps, on(SCHEDULE, "float16")(steps), "float16")
     steps = np.array([0, 1, 100])
@@ -217,7 +217,7 @@ def test_a_number_has_no_namespace_to_build_in(dtype):
 
 
 class Duck:
-    """A type of no framework that knows its namespace."""
+    """A type that names its namespace but belongs to no known framework."""
 
     def __array_namespace__(self, *, api_version=None):
         return np

@@ -135,7 +135,7 @@ def test_it_is_claimed_by_its_module():
 
 @pytest.fixture(scope="module")
 def client():
-    """Two workers in this process; tests/test_executors.py has workers that are processes."""
+    """Two workers in this process; tests/test_executors.py tests workers in other processes."""
     distributed = pytest.importorskip("distributed")
     options = {"processes": False, "threads_per_worker": 1, "dashboard_address": ":0"}
     with (

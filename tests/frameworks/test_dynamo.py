@@ -1,4 +1,4 @@
-"""What Dynamo traces in place of the value at a Python number, run here as plain Python."""
+"""The code that Dynamo traces for a Python number, run here as plain Python."""
 
 from math import isnan
 
@@ -47,7 +47,7 @@ FAR = {
 
 @pytest.mark.parametrize("name", FAR)
 def test_the_last_step_that_is_exact_in_the_arithmetic_of_the_compiler(name):
-    """Past it, 53 bits for A and B + C * t or 64 for the products would not do."""
+    """Beyond it, A and B + C * t need more than 53 bits, or the products more than 64."""
     schedule, bound = FAR[name]
     last = min(bound, schedule.form.last_exact_step(53))
     assert dynamo._traced_number(schedule.form, last) == values(schedule, [last])[0]

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-# Four devices on the host, wherever JAX has not been started yet in this process.
+# Four host devices, unless JAX has already started in this process.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 
 import numpy as np
@@ -26,7 +26,7 @@ MODES = {"eager": lambda f: f, "jit": jax.jit, "vmap": jax.vmap}
 
 
 def wide(steps):
-    """A JAX array of NumPy steps in their own dtype, x64 or not."""
+    """Return a JAX array of NumPy steps that keeps their dtype, with and without x64."""
     with enable_x64(True):
         return jnp.asarray(steps)
 
@@ -106,7 +106,7 @@ def test_derivative():
 def test_derivative_of_a_checkpoint(schedule):
     if jax.__version_info__ < (0, 8):
         pytest.skip(f"JAX {jax.__version__} forgets enable_x64 in the derivative of a checkpoint")
-    jax.clear_caches()  # what an earlier derivative has traced would hide a missing scope
+    jax.clear_caches()  # the trace of an earlier derivative would hide a missing scope
     again = jax.grad(jax.checkpoint(schedule))(3.0)
     assert again == jax.grad(schedule)(3.0)
 
@@ -192,7 +192,7 @@ def test_a_traced_parameter_is_refused():
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_a_gpu_is_given_no_conversion_to_fold(dtype):
-    """Without a GPU: the program for one has the rounding to binary32, that for the CPU not."""
+    """Checked without a GPU: only the program for a GPU contains the rounding to binary32."""
     traced = jax.jit(SCHEDULE.on(dtype=dtype)).trace(jnp.arange(3))
     for platform, count in (("cuda", 1), ("cpu", 0)):
         text = traced.lower(lowering_platforms=(platform,)).as_text()
@@ -201,7 +201,7 @@ def test_a_gpu_is_given_no_conversion_to_fold(dtype):
 
 
 def test_rounding_to_float32_before_the_conversion():
-    """As a GPU runs it, on the CPU: that of NumPy, to nearest even, subnormal numbers too."""
+    """The GPU code, run on the CPU, rounds like NumPy: to nearest even, subnormals included."""
     random = np.random.default_rng(0)
     normal = random.integers(0, 2**64, 10**5, np.uint64).view(np.float64)
     near = 2.0 ** random.uniform(-151, 129, 10**5)
@@ -220,7 +220,7 @@ def test_rounding_to_float32_before_the_conversion():
 
 
 def test_a_device_without_binary64(schedule, monkeypatch, integers, assert_float32_words):
-    """Forced on the CPU: the stage is exact, the value within 1 ULP of float32."""
+    """Forced on the CPU: the stage is exact, and the value is within 1 ULP of float32."""
     monkeypatch.setattr("invtime.backends.jax.NARROW_PLATFORMS", {"cpu"})
     assert_float32_words(schedule, integers, schedule(wide(integers)))
     with pytest.raises(PlacementError, match="no binary64"):

@@ -1,4 +1,4 @@
-"""NumPy: every dtype and layout, shapes, scalars, and the memory it takes."""
+"""NumPy: dtypes, layouts, shapes, scalars, and memory use."""
 
 import tracemalloc
 
@@ -91,7 +91,7 @@ def test_a_block_of_negative_steps_alone(schedule, assert_bits):
 
 
 def test_steps_past_int64_are_exact(schedule):
-    """Beside others, and for a recipe that ends there."""
+    """Next to other steps, and for a recipe that ends there."""
     steps = np.array([2**64 - 1, 5, 2**63, 2**63 - 1, 2**40, 0, 2**32], np.uint64)
     late = schedule.replace(stable_steps=2**53, cooldown_start=2**53, cooldown_steps=2**53)
     for one in (schedule, schedule.replace(warmup_steps=7), late):
@@ -100,7 +100,7 @@ def test_steps_past_int64_are_exact(schedule):
 
 
 def test_float_steps_beside_a_knot_that_is_no_float(assert_bits):
-    """Such a knot, 2**53 + 49 say, is not rounded to be compared with a step."""
+    """Such a knot, for example 2**53 + 49, is not rounded before the comparison with a step."""
     for steps in range(45, 53):
         schedule = SCHEDULE.replace(cooldown_start=2**53, cooldown_steps=steps)
         knot = 2.0**53 + steps
@@ -111,7 +111,7 @@ def test_float_steps_beside_a_knot_that_is_no_float(assert_bits):
 
 @pytest.mark.parametrize(("dtype", "step"), [("float16", 65504), ("float32", 2**25 + 4)])
 def test_a_float_step_is_counted_from_a_knot_in_binary64(dtype, step, assert_bits):
-    """65504 - 1001 is no float16, and 2**25 + 4 - 1001 no float32."""
+    """float16 cannot hold 65504 - 1001, and float32 cannot hold 2**25 + 4 - 1001."""
     schedule = InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=1001)
     steps = np.array([1001, step], dtype)
     assert_bits(schedule, steps, schedule(steps))
@@ -195,6 +195,6 @@ def test_other_subclasses_give_plain_arrays(tmp_path):
 
 
 def test_a_period_of_which_no_integer_type_holds_the_inverse():
-    """Steps of 0 fit the exact form with any integers; NumPy 1 makes objects of long ones."""
+    """Steps of 0 fit every exact form, but NumPy 1 stores its long integers as objects."""
     schedule = InverseTimeDecay(1, 1e-60, 1e60, staircase=True)
     assert schedule(np.zeros(3, np.int64)).tolist() == [1, 1, 1]

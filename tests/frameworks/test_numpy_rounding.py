@@ -1,4 +1,4 @@
-"""Long decimals on NumPy: the rounding is right where it is hardest to tell."""
+"""Long decimals in NumPy: values very close to a tie are rounded correctly."""
 
 from fractions import Fraction
 from random import Random
@@ -36,7 +36,7 @@ def hard_case(random):
 
 
 def test_values_beside_a_tie(assert_bits):
-    """Without the exact division two fifths of these round to the wrong side."""
+    """Without the exact division, two fifths of these values round to the wrong side."""
     random = Random(6)
     for _ in range(200):
         schedule, n = hard_case(random)
@@ -104,7 +104,7 @@ def test_where_it_applies(schedule, steps, covered, assert_bits, monkeypatch):
     monkeypatch.setattr(blocks, "divide_rounded", watched)
     steps = np.array(steps)
     assert_bits(schedule, steps, schedule(steps))
-    assert seen == ([2] if covered else [1])  # a step is covered or not, whatever stands beside it
+    assert seen == ([2] if covered else [1])  # independent of the other steps
 
 
 def test_rows_and_blocks_join_without_a_seam(assert_bits):

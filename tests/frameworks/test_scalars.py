@@ -1,4 +1,4 @@
-"""One scalar step, in every framework: the host answers where it may, with the same bits."""
+"""Scalar steps in every framework: the host may evaluate them, with the same bits."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_a_python_number_and_a_scalar_array(name, dtype, schedule):
         true = reference.bits(step, dtype)
         forms = [step, np.asarray(step), backend.coerce(np.asarray(step), None)]
         whole = step == int(step) and step < 2**53
-        for one in forms if whole else forms[:1]:  # any other may be 1 ULP off on a tensor
+        for one in forms if whole else forms[:1]:  # any other may differ by 1 ULP on a tensor
             found = backend.to_numpy(placed(one))
             assert found.shape == ()
             assert int(bits_of_array(found, dtype)) in (true, 0 if true < 1024 else true)

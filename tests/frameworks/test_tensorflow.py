@@ -20,7 +20,7 @@ MODES = {
     "xla": lambda f: tf.function(f, jit_compile=True),
 }
 
-# Two logical CPUs, which must be asked for before TensorFlow starts in this process.
+# Two logical CPUs, which must be configured before TensorFlow starts in this process.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
@@ -31,7 +31,7 @@ SECOND = "/CPU:1"
 def test_eager_bits_in_operations_of_tensorflow(
     schedule, dtype, assert_bits, integers, monkeypatch
 ):
-    """As those of long tensors, which NumPy does not evaluate."""
+    """Evaluate in TensorFlow, like long tensors, which NumPy does not evaluate."""
     monkeypatch.setattr("invtime.backends.blocks.ONE_CORE", 0)
     result = schedule.on(dtype=dtype)(tf.constant(integers))
     assert_bits(schedule, integers, result.numpy(), dtype)
@@ -53,7 +53,7 @@ def test_bits_of_every_step_dtype(schedule, steps, mode, assert_bits):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_narrow_steps(schedule, mode, assert_bits):
-    """One function takes a step of every width, since each compilation takes its time."""
+    """One function gets steps of every width, because each compilation takes long."""
     names = ["int8", "int16", "uint8", "uint16", "uint32", "uint64", "half", "bfloat16", "float32"]
     steps = np.array([0, 1, 41, 82, 100, 127])
     rate = schedule.on(dtype="float64")
@@ -211,10 +211,10 @@ assert (result.numpy() == tf.constant([0.1, 0.1 / 1.5]).numpy()).all(), result
 
 
 def test_the_first_call_of_a_process_may_be_inside_a_function(tmp_path):
-    script = tmp_path / "cold.py"  # AutoGraph converts what has its source in a file
+    script = tmp_path / "cold.py"  # AutoGraph converts only functions whose source is in a file
     script.write_text(COLD)
     done = subprocess.run([sys.executable, script], check=True, capture_output=True, text=True)
-    # Its own gast warns on Python 3.13, and then the user's function is not transformed.
+    # On Python 3.13 its gast warns, and AutoGraph then does not transform the function.
     told = re.findall(r"AutoGraph could not transform <(?:bound )?\w+ (\S+)", done.stderr)
     assert set(told) <= {"rate"}, done.stderr
 
@@ -273,7 +273,7 @@ def _checked_numerics():
     ids=repr,
 )
 def test_no_infinity_on_the_way_to_finite_values(schedule, mode, assert_bits):
-    """The user's check refuses an infinity and a NaN, even one that is never selected."""
+    """A user's numeric checks reject any infinity or NaN, even one that is not selected."""
     for steps in ([0.0, 1.0, 1000.0], [-1.0, 0.5, 1000.0, 2.0**60], [-1, 1, 1000, 2**62]):
         rate = MODES[mode](schedule.on(dtype="float64"))
         assert_bits(schedule, np.array(steps), rate(tf.constant(np.array(steps))).numpy())

@@ -29,7 +29,7 @@ def numpy(x):
 
 @pytest.fixture(params=["in NumPy", "in PyTorch"])
 def read(request, monkeypatch):
-    """Where eager tensors are evaluated; those of a GPU, say, are in PyTorch."""
+    """Where eager tensors are evaluated: in NumPy, or in PyTorch as on a GPU."""
     if request.param == "in PyTorch":
         monkeypatch.setattr("invtime.backends.torch._in_numpy", lambda x: False)
 
@@ -140,7 +140,7 @@ def test_transforms_inside_the_compiler():
     slope = torch.func.vmap(torch.func.grad(SCHEDULE))
     traced = torch.compile(slope, fullgraph=True, backend="aot_eager")
     assert torch.equal(traced(at), slope(at))
-    # Inside the compiler, the vmap of PyTorch before 2.11 takes only what has a `__name__`.
+    # Inside the compiler, vmap before PyTorch 2.11 needs a function with a `__name__`.
     named = SCHEDULE if torch.__version__ >= (2, 11) else SCHEDULE.__call__
     mapped = torch.func.vmap(named)
     assert torch.equal(torch.compile(mapped, fullgraph=True)(STEPS), mapped(STEPS))
@@ -211,7 +211,7 @@ def test_no_recompilation_as_the_step_changes_or_a_type_is_registered(monkeypatc
 
 
 def test_one_compiled_function_for_several_schedules():
-    """The integers of a form are constants under Dynamo, guarded: never symbolic, never stale."""
+    """Under Dynamo the integers of a form are guarded constants: not symbolic and not stale."""
     compiled = torch.compile(lambda schedule, step: schedule(step), fullgraph=True, backend="eager")
     schedules = [SCHEDULE, InverseTimeDecay(0.2, 1000, 0.5), STAIRCASE, LONG, SCHEDULE]
     for schedule in schedules:
@@ -219,7 +219,7 @@ def test_one_compiled_function_for_several_schedules():
 
 
 def test_one_program_for_equal_schedules():
-    """Dynamo guards what a form is, and not which object it is."""
+    """Dynamo guards the contents of a form, not its identity."""
     if torch.__version__ < (2, 9):
         pytest.skip(f"PyTorch {torch.__version__} compiles anew when an argument is deallocated")
     counter = CompileCounter()
@@ -238,10 +238,10 @@ def test_a_python_int_step_inside_the_compiler_is_exact_or_refused():
         with pytest.raises(Exception, match="pass the step as an int64 tensor"):
             compiled(one, n)
     compiled = torch.compile(lambda x, n: x * LONG(n), fullgraph=True)
-    for n in (5, 6):  # whether Dynamo takes it for a constant or not
+    for n in (5, 6):  # with and without Dynamo treating it as a constant
         with pytest.raises(Exception, match="pass the step as an int64 tensor"):
             compiled(one, n)
-    for schedule in (SCHEDULE, LONG):  # where Dynamo may break the graph, the host answers
+    for schedule in (SCHEDULE, LONG):  # if Dynamo may break the graph, the host evaluates the step
         loose = torch.compile(lambda x, n, schedule=schedule: x * schedule(n))
         for n in (5, 2**60, 2**60 + 1):
             assert loose(one, n).item() == schedule(n)
@@ -394,7 +394,7 @@ def test_a_size_as_a_step_of_a_strict_export():
 
 
 class BySize(torch.nn.Module):
-    """A rate of the number of rows, which `take` makes a step of."""
+    """A rate at a step that `take` makes from the number of rows."""
 
     def __init__(self, rate, take):
         super().__init__()
@@ -417,7 +417,7 @@ def traced(module, x):
 @pytest.mark.parametrize("follow", [exported, traced])
 @pytest.mark.parametrize("rate", [SCHEDULE, LONG, SCHEDULE.on("torch"), LONG.on(dtype="float64")])
 def test_a_symbolic_step_is_refused_and_its_tensor_followed(follow, rate):
-    """As a number it would be 41 for all sizes to come; `float` of it is symbolic too."""
+    """A plain number would stay 41 for all later sizes; its `float` is symbolic too."""
     x = torch.ones(41, dtype=torch.float64)
     for take in (lambda n: n, lambda n: n / 2, lambda n: n > 5):
         with pytest.raises(StepTypeError):

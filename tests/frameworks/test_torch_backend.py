@@ -1,4 +1,4 @@
-"""What PyTorch's backend says of itself, and the words of what it refuses."""
+"""The properties of PyTorch's backend, and its error messages."""
 
 import math
 

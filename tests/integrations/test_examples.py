@@ -1,4 +1,4 @@
-"""The scripts in examples/, each run as its docstring says."""
+"""The scripts in examples/, run as their docstrings describe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from invtime.reference import values
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-# What each needs, and the runs that are there by then.
+# The requirements of each script, and the earlier runs that must exist.
 SCRIPTS = {
     "numpy": ("numpy", []),
     "torch": ("torch", ["numpy"]),
@@ -29,7 +29,7 @@ RECIPE = runpy.run_path(str(EXAMPLES / "recipe.py"))
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A copy, so that no run stays behind, and none from before is compared with."""
+    """A copy, so that runs do not leave files behind or see earlier ones."""
     return shutil.copytree(
         EXAMPLES, tmp_path_factory.mktemp("examples") / "examples", ignore=lambda *_: {"runs"}
     )
@@ -44,7 +44,7 @@ def run(folder, script):
 
 
 def true_rates():
-    """The lines with the rates as each script must print them."""
+    """Return the lines with rates that each script must print."""
     rates = np.array(values(RECIPE["SCHEDULE"], range(130), "float32"), np.float32)
     texts = [str(rate) for rate in rates]
     return [f"{step:5}: " + " ".join(texts[step : step + 10]) for step in range(0, 130, 10)]
@@ -68,7 +68,7 @@ def test_every_rate_is_equal_bit_for_bit(folder, script):
     assert first.startswith(script)
     assert ": 130 updates" in first
     printed, others = lines[:13], lines[13:]
-    assert printed == true_rates()  # by every framework, digit for digit
+    assert printed == true_rates()  # the same digits from every framework
     for name in before:
         assert any(
             line.startswith(f"  against {name}: 130 of 130 learning rates are equal bit for bit")

@@ -133,7 +133,7 @@ def test_the_count_can_start_elsewhere(start):
 
 
 def one_update_after_another(optimizer, weight):
-    """A function that makes an update of its own, compiled, without a model."""
+    """Return a compiled function that makes one update, without a model."""
     optimizer.build([weight])
     gradient = keras.ops.ones(())
     if BACKEND == "tensorflow":
@@ -255,7 +255,7 @@ def test_keras_reads_the_envelope_of_a_schedule_with_phases(reader):
     found = READERS[reader](envelope)
     assert type(found) is InverseTimeDecay
     assert found == RECIPE
-    # Keras writes the same one, and it is read without Keras too.
+    # Keras writes the same config, and it can be read without Keras.
     assert keras.optimizers.schedules.serialize(RECIPE) == envelope
     assert invtime.InverseTimeDecay.from_json(json.dumps(envelope)) == RECIPE.schedule
 
@@ -287,7 +287,7 @@ def one_then_the_other(one, other):
 
 
 def give(model, schedule):
-    """What docs/howto/resume.md says for a model that was fitted already."""
+    """The steps of docs/howto/resume.md for a model that was already fitted."""
     model.optimizer.learning_rate = schedule
     model.make_train_function(force=True)
 
@@ -301,7 +301,7 @@ def test_another_schedule_between_two_fits(mode):
 
 
 def test_without_a_new_step_a_compiled_one_goes_on_with_the_old_schedule():
-    """What Keras does, and the page warns of: current_rates reads the optimizer alone."""
+    """Keras does this, and the page warns about it: current_rates reads only the optimizer."""
     model = fit(build(with_momentum(STAIRCASE)), 0, 41)
     model.optimizer.learning_rate = RECIPE
     assert current_rates(model.optimizer) == [true(RECIPE, [41])[0]]
@@ -310,7 +310,7 @@ def test_without_a_new_step_a_compiled_one_goes_on_with_the_old_schedule():
 
 
 def test_where_something_still_holds_the_old_step():
-    """JAX hands it out again, as long as a traceback, say, keeps it alive."""
+    """JAX reuses the old step as long as something, such as a traceback, keeps it alive."""
     model = fit(build(with_momentum(STAIRCASE)), 0, 41)
     kept = model.train_function
     give(model, RECIPE)
@@ -356,7 +356,7 @@ def test_another_schedule_in_other_optimizers(make, tmp_path):
 
 
 def test_the_weights_are_saved_with_the_state_of_the_optimizer(tmp_path):
-    """The schedule is that of the new program, whichever it is."""
+    """The schedule is that of the new program, not that of the saved model."""
     fit(build(with_momentum(STAIRCASE)), 0, 41).save_weights(tmp_path / "model.weights.h5")
     model = build(with_momentum(RECIPE))
     model.optimizer.build(model.trainable_variables)
@@ -553,7 +553,7 @@ def test_beside_a_rate_the_result_is_a_python_float():
 
 
 class Warmup(keras.optimizers.schedules.InverseTimeDecay):
-    """What a subclass computes is its own affair."""
+    """A subclass may compute anything."""
 
 
 NO_SCHEDULES = {

@@ -1,6 +1,6 @@
-"""What Keras expects of any schedule and does with it, held for this one, on each backend.
+"""The behaviour that Keras expects from any schedule, on each backend.
 
-The backend is one per process: the tests are run once for each, as those of test_keras.py are.
+A process has one backend. The tests are run once for each, like those of test_keras.py.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def test_every_round_trip_gives_an_equal_schedule(way, schedule):
     assert type(again) is InverseTimeDecay
     assert again == schedule
     assert hash(again) == hash(schedule)
-    assert again.name == schedule.name  # which equality leaves out
+    assert again.name == schedule.name  # which equality ignores
     assert float(again(41)) == float(schedule(41))
 
 
@@ -133,7 +133,7 @@ def test_a_subclass_that_is_registered_or_a_custom_object():
 
 # -- steps -----------------------------------------------------------------------------------
 
-INTEGERS = ["int32"] if BACKEND == "jax" else ["int32", "int64"]  # JAX has them on request
+INTEGERS = ["int32"] if BACKEND == "jax" else ["int32", "int64"]  # JAX has them if enabled
 
 
 @pytest.mark.parametrize("dtype", [*INTEGERS, "float32"])
@@ -155,7 +155,7 @@ def test_tensors_of_steps_keep_their_shape(schedule, kind):
 
 
 def test_before_the_start_the_rate_is_that_of_step_0(schedule):
-    """Of a variable that starts below 0, as a schedule with another in front has it."""
+    """Steps of a variable that starts below 0, as after another schedule."""
     step = keras.Variable(-999, dtype="int32", trainable=False)
     assert float(schedule(step)) == float(schedule(0)) == true(schedule, [0])[0]
 
@@ -177,7 +177,7 @@ def compiled(function):
 
 @pytest.mark.parametrize("name", ["continuous", "staircase"])
 def test_compiled_it_gives_the_same_bits(name):
-    """The others are compiled in the fits of test_keras.py: Inductor takes its time for them."""
+    """test_keras.py compiles the others in its fits, because Inductor is slow for them."""
     schedule = SCHEDULES[name]
     steps = keras.ops.arange(90)
     rates = keras.ops.convert_to_numpy(compiled(schedule)(steps))
@@ -188,7 +188,7 @@ def test_compiled_it_gives_the_same_bits(name):
 
 
 def optimizers_of_keras():
-    """The names of the classes, without the base and what wraps others."""
+    """Return the names of the classes, without the base class and the wrappers."""
     apart = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer"}
     kinds = {name: getattr(keras.optimizers, name) for name in dir(keras.optimizers)}
     classes = {name for name, kind in kinds.items() if isinstance(kind, type)}
@@ -209,7 +209,7 @@ class Recorded(keras.optimizers.schedules.LearningRateSchedule):
 
 @pytest.mark.parametrize("family", optimizers_of_keras())
 def test_an_optimizer_trains_as_with_the_exact_rates(family):
-    """Eagerly, so that nothing but the rates can differ between the two runs."""
+    """Eagerly, so that only the rates can differ between the two runs."""
     kind = getattr(keras.optimizers, family)
     weights = []
     for learning_rate in (RECIPE, Recorded(RECIPE, 13)):
@@ -235,7 +235,7 @@ def test_accumulated_gradients_are_counted_in_batches(schedule, accumulated):
     assert int(optimizer.iterations) == STEPS // accumulated
     assert int(optimizer.variables[0]) == STEPS
     asked = true(schedule, range(accumulated - 1, STEPS, accumulated))
-    # The gradient of each batch, 1, is divided by G before it meets the rate.
+    # The gradient of each batch, 1, is divided by G before the multiplication by the rate.
     gradient = np.float32(1) / np.float32(accumulated)
     assert_same_bits(rates_used(model), np.repeat(asked * gradient, accumulated))
 

@@ -140,7 +140,7 @@ def test_tf_keras_with_another_class_says_what_to_do(tf_keras, module):
 
     for schedule in (STAIRCASE, integration.InverseTimeDecay.from_schedule(STAIRCASE)):
         with pytest.raises(StepTypeError, match="called without a step"):
-            # The newer optimizers ask at once, the legacy ones at the first update.
+            # The newer optimizers call the schedule at once, the legacy ones at the first update.
             fit(model_of(tf_keras, optimizers(tf_keras, module).SGD(schedule), run_eagerly=True))
 
 
@@ -153,7 +153,7 @@ RATES = {
 
 
 def graph(rate, resource):
-    """The update and the weights, in the graph that is current."""
+    """Return the update and the weights, in the current graph."""
     count = v1.train.get_or_create_global_step()
     zeros = v1.zeros_initializer()
     weights = v1.get_variable("weights", [STEPS], initializer=zeros, use_resource=resource)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from functools import partial
 
-# Four devices on the host, wherever JAX has not been started yet in this process.
+# Four host devices, unless JAX has already started in this process.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 
 import numpy as np
@@ -48,7 +48,7 @@ SCHEDULES = {
     "fractional period": InverseTimeDecay(0.1, 0.3, 0.5, staircase=True),
     "phases": RECIPE,
 }
-# Adam without a memory: its direction is that of the gradient, with length 1.
+# Adam without momentum: the update has the direction of the gradient, and length 1.
 SIGN = {"b1": 0.0, "b2": 0.0, "eps": 0.0}
 OPTIMIZERS = {
     "sgd": optax.sgd,
@@ -106,14 +106,14 @@ def run(optimizer, mode="scan", gradients=UPDATES):
 
 
 def assert_rates(rates, schedule, steps):
-    """The bits of float32 are the true ones, at these steps in turn."""
+    """The float32 bits are correct at each of these steps."""
     reference = Reference(schedule)
     true = [reference.bits(int(step), "float32") for step in steps]
     assert bits_of_array(rates, "float32").tolist() == true
 
 
 def at_count(state, count):
-    """The state as it is after `count` updates."""
+    """Return the state after `count` updates."""
     return jax.tree.map(lambda leaf: jnp.full_like(leaf, count), state)
 
 
@@ -233,7 +233,7 @@ def test_two_schedules_in_one_optimizer():
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("mode", MODES)
 def test_late_counts_up_to_the_last_which_optax_keeps(schedule, mode):
-    """The count is an int32, which stays at its largest value once there."""
+    """The count is an int32, and stays at its largest value."""
     optimizer = optax.sgd(schedule)
     last = 2**31 - 1
     for start in (2**24 - 2, last - 3):
@@ -295,7 +295,7 @@ def test_eager_updates_compile_nothing_after_the_first(schedule, caplog):
     with jax.log_compiles(), caplog.at_level("WARNING", "jax"):
         eager(optimizer, state, [GRADIENT] * UPDATES)
         assert not caplog.records
-        jax.jit(lambda x: x + 1)(ZERO)  # which is seen
+        jax.jit(lambda x: x + 1)(ZERO)  # which is noticed
         assert caplog.records
 
 
@@ -342,14 +342,14 @@ def test_resumed_is_uninterrupted(schedule, optimizer, through):
         before.append(rate)
 
 
-# Each part of a run with its recipe and its batches; all but the first begin from what was stored.
+# The parts of a run, with recipe and batches; all except the first start from stored state.
 PARTS = [(STAIRCASE, 13), (STAIRCASE, 30), (RECIPE, 14), (RECIPE, 9), (STAIRCASE, 24)]
 
 
 @pytest.mark.parametrize("through", [through_pickle, through_leaves])
 @pytest.mark.parametrize("optimizer", WRAPPED)
 def test_interrupted_resumed_and_given_another_recipe_every_update_has_its_rate(optimizer, through):
-    """The new recipe goes on at the count, from the very first update that it makes."""
+    """The new recipe continues at the count, from its first update."""
     batches = 2 if optimizer == "multi_steps" else 1
     state, rates, done = None, [], 0
     for schedule, more in PARTS:
@@ -369,7 +369,7 @@ def test_interrupted_resumed_and_given_another_recipe_every_update_has_its_rate(
 
 
 def test_another_recipe_keeps_the_moments():
-    """As though the two had been one function of the count from the start."""
+    """The result is the same as with one function of the count from the start."""
     gradients = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
 
     def joined(count):
@@ -408,7 +408,7 @@ def test_what_was_injected_is_the_old_rate_until_the_next_update():
 
 @pytest.mark.parametrize("injected", [False, True])
 def test_from_a_constant_rate_to_the_schedule(injected):
-    """The states differ by the count of the schedule, which takes that of the moments."""
+    """The states differ only in the schedule's count, which continues that of the moments."""
 
     def build(rate):
         if injected:

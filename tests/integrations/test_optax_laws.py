@@ -1,6 +1,6 @@
-"""What optax asks of a schedule, as laws: each holds for every schedule, and to the bit.
+"""The properties that optax needs from a schedule, checked bit for bit.
 
-Which rate each update has is in test_optax.py.
+test_optax.py checks the rate of each update.
 """
 
 import inspect
@@ -42,7 +42,7 @@ SCHEDULES = {
     ),
 }
 STEPS = range(30)  # past every phase
-GRADIENT = np.float32(-1)  # so that what SGD adds is the rate
+GRADIENT = np.float32(-1)  # so that SGD adds the rate
 
 
 @pytest.fixture(params=SCHEDULES)
@@ -72,7 +72,7 @@ def bits(rates, dtype="float32"):
 
 
 def updates(optimizer, gradients=30, *, state=None, weights=None):
-    """What each update adds, compiled, and the last state."""
+    """Return the additions of compiled updates, and the last state."""
     weights = np.float32(0) if weights is None else weights
     gradients = [GRADIENT] * gradients if isinstance(gradients, int) else gradients
     update = jax.jit(optimizer.update)
@@ -127,7 +127,7 @@ def test_a_negative_count_is_the_first(schedule):
 
 
 def test_the_derivative_of_the_rate_in_the_count(schedule):
-    """Finite everywhere, also where another schedule's turn has not come."""
+    """The derivative is finite everywhere, also at steps where another schedule is used."""
     joined = optax.join_schedules([optax.constant_schedule(0.5), schedule], [1000])
     for count in (-2000.0, 0.0, 7.0, 999.0):
         assert np.isfinite(jax.grad(schedule)(count))
@@ -139,7 +139,7 @@ def test_the_derivative_of_the_rate_in_the_count(schedule):
 
 
 def test_an_update_is_linear_in_the_gradient(schedule):
-    """Its derivative is the rate, which is what an optimizer inside a loss is differentiated by."""
+    """The derivative is the rate, as needed to differentiate an optimizer inside a loss."""
     optimizer = optax.sgd(schedule)
     state = updates(optimizer, 12)[1]
     slope = jax.grad(lambda gradient: optimizer.update(gradient, state)[0])(GRADIENT)
@@ -159,7 +159,7 @@ def test_without_a_decay_it_is_the_constant():
 
 @pytest.mark.usefixtures("x64")
 def test_each_part_that_is_joined_starts_at_its_own_step_0(schedule):
-    """Although every part is asked at every count, the later ones at negative steps."""
+    """Every part is called at every count, the later parts at negative steps."""
     second, third = SCHEDULES["staircase"], SCHEDULES["phases"]
     joined = optax.join_schedules([schedule, second, third], [6, 15])
     expected = [
@@ -181,7 +181,7 @@ def test_a_warm_up_in_front_is_the_warm_up_of_the_schedule_from_where_it_ends(na
     ours = updates(optax.sgd(schedule.replace(warmup_steps=8)))[0]
     assert joined[8:].tolist() == ours[8:].tolist()
     assert bits(ours) == true(schedule.replace(warmup_steps=8))
-    np.testing.assert_array_max_ulp(joined[:8], ours[:8], maxulp=1)  # theirs rounds several times
+    np.testing.assert_array_max_ulp(joined[:8], ours[:8], maxulp=1)  # optax rounds several times
 
 
 # -- where it stands in an optimizer -------------------------------------------------------
@@ -233,7 +233,7 @@ def test_lookahead_starts_the_schedule_anew_where_it_resets_the_state(some, rese
 
 
 def test_schedule_free_steps_by_the_rate_and_weighs_by_the_next(some):
-    """Its own count begins at 1; that of the optimizer inside begins at 0, as any other."""
+    """The wrapper's count begins at 1, that of the inner optimizer at 0."""
     optimizer = optax.contrib.schedule_free(optax.sgd(some), some)
     weights, reference = np.zeros(1, np.float32), Reference(some)
     state, largest = optimizer.init(weights), 0.0
@@ -293,7 +293,7 @@ def test_the_schedule_as_a_static_argument_is_that_of_the_optimizer_inside(some)
 
 
 def test_hyperparam_dtype_does_not_narrow_the_rate_and_the_dtype_of_the_schedule_does(some):
-    """Optax leaves an array as it is."""
+    """Optax does not change an array."""
     inject = optax.inject_hyperparams(optax.sgd, hyperparam_dtype=jnp.bfloat16)
     for rate, dtype in ((some, "float32"), (some.replace(dtype="bfloat16"), "bfloat16")):
         state = updates(inject(learning_rate=rate), 12)[1]
@@ -327,7 +327,7 @@ STATES = {
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("build", STATES.values(), ids=STATES)
 def test_the_state_has_one_shape_whatever_the_schedule_and_the_count(build):
-    """So that a state goes through a scan, a cond and a checkpoint, and into another recipe."""
+    """A state therefore works in a scan, a cond, a checkpoint, and with another recipe."""
     optimizer = build(SCHEDULES["staircase"])
     weights = np.float32(1)
     state = optimizer.init(weights)
@@ -404,7 +404,7 @@ def test_the_optimizers_of_optax_are_found():
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", FACTORIES)
 def test_the_updates_have_the_dtype_of_the_parameters(name, dtype):
-    """Some scale by the rate as it is, unrounded: for them, pin the dtype of the parameters."""
+    """Some multiply by the unrounded rate: for them, fix the dtype of the parameters."""
     unrounded = name in {"fromage", "momo", "momo_adam"}
     more = {"value": jnp.ones((), dtype)} if "momo" in name else {}
     schedule = SCHEDULES["exact"]

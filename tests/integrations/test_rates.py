@@ -10,7 +10,7 @@ from invtime.integrations import current_rates
 from invtime.reference import Reference
 
 SCHEDULE = InverseTimeDecay(0.1, 3, 0.5, staircase=True)
-OTHER = InverseTimeDecay(0.7, 2, 0.25)  # another rate than the others have, at every step
+OTHER = InverseTimeDecay(0.7, 2, 0.25)  # differs from the other rates at every step
 RECIPE = InverseTimeDecay(  # every phase but a stable one, in seven updates
     0.1,
     3,
@@ -30,7 +30,7 @@ def schedule(request):
 
 @pytest.fixture
 def rate(schedule):
-    """The true rate of a step."""
+    """Return the exact rate of a step."""
     reference = Reference(schedule)
     return lambda step, dtype="float32": reference.value(step, dtype)
 
@@ -116,7 +116,7 @@ def inject(optax, rate):
     return optax.inject_hyperparams(optax.sgd)(learning_rate=rate)
 
 
-# What is built around an optimizer with a schedule in it.
+# Wrappers of an optimizer that has a schedule.
 AROUND = {
     "chain": lambda optax, sgd: optax.chain(optax.clip(1.0), sgd, optax.keep_params_nonnegative()),
     "named_chain": lambda optax, sgd: optax.named_chain(("z", optax.clip(1.0)), ("a", sgd)),
@@ -148,12 +148,12 @@ def test_of_one_schedule_in_whatever_optax_builds(optax, around, build, schedule
 
 
 def labelled(optax, **optimizers):
-    """A partition in which each label is that of one parameter."""
+    """A partition with one parameter for each label."""
     return optax.partition(optimizers, {name: name for name in optimizers})
 
 
 def test_each_label_has_the_rate_of_its_own_schedule(optax, schedule, rate):
-    """Sorted, whatever the order that the optimizer or the mapping was built in."""
+    """The rates are sorted, independent of the order of the optimizer or the mapping."""
     other = Reference(OTHER)
     expected = [[rate(n), other.value(n, "float32")] for n in range(7)]
     for optimizer in (
@@ -178,7 +178,7 @@ def test_one_schedule_for_several_labels_is_refused_and_the_mapping_says_that_it
 
 
 def test_a_label_with_a_constant_rate_takes_no_schedule(optax, schedule, rate):
-    """It is in the list where it was injected, since the state holds it, and not otherwise."""
+    """An injected rate is in the list, because the state contains it; others are not."""
     for constant, expected in ((optax.sgd(0.5), []), (inject(optax, 0.5), [0.5])):
         *_, state = states(labelled(optax, a=constant, b=optax.sgd(schedule)), "ab")
         assert current_rates(state, {"b": schedule}) == [*expected, rate(6)]
@@ -246,7 +246,7 @@ def test_an_injected_constant_is_the_rate_of_the_next_update(optax):
 
 
 def test_an_injected_schedule_has_a_count_of_its_own(optax, schedule, rate):
-    """Which is the one that is used; `optax.tree.set` finds the other."""
+    """The optimizer uses the injected count; `optax.tree.set` finds the other one."""
     optimizer = inject(optax, schedule)
     *_, state = states(optimizer)
     state = optax.tree.set(state, count=np.int32(0))

@@ -63,7 +63,7 @@ def sgd(*rates):
 
 
 def rate_of_update(optimizer, update=None, gradient=-1):
-    """The rate that an update really has: SGD adds it to a weight whose gradient is -1."""
+    """Return the rate of an update: SGD adds it to a weight whose gradient is -1."""
     (weight,) = optimizer.param_groups[0]["params"]
     with torch.no_grad():
         weight.zero_()
@@ -73,7 +73,7 @@ def rate_of_update(optimizer, update=None, gradient=-1):
 
 
 def train(optimizer, scheduler, updates, update=None):
-    """The rates that the updates of the first group really had."""
+    """Return the rates that the updates of the first group used."""
     rates = []
     for _ in range(updates):
         rates.append(rate_of_update(optimizer, update))
@@ -82,7 +82,7 @@ def train(optimizer, scheduler, updates, update=None):
 
 
 def build(schedule):
-    """In PyTorch's idiom: the rate is the optimizer's."""
+    """As usual in PyTorch, the rate comes from the optimizer."""
     optimizer = sgd(schedule.initial_learning_rate)
     config = schedule.get_config()
     del config["initial_learning_rate"], config["name"]
@@ -121,7 +121,7 @@ def test_each_group_has_its_own_rate():
 
 
 def test_the_rate_of_each_group_is_its_peak_and_the_rates_of_the_phases_are_those_of_all():
-    optimizer = sgd(0.1, 0.3, 0.04)  # the last one is on the floor from its peak on
+    optimizer = sgd(0.1, 0.3, 0.04)  # the last one has a floor equal to its peak
     scheduler = InverseTimeLR(optimizer, 20.5, 0.5, **PHASES)
     expected = [Reference(InverseTimeDecay(rate, 20.5, 0.5, **PHASES)) for rate in (0.1, 0.3, 0.04)]
     for step in range(130):
@@ -171,12 +171,12 @@ def test_a_tensor_rate_is_the_number_that_was_written_and_is_filled_in_place(sch
     assert train(optimizer, scheduler, 130) == true(schedule, range(130), dtype)
     assert optimizer.param_groups[0]["lr"] is rate
     assert optimizer.param_groups[0]["initial_lr"] == torch.tensor(0.1, dtype=rate.dtype)
-    if torch.__version__ >= (2, 10):  # those before give the tensor itself
+    if torch.__version__ >= (2, 10):  # earlier versions return the tensor itself
         assert scheduler.get_last_lr()[0] is not rate
 
 
 def test_a_tensor_rate_is_never_read_from_its_device(schedule):
-    # A meta tensor has no value: whatever waited for one would raise.
+    # A meta tensor has no value: reading it would raise an error.
     optimizer = torch.optim.SGD([parameter("meta")], lr=0.1)
     rate = optimizer.param_groups[0]["lr"] = torch.tensor(0.1, device="meta")
     scheduler = InverseTimeLR.from_schedule(optimizer, schedule)
@@ -273,7 +273,7 @@ def test_a_skipped_update_is_not_counted_by_a_loop_that_looks_at_the_scale():
     optimizer = torch.optim.SGD([parameter(dtype=torch.float32)], lr=0.1)
     scheduler = InverseTimeLR(optimizer, 1, 1)
     scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
-    scaler.scale(torch.zeros(()))  # makes the scale
+    scaler.scale(torch.zeros(()))  # this call creates the scale
 
     def update():
         scaler.step(optimizer)
@@ -320,7 +320,7 @@ def through_a_file(state):
 
 
 def train_with_a_break(start, interrupted, updates):
-    """The rates of so many updates, whose state goes through a file after some of them."""
+    """Return the rates of the updates; the state is saved and loaded after some of them."""
     optimizer, scheduler = start()
     before = train(optimizer, scheduler, interrupted)
     saved = through_a_file([optimizer.state_dict(), scheduler.state_dict()])
@@ -397,7 +397,7 @@ def test_a_scheduler_that_is_rebuilt_at_the_count_of_the_old_one_goes_on():
 @pytest.mark.parametrize("step", [0, 1, *AROUND])
 @pytest.mark.parametrize("tensor", [False, True], ids=["float rate", "tensor rate"])
 def test_a_fresh_optimizer_starts_at_any_step(step, tensor):
-    """Where no `initial_lr` is, the rate that was written is L."""
+    """Without `initial_lr`, the current rate is L."""
     rate = torch.tensor(0.1, dtype=torch.float64) if tensor else 0.1
     optimizer = torch.optim.SGD([parameter()], lr=rate)
     scheduler = InverseTimeLR(optimizer, 20.5, 0.5, step=step, **PHASES)
@@ -415,7 +415,7 @@ def test_a_stepped_optimizer_starts_at_any_step_of_its_initial_rate():
 @pytest.mark.parametrize("make", [InverseTimeLR, InverseTimeLR.from_schedule])
 @pytest.mark.parametrize("step", [0, 41])
 def test_an_optimizer_that_loads_its_state_later_has_the_rate_of_the_step(make, step):
-    """Its state brings the rate of another step, and another L."""
+    """The loaded state has the rate of another step, and another L."""
     old, scheduler = build(RECIPE)
     train(old, scheduler, 60)
     optimizer = sgd(0.1)
@@ -517,7 +517,7 @@ def test_a_changed_run_is_resumed_like_any_other():
     assert train_with_a_break(start, 75, 130) == true(OTHER, range(130))
 
 
-# Each part of a run with its recipe and its updates; all but the first load what was stored.
+# The parts of a run, with recipe and updates; all except the first load stored state.
 PARTS = [(STAIRCASE, 13), (STAIRCASE, 30), (RECIPE, 57), (RECIPE, 19), (STAIRCASE, 20)]
 
 
@@ -778,7 +778,7 @@ def test_the_state_of_other_phases_is_refused(other):
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")  # PyTorch's own
 @pytest.mark.parametrize("saved", [RECIPE, InverseTimeDecay(0.1, 20.5, 0.5)], ids=["with", "bare"])
 def test_phases_are_seen_in_a_distributed_checkpoint(saved, tmp_path):
-    """It loads the keys that are there, and not those of the checkpoint."""
+    """It loads only the keys that it has, not all keys of the checkpoint."""
     checkpoint = pytest.importorskip("torch.distributed.checkpoint")
     if not torch.distributed.is_available():
         pytest.skip("PyTorch was built without it")
@@ -865,7 +865,7 @@ def test_the_phases_are_those_of_the_schedule_by_keyword_alone():
 
 
 def test_a_schedule_in_the_place_of_its_parameters():
-    """What is typed first."""
+    """The usual first call."""
     optimizer = sgd(1e-3, 1e-3)
     train(optimizer, InverseTimeLR(optimizer, STAIRCASE), 50)
     assert [group["lr"] for group in optimizer.param_groups] == [STAIRCASE(50)] * 2

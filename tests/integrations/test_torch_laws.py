@@ -1,4 +1,4 @@
-"""What holds for every scheduler of PyTorch, as laws over InverseTimeLR.
+"""The properties of every PyTorch scheduler, checked for InverseTimeLR.
 
 The cases are those that PyTorch's own tests ask of each of its schedulers; the expected rates are
 those of the exact reference, bit for bit.
@@ -67,7 +67,7 @@ def rates_of(optimizer):
 
 
 def run(optimizer, scheduler, updates=N):
-    """The rates of the groups at each update."""
+    """Return the rates of the groups at each update."""
     rates = []
     for _ in range(updates):
         rates.append(rates_of(optimizer))
@@ -478,7 +478,7 @@ def test_a_rate_in_base_lrs_that_does_not_go_with_the_phases_is_named():
 
 
 class Counting(InverseTimeLR):
-    """A subclass with attributes of its own, from before its parent's and from after."""
+    """A subclass that sets attributes before and after its parent's __init__."""
 
     def __init__(self, *args, **kwargs):
         self.calls = 0
@@ -496,7 +496,7 @@ def test_the_attributes_of_a_subclass_are_in_its_state():
     scheduler.label = "other"
     run(optimizer, scheduler, 4)
     saved = json.loads(json.dumps(scheduler.state_dict()))
-    assert (saved["calls"], saved["label"]) == (5, "other")  # building makes a step
+    assert (saved["calls"], saved["label"]) == (5, "other")  # construction makes a step
     resumed = Counting(sgd(), PLAIN)
     resumed.load_state_dict(saved)
     assert (resumed.calls, resumed.label, resumed.last_epoch) == (5, "other", 4)
@@ -531,7 +531,7 @@ DEEDS = [
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.sampled_from(DEEDS), max_size=12), st.sampled_from(["rates", "one", "list"]))
 def test_whatever_is_done_the_rates_are_those_of_the_count(deeds, kind):
-    """rate of group g == schedule g (count), before and after every deed."""
+    """The rate of group g equals schedule g at the count, before and after every action."""
     peaks, count = [0.3], 0
 
     def own():

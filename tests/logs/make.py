@@ -1,6 +1,6 @@
-"""Makes the logs beside this file: each is that of a real training run of 130 updates or so.
+"""Make the logs next to this file: each comes from a real training run of about 130 updates.
 
-wandb and MLflow are needed for their two logs alone, and by no test.
+Only their own logs need wandb and MLflow. No test needs them.
 
 python tests/logs/make.py                  all of them, with everything installed
 python tests/logs/make.py FOLDER torch     one of them, into another folder
@@ -42,7 +42,7 @@ def torch(folder):
 
 
 def torch_lambda(folder):
-    """The schedule as LambdaLR's lambda, which multiplies the optimizer's rate in again."""
+    """Return the schedule as a factor for LambdaLR, which multiplies it by the optimizer's rate."""
     from torch.optim.lr_scheduler import LambdaLR
 
     rates = _loop(lambda optimizer: LambdaLR(optimizer, SCHEDULE))
@@ -87,7 +87,7 @@ def tensorboard(folder):
             for step, (rate, loss) in enumerate(rates):
                 writer.add_scalar("train/lr", rate, step)
                 writer.add_scalar("train/loss", loss, step)
-        (file,) = Path(place).iterdir()  # its own name has the machine's in it
+        (file,) = Path(place).iterdir()  # its default name contains the name of the machine
         shutil.copy(file, folder / "events.out.tfevents.torch")
 
 
@@ -155,12 +155,12 @@ def transformers(folder):
 
 
 def transformers_output(folder):
-    """What the Trainer prints: dictionaries between its progress bars, and no steps."""
+    """The output of the Trainer: dictionaries between progress bars, without steps."""
     _printed(folder / "trainer.txt", "make._trainer(make.CONTINUOUS, logging_steps=5)")
 
 
 def transformers_epochs_output(folder):
-    """The same, where it logs at the end of each epoch, and says more."""
+    """The same, logged at the end of each epoch, with more keys."""
     _printed(
         folder / "trainer-epochs.txt",
         "make._trainer(make.PHASES, logging_strategy='epoch', log_level='info')",
@@ -207,7 +207,7 @@ def _trainer(schedule, **options):
 
 
 def keras_jax(folder):
-    """Keras's own schedule in `fit`, compiled by JAX: each update's rate, off its weights."""
+    """Keras's own schedule in `fit`, compiled by JAX; the rates are read from the weights."""
     if _on("jax", keras_jax, folder):
         _keras_weights(folder / "keras-jax.csv")
 
@@ -266,7 +266,7 @@ def keras_tensorboard(folder):
 
 
 def _on(backend, maker, folder):
-    """Whether Keras has the backend, which is chosen once in a process; if not, start one."""
+    """Return whether Keras has the backend; if not, start a process that has it."""
     if os.environ.get("KERAS_BACKEND") == backend:
         return True
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -310,7 +310,7 @@ def _keras_weights(path):
 def wandb(folder):
     """Two runs in the layout of the CSV that wandb's page exports of a chart.
 
-    The page needs an account, so that it is written here from the history of offline runs.
+    The web page needs an account, so this writes the file from the history of offline runs.
     """
     schedules = {"staircase": SCHEDULE, "phases": PHASES}
     histories = {name: _wandb_history(_rates(own)) for name, own in schedules.items()}
@@ -331,12 +331,12 @@ def _wandb_history(rates):
         with wandb.init(mode="offline", dir=place) as run:
             for rate, loss in rates:
                 run.log({"lr": rate, "loss": loss})
-        wandb.teardown()  # which waits until all is written
+        wandb.teardown()  # waits until everything is written
         (file,) = Path(place).rglob("*.wandb")
         content = file.read_bytes()
     record, at, block = b"", 7, 32768
     while at < len(content):
-        if block - at % block < 7:  # no room for a header
+        if block - at % block < 7:  # no space for a header
             at += block - at % block
             continue
         _, length, kind = struct.unpack_from("<IHB", content, at)

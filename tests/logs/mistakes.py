@@ -1,6 +1,6 @@
-"""Training runs in PyTorch with one mistake each, from a seed: what the log has, what was meant.
+"""PyTorch training runs from a seed, each with one mistake: the log, and the intended schedule.
 
-Each mistake is written as a person would write it, around a real optimizer and scheduler. The
+Each mistake is written as people write it, with a real optimizer and scheduler. The
 parameters and the way of logging are drawn from the seed.
 """
 
@@ -24,7 +24,7 @@ WRITE = (repr, "{:.6g}".format, "{:.5e}".format, lambda rate: str(np.float32(rat
 
 
 class Made(NamedTuple):
-    """A log, the schedule that was meant, and what the diagnosis should call it."""
+    """A log, the intended schedule, and the expected diagnosis."""
 
     log: Log
     meant: InverseTimeDecay
@@ -47,7 +47,7 @@ class Recipe:
         )
 
     def other(self, name, choices):
-        """The recipe with another number."""
+        """Return the recipe with one changed parameter."""
         found = Recipe.__new__(Recipe)
         found.__dict__ = {**self.__dict__}
         setattr(found, name, self.draw.choice([c for c in choices if c != getattr(self, name)]))
@@ -63,10 +63,10 @@ class Recipe:
 
 
 def train(peak, factor, updates, step=lambda scheduler, n: scheduler.step(), before=False):
-    """The rate of each update."""
+    """Return the rate of each update."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=peak)
     scheduler = LambdaLR(optimizer, factor)
-    optimizer.step()  # with no gradient it changes nothing; PyTorch warns of a step before it
+    optimizer.step()  # without gradients it only prevents a warning of PyTorch
     for n in range(updates):
         if before:
             step(scheduler, n)
@@ -77,7 +77,7 @@ def train(peak, factor, updates, step=lambda scheduler, n: scheduler.step(), bef
 
 
 def lambda_twice(r):
-    """The rate, where LambdaLR takes a factor."""
+    """Passes the rate to LambdaLR, which expects a factor."""
     return (
         train(r.peak, lambda n: r.peak * r.factor(n), r.updates),
         r.meant(),
@@ -292,7 +292,7 @@ def another_warmup_by_epoch(r):
 
 
 def by_epoch(r, rates):
-    """What a framework logs of each epoch: its first rate, its last, or the one after that."""
+    """The rate that a framework logs for each epoch: the first, the last, or the one after it."""
     rates, epoch, after = list(rates), r.draw.randrange(7, 23), r.draw.choice((0, 1))
     return {"epoch": rates[after * epoch :: epoch]}
 
@@ -318,8 +318,8 @@ MISTAKES = (
     *(another_rate_and_a_step_before, another_floor_by_epoch, another_peak_by_epoch),
     another_warmup_by_epoch,
 )
-# What has the same numbers: without phases a stretched or squeezed decay is another decay_steps or
-# decay_rate, and so it is in a log by epochs with a warm-up; a rate that stays may be a floor.
+# Mistakes that have the same rates: without phases, a stretched decay is another decay_steps or
+# decay_rate, also in a log by epochs with a warm-up; a constant rate can be a floor.
 STRETCHED = ("decay_rate", "decay_steps", "epochs", "processes", "log-in-epochs")
 EQUAL = {
     **dict.fromkeys(STRETCHED, STRETCHED),
@@ -330,11 +330,11 @@ EQUAL = {
 }
 RIGHT = (right, right_by_epoch)
 SEEN = range(6)
-HELD_OUT = range(1000, 1006)  # not looked at while the diagnosis was written: all were named
+HELD_OUT = range(1000, 1006)  # not used while the diagnosis was written; it named all of them
 
 
 def run(mistake, seed):
-    """The log of a run with a mistake."""
+    """Return the log of a run with a mistake."""
     draw = Random(f"{mistake.__name__} {seed}")
     warmup = mistake in WARMED or draw.random() < 0.3
     recipe = Recipe(draw, warmup, False if mistake in CONTINUOUS else None)

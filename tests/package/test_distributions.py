@@ -1,4 +1,4 @@
-"""What `nox -s package` built: what is in the sdist and in the wheels, and what is installed."""
+"""The distributions of `nox -s package`: the contents of the sdist, the wheels, the install."""
 
 from __future__ import annotations
 

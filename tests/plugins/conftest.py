@@ -1,4 +1,4 @@
-"""Distributions laid out as an installer would, and fresh processes that find them."""
+"""Write distributions as an installer does, and run new processes that find them."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ class Site:
         self.folder = folder
 
     def install(self, distribution, modules, version="1.5", **entry_points):
-        """Write the modules by name and the metadata; entry points of the group `invtime`."""
+        """Write the modules and the metadata, with entry points of the group `invtime`."""
         info = f"{distribution.replace('-', '_')}-{version}.dist-info"
         files = {f"{name}.py": textwrap.dedent(source) for name, source in modules.items()}
         points = [f"{name} = {value}" for name, value in entry_points.items()]
@@ -30,7 +30,7 @@ class Site:
             path.write_text(text)
 
     def run(self, *arguments, status=0, **environment):
-        """Python with these arguments, or with one text as its code."""
+        """Run Python with these arguments, or with a single argument as code."""
         if len(arguments) == 1:
             arguments = ("-c", textwrap.dedent(arguments[0]))
         done = subprocess.run(
@@ -85,11 +85,11 @@ LOOPBACK = {
 
 @pytest.fixture
 def loopback_modules():
-    """The sources of a framework of one class, and of the plugin `loop` for it, by module."""
+    """The sources of a one-class framework and of its plugin `loop`, by module."""
     return LOOPBACK
 
 
 @pytest.fixture
 def loopback(site, loopback_modules):
-    """A plugin that works, which the others must leave working: `loop` for `loopback.Array`."""
+    """A correct plugin that must work next to broken ones: `loop` for `loopback.Array`."""
     site.install("invtime-loop", loopback_modules, loop="invtime_loop")

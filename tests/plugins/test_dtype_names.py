@@ -1,4 +1,4 @@
-"""A framework whose dtypes bear other names, such as tinygrad's "float" for float32."""
+"""A framework with other dtype names, such as tinygrad's "float" for float32."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ NAMES = {dtype: dtype.numpy for dtype in (FLOAT, HALF, LONG, DType("double", "fl
 
 
 class Array:
-    """It has `numpy`, as tinygrad's tensors, and no `__float__`."""
+    """It has a method `numpy`, like tinygrad's tensors, and no `__float__`."""
 
     def __init__(self, data):
         self.data = data

@@ -1,4 +1,4 @@
-"""The kit is itself tested: faults in otherwise right backends, each caught by a named check."""
+"""Tests of the conformance kit: each fault in an otherwise correct backend fails a named check."""
 
 import os
 import re
@@ -8,7 +8,7 @@ import time
 from copy import copy
 from pathlib import Path
 
-# Four devices on the host, wherever JAX has not been started yet in this process.
+# Four host devices, unless JAX has already started in this process.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 
 import numpy as np
@@ -63,7 +63,7 @@ class StraightToFloat16(Sound):
 
 
 class FloatFloor(Sound):
-    """A product with the reciprocal, as compilers make of a division by a constant."""
+    """A product with the reciprocal, to which compilers change a division by a constant."""
 
     def evaluate(self, form, x, dtype):
         if not form.staircase or form.Q != 1 or x.dtype.kind not in "iu":
@@ -89,7 +89,7 @@ class StepsThroughBinary64(Sound):
 
 
 class NoConstantStairs(Sound):
-    """0 / 0 where nothing decays, in a staircase."""
+    """0 / 0 in a staircase whose decay rate is 0."""
 
     def evaluate(self, form, x, dtype):
         result = super().evaluate(form, x, dtype)
@@ -123,7 +123,7 @@ class TruncatedFloats(Sound):
 
 
 class NanAtABoundary(Sound):
-    """Where a float has the start of a stage for its nearest, and is short of it."""
+    """NaN at a float that is the nearest one to the start of a stage, and below it."""
 
     def evaluate(self, form, x, dtype):
         out = super().evaluate(form, x, dtype)
@@ -131,7 +131,7 @@ class NanAtABoundary(Sound):
 
 
 class FlushedRemainder(Sound):
-    """What is lost where the remainder of a division is subnormal: here, always 2 ULP."""
+    """An error that subnormal remainders of a division can cause: here always 2 ULP."""
 
     def evaluate(self, form, x, dtype):
         out = super().evaluate(form, x, dtype)
@@ -224,7 +224,7 @@ class Promotion(Sound):
 
 
 class BatchDecides(Sound):
-    """float32 is enough, if it is for the largest step."""
+    """Uses float32 for all steps if it is sufficient for the largest one."""
 
     def evaluate(self, form, x, dtype):
         if x.max(initial=0) < 2**16:
@@ -286,7 +286,7 @@ class EagerLast(Sound):
 
 
 class TracedByValue(Sound):
-    """A compiler that takes the step for a constant."""
+    """A compiler that treats the step as a constant."""
 
     def modes(self):
         def compiled(function):
@@ -343,7 +343,7 @@ class BoundInFloats(Sound):
 
 
 class NumbersInFloat32(Sound):
-    """TensorFlow makes a float32 of a bare 0.3."""
+    """A bare 0.3 becomes a float32, as in TensorFlow."""
 
     def where(self, mask, a, b):
         a, b = (np.float32(v) if isinstance(v, float) else v for v in (a, b))
@@ -394,7 +394,7 @@ def torch_relu():
 
 
 def torch_first_order():
-    """A derivative by hand, which has none itself."""
+    """A hand-written derivative that is not differentiable itself."""
     import torch
 
     from invtime.backends.torch import TorchBackend
@@ -436,7 +436,7 @@ def torch_no_derivative():
 
 
 def jax_x64_leak():
-    """Computed where JAX has no binary64."""
+    """Evaluated in JAX without x64, so without binary64."""
     from contextlib import nullcontext
 
     from invtime.backends.jax import JaxBackend
@@ -515,14 +515,14 @@ FAULTS = [
     Fault("the step's dtype promotes the result", Promotion, "dtype", "an array of float16"),
     Fault("the largest step of a batch decides", BatchDecides, "elementwise", "alone"),
     Fault("the step is changed in place", InPlace, "pure", "the step changed to 0"),
-    Fault("a second call differs", Counting, "pure", "the second time"),
+    Fault("a second call differs", Counting, "pure", "at the second call"),
     Fault("threads share a buffer", SharedScratch, "threads", "returned"),
     Fault("any device is taken", AnyDevice, "absent_device", "'no such device'"),
     Fault("the error does not list the devices", SilentAboutDevices, "absent_device", "['cpu']"),
     Fault("one mode computes in float32", OneModeInFloat32, "modes", "mode      fast"),
     Fault("eager is not the first mode", EagerLast, "modes", "['other', 'eager']"),
     Fault("traced again for each value", TracedByValue, "retracing", "traced 9 times"),
-    Fault("a product with the reciprocal", Reciprocal, "divide", "3.0, a number, by 5.0"),
+    Fault("a product with the reciprocal", Reciprocal, "divide", "3.0 (a Python number) / 5.0"),
     Fault("integers divided as floats", FloatQuotient, "quotient", "//"),
     Fault("a head of 33 bits", LongHead, "head", "of 33 bits"),
     Fault("bfloat16 by cutting off bits", CutBfloat16, "round_to", "round_to bfloat16"),
@@ -531,7 +531,7 @@ FAULTS = [
     Fault("a bare number through float32", NumbersInFloat32, "conversions", "where of a number"),
     Fault("an override in plain binary64", Textbook, "override", "from the shared formula"),
     Fault("a name other than the announced one", Misnamed, "announcement", "'numpie'"),
-    Fault("`scalar / tensor` in torch", torch_reciprocal, "divide", "a number, by", "torch"),
+    Fault("`scalar / tensor` in torch", torch_reciprocal, "divide", "(a Python number) /", "torch"),
     Fault("the step clamped by relu", torch_relu, "gradient", "step      0.0,", "torch"),
     Fault("differentiable, and no derivative", torch_no_derivative, "gradient", "False", "torch"),
     Fault("a derivative without its own", torch_first_order, "second_gradient", "order", "torch"),
@@ -557,7 +557,7 @@ TRACER = """
 
 """
 
-# In a plugin, which a fresh process finds: what is wrong, and the line that makes it so.
+# Faults of a plugin in a new process: the fault, and the change of a line that causes it.
 PLUGIN_FAULTS = [
     Fault(
         "the framework imported with the plugin",
@@ -575,7 +575,7 @@ PLUGIN_FAULTS = [
         "the arrays come from a module that is not announced",
         ("invtime_loop", '("loopback",)', '("loop",)'),
         "announcement",
-        "returned  backend None; ('loop',) are announced",
+        "returned  backend None; the announced modules are ('loop',)",
     ),
     Fault(
         "a mode that traces with a type that is not announced",
@@ -585,7 +585,7 @@ PLUGIN_FAULTS = [
     ),
 ]
 
-# The backend of the plugin in conftest.py, by the shared formula over arrays of its own.
+# The backend of the plugin in conftest.py, with the shared formula over its own arrays.
 BACKEND = """
 from loopback import Array
 from invtime.backends.numpy import NumpyBackend
@@ -638,14 +638,14 @@ def test_the_kit_catches_in_a_plugin(fault, site, plugin):
 
 
 def failure(check, backend):
-    """The message with which a backend fails a check."""
+    """Return the message of a check that the backend fails."""
     with pytest.raises(AssertionError) as caught:
         CHECKS[check](backend)
     return str(caught.value)
 
 
 @pytest.mark.filterwarnings("ignore:Explicitly requested dtype:UserWarning")  # the x64 leak
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of faults that overflow
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns if a fault overflows
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.words)
 def test_the_kit_catches(fault):
     pytest.importorskip(fault.needs, exc_type=ImportError)
@@ -658,7 +658,7 @@ def test_the_kit_catches(fault):
 
 
 class Uncompiled(Sound):
-    """A lazy framework, which compiles when the values are wanted, and cannot."""
+    """A lazy framework that compiles when values are read, and fails to compile."""
 
     def modes(self):
         return {"eager": lambda function: function, "jit": lambda function: function}
@@ -686,7 +686,7 @@ def test_what_a_framework_raises_is_shown_with_what_it_was_asked(check, shown):
     message = str(caught.value)
     for words in (*shown, "raised", "CalledProcessError: Command"):
         assert words in message
-    first, *said = message.partition("what was raised:\n")[2].splitlines()
+    first, *said = message.partition("full error message:\n")[2].splitlines()
     assert first.endswith("returned non-zero exit status 1.")
     assert said == ["  line 3: no such operand"]
     assert isinstance(caught.value.__cause__, subprocess.CalledProcessError)
@@ -723,9 +723,9 @@ def test_a_long_message_is_cut():
     assert message.endswith(f"  {LINES - 1}\n  ...")
 
 
-# What `verify` does not ask: a Python number, an empty array, another type of step, a derivative,
-# a device that is none, a second call, a thread, a parameter, the primitives one by one; and in a
-# mode another shape, or more than one result.
+# `verify` does not test Python numbers, empty arrays, other types of steps, derivatives, unknown
+# devices, second calls, threads, parameters or single primitives. In a mode it does not test other
+# shapes, or more than one result.
 NOT_ASKED = {
     *("numbers", "constants", "not_numbers", "kept_values", "pure", "threads", "parameters"),
     *("absent_device", "announcement", "lazy_import", "retracing"),
@@ -752,10 +752,10 @@ ASKED = (
 
 
 @pytest.mark.filterwarnings("ignore:Explicitly requested dtype:UserWarning")  # the x64 leak
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of faults that overflow
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns if a fault overflows
 @pytest.mark.parametrize("fault", VALUE_FAULTS, ids=lambda fault: fault.words)
 def test_verify_sees_it_too(fault, monkeypatch):
-    """What the kit catches by a value, `verify` judges not ok at one of a few schedules."""
+    """`verify` also finds the faults that the kit finds by a value, with one of a few schedules."""
     pytest.importorskip(fault.needs, exc_type=ImportError)
     backend = fault.make()
     backend.name = "faulty"
@@ -763,7 +763,7 @@ def test_verify_sees_it_too(fault, monkeypatch):
     announced = registry.Announced(info, "tests")
     monkeypatch.setitem(registry.default.plugins.announced, "faulty", announced)
     monkeypatch.setattr(registry.default._backends, "faulty", backend, raising=False)
-    # Compilers take seconds for a schedule: of the frameworks, the one mode with the fault.
+    # Compilers take seconds for a schedule: for frameworks, test only the mode with the fault.
     options = {"torch": {"modes": ["eager"]}, "jax": {"modes": ["jit"]}}.get(fault.needs, {})
     if options:
         options["dtypes"] = ["float64"]
@@ -771,7 +771,7 @@ def test_verify_sees_it_too(fault, monkeypatch):
         try:
             if not verify(schedule, backends=["faulty"], steps=300, **options).ok:
                 return
-        except Exception:  # a device that is no text ends it
+        except Exception:  # a device that is not a str raises an error
             return
     pytest.fail("verify finds nothing wrong")
 
@@ -785,7 +785,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text("utf-8"
 
 
 def rows(heading):
-    """The cells of the table under a heading of the page."""
+    """Return the cells of the table under a heading of the page."""
     part = re.split(r"^## ", PAGE.partition(f"## {heading}\n")[2], flags=re.MULTILINE)[0]
     lines = [line for line in part.splitlines() if line.startswith("| ")]
     return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines[1:]]

@@ -1,6 +1,6 @@
-"""Plugins that are wrong, each installed beside one that is right, in a fresh process.
+"""Broken plugins, each installed next to a correct one, in a new process.
 
-Whatever one does: one warning or one clear error, and everything else works.
+A broken plugin causes one warning or one clear error, and everything else works.
 """
 
 import json
@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-# What must work whatever else is installed; each test adds what it expects of the broken one.
+# This must work with every broken plugin; each test adds what it expects of the broken one.
 WORKS = textwrap.dedent(
     """
     import numpy as np, invtime
@@ -54,7 +54,7 @@ def returns(value):
     return f"import invtime\n@invtime.hookimpl\ndef invtime_backends(): return {value}"
 
 
-# What is found out when the plugins are loaded: the module, and what the warning says of it.
+# Faults found when the plugins are loaded: the module, and the text of the warning.
 AT_LOADING = {
     "raises": ("raise RuntimeError('no luck')", "RuntimeError: no luck"),
     "is no Python": ("def", "SyntaxError"),
@@ -141,7 +141,7 @@ def test_a_damaged_distribution_of_any_kind_leaves_the_built_ins(site):
 
 MISSING = announces() + "\ndef Broken(): import absent"
 
-# What is found out when the backend is needed: the module, and what the error says.
+# Faults found when the backend is used: the module, and the text of the error.
 AT_USE = {
     "its framework is missing": (MISSING, "needs 'absent'"),
     "its framework fails": (
@@ -198,7 +198,7 @@ def test_a_backend_that_cannot_be_made(fault, site):
     assert rows["loop"]["usable"]
 
 
-# A hook that is wrong is asked no more, whatever type comes.
+# A hook that failed is not called again, for any type.
 HOOKS = {
     "raises": ("raise RuntimeError('no luck')", "RuntimeError: no luck"),
     "exits": ("raise SystemExit('good bye')", "SystemExit: good bye"),
@@ -302,7 +302,7 @@ def invtime_backend_for(step_type):
 @pytest.mark.parametrize(
     ("orders", "winner"),
     [
-        (("", ""), "b"),  # as in pluggy: what was registered last is asked first
+        (("", ""), "b"),  # as in pluggy, the hook that was registered last is called first
         (("tryfirst=True", ""), "a"),
         (("", "trylast=True"), "a"),
         (("tryfirst=True", "tryfirst=True"), "b"),

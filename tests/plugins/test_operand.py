@@ -1,4 +1,4 @@
-"""`OperandBackend`: over a framework whose operators are wrong the values are right."""
+"""`OperandBackend` returns correct values for a framework with wrong operators."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from invtime.testing import parametrize_with_checks
 NOT_ANNOUNCED = "it is part of the tests, and no plugin announces it"
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of what overflows in threads
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns about overflow in threads
 @parametrize_with_checks(
     CrookedBackend(), {"announcement": NOT_ANNOUNCED, "lazy_import": NOT_ANNOUNCED}
 )

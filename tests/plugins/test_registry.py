@@ -1,4 +1,4 @@
-"""Plugins found by entry points: used, isolated, blocked; each in a process of its own."""
+"""Plugins found by entry points: used, isolated and blocked, each in a separate process."""
 
 import gc
 import subprocess
@@ -24,7 +24,7 @@ def invtime_backends():
     return [invtime.BackendInfo({name!r}, ("loopback",), "{module}_backend:Loop", "pip install it")]
 """
 
-# NumPy under another name: the ordinary formula through a backend from outside.
+# NumPy under another name: the shared formula in a backend of a plugin.
 BACKEND = """
 from loopback import Array
 from invtime.backends.numpy import NumpyBackend
@@ -52,7 +52,7 @@ class Array:
 
 @pytest.fixture
 def install(tmp_path):
-    """Lay out a distribution as an installer would: its modules and its metadata."""
+    """Write the modules and the metadata of a distribution, as an installer does."""
 
     def lay(distribution, entry_point, source, name="loop"):
         module = distribution.replace("-", "_")
@@ -332,7 +332,7 @@ def test_dispatch_on_a_known_type_takes_no_lock():
 
 
 class Loop:
-    """A plugin that is an object of this program."""
+    """A plugin that is an object in this program."""
 
     @invtime.hookimpl
     def invtime_backends(self):

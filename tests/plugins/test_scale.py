@@ -1,4 +1,4 @@
-"""Many plugins, many threads, many calls: what each costs is counted, not timed."""
+"""Many plugins, threads and calls: the cost is counted, not timed."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Every backend, in every mode and dtype, gives the bits of the oracle."""
+"""Every backend returns the bits of the reference, in every mode and dtype."""
 
 from random import Random
 
@@ -16,13 +16,13 @@ from invtime.testing.bulk import bulk_arrays
 
 MODES = usable_modes()
 
-# Percentage of the profile's examples, by what one schedule costs to compile.
+# Percentage of the profile's examples, by the compilation time of one schedule.
 SHARE = {"numpy-eager": 100, "torch-eager": 60, "torch-vmap": 30, "tensorflow-eager": 30}
 SHARE |= {"jax-eager": 3, "jax-vmap": 3}
 SLOW = {"torch-compile"}  # several seconds for one schedule
-LENGTH = 256  # one shape, so that one schedule is compiled once
+LENGTH = 256  # one shape, so that a schedule is compiled once
 
-# A plain schedule, the staircase that compiled floors get wrong, long decimals, a fractional
+# A plain schedule, a staircase that compiled floors evaluate wrongly, long decimals, a fractional
 # period, and one whose stages outnumber its steps.
 FIXED = (
     InverseTimeDecay(0.1, 1000, 0.5),
@@ -33,7 +33,7 @@ FIXED = (
     InverseTimeDecay(1e-7, 977.7, 1e-4, staircase=True),
 )
 
-# All phases, exact; in long decimals and fractional stages.
+# All phases: in the exact form, and with long decimals and fractional stages.
 RECIPE = FIXED[0].replace(
     warmup_steps=500,
     stable_steps=2000,
@@ -57,12 +57,12 @@ FIXED_RECIPES = (
 
 
 def padded(steps, dtype):
-    """The steps in an array of a fixed length, the last one repeated."""
+    """Return the steps in an array of a fixed length, padded with the last step."""
     return np.array((steps + steps[-1:] * LENGTH)[: max(LENGTH, len(steps))], dtype)
 
 
 def check(mode, schedule, *arrays, dtypes=()):
-    """Compare every element and dtype, and name those that differ by more than is allowed."""
+    """Compare every element and dtype, and list those that are not allowed."""
     reference = Reference(schedule)
     kernel = mode.kernel(schedule, dtypes)
     for steps in arrays:
@@ -74,7 +74,7 @@ def check(mode, schedule, *arrays, dtypes=()):
 
 
 def both_ways(schedule, steps, dtype):
-    """The steps that the exact form can serve, and all of them, as arrays of one length."""
+    """Return the steps that the exact form covers, and all steps, as arrays of equal length."""
     last = Reference(schedule).last_exact_step()
     return [padded(part, dtype) for part in ([n for n in steps if n <= last], steps) if part]
 
@@ -85,7 +85,7 @@ def examples(mode):
 
 @pytest.mark.parametrize("mode", [m for m in MODES if str(m) not in SLOW], ids=str)
 def test_integer_steps(mode):
-    """backend(n) is v(n) rounded along the chain, for every integer step and dtype."""
+    """backend(n) is v(n), rounded to each dtype (through float32), for every integer step."""
 
     @settings(max_examples=examples(mode))
     @given(strategies.schedules(), st.data())
@@ -115,7 +115,7 @@ def test_float_steps(mode):
 
 @pytest.mark.parametrize("mode", [m for m in MODES if str(m) not in SLOW], ids=str)
 def test_steps_at_which_the_rate_nears_the_smallest_number(mode):
-    """Nothing on the way to a normal value is subnormal, so that flushing moves no bit."""
+    """Intermediate results of a normal value are not subnormal, so flushing changes no bit."""
     for schedule in (*FIXED[:3], InverseTimeDecay(0.1, 1e-9, 7, staircase=True)):
         steps = np.array(strategies.far_steps(schedule))
         found = mode.kernel(schedule, ["float64"])(steps)["float64"]
@@ -125,7 +125,7 @@ def test_steps_at_which_the_rate_nears_the_smallest_number(mode):
 
 @given(strategies.schedules(), st.data())
 def test_python_numbers(schedule, data):
-    """On the host v(n) is rounded once, at ints of any size and at every float."""
+    """On the host v(n) is rounded once, for ints of any size and for every float."""
     numbers = strategies.steps(schedule) | strategies.float_steps(schedule) | st.integers()
     steps = data.draw(st.lists(numbers)) + strategies.landmarks(schedule)
     reference = Reference(schedule)
@@ -137,7 +137,7 @@ def test_python_numbers(schedule, data):
 
 @pytest.mark.parametrize("mode", [m for m in MODES if str(m) not in SLOW], ids=str)
 def test_the_chain_of_roundings(mode):
-    """float16 and bfloat16 round the float32, which here makes a tie of what was none."""
+    """float16 and bfloat16 round the float32 value, which here creates a tie."""
     for precision in (11, 8):
         schedule = InverseTimeDecay(1 + 2.0**-precision + 2.0**-40, 1000, 0)
         check(mode, schedule, np.array([0, 1, 2**40]))
@@ -146,7 +146,7 @@ def test_the_chain_of_roundings(mode):
 @pytest.mark.parametrize("period", [41, 49, 12.5])
 @pytest.mark.parametrize("mode", [m for m in MODES if str(m) not in SLOW], ids=str)
 def test_fractions_of_a_step_before_a_boundary(mode, period):
-    """A staircase does not drop a fraction of a step early, whatever else is in the array."""
+    """A staircase does not drop a fraction of a step early, for any other steps in the array."""
     schedule = InverseTimeDecay(0.1, period, 0.5, staircase=True)
     starts = period * np.arange(1.0, 200.0)
     early = np.where(np.arange(starts.size) % 2, starts, starts - 0.25)
@@ -156,7 +156,7 @@ def test_fractions_of_a_step_before_a_boundary(mode, period):
 @pytest.mark.parametrize("staircase", [False, True], ids=["slope", "stairs"])
 @pytest.mark.parametrize("mode", [m for m in MODES if m.name == "eager"], ids=str)
 def test_near_ties(mode, staircase):
-    """The value is rounded to the right side of a tie, however near that is."""
+    """The value is rounded to the correct side of a tie, at any distance."""
     draw = Random(0)
     for near in (90, 104) if mode.backend == "jax" else range(60, 105):
         case = near_midpoint(draw, near, staircase)
@@ -191,7 +191,7 @@ def test_whole_float_steps_of_many_stages(mode, period):
 
 
 def each_mode_with(values, in_slow):
-    """Each mode with each value; the slow ones, seconds for a compilation, with a few."""
+    """Pair each mode with each value; modes that take seconds to compile get a few values."""
     return [
         pytest.param(mode, value, id=f"{mode}-{value}")
         for mode in MODES
@@ -204,7 +204,7 @@ def each_mode_with(values, in_slow):
 )
 def test_many_integer_steps(mode, schedule):
     """The same over a few schedules and thousands of steps."""
-    dtypes = ("float64",) if str(mode) in SLOW else ()  # test_bulk has the others
+    dtypes = ("float64",) if str(mode) in SLOW else ()  # test_bulk covers the others
     check(mode, schedule, *bulk_arrays(schedule, 8192, seed=1), dtypes=dtypes)
 
 
@@ -213,7 +213,7 @@ STEP_DTYPES = ("int8", "uint8", "int32", "uint64", "float16", "float32")
 
 @pytest.mark.parametrize(("mode", "dtype"), each_mode_with(STEP_DTYPES, ["uint8", "float32"]))
 def test_other_dtypes_of_steps(mode, dtype):
-    """A step of any width means its exact value, whatever the width of its products."""
+    """A step of any width counts as its exact value, for products of any width."""
     schedule = InverseTimeDecay(0.1, 41, 300, staircase=True)
     with np.errstate(over="ignore"):
         steps = np.array([n for n in strategies.FORMAT_EDGES if n <= 65520], "int64")

@@ -1,11 +1,11 @@
-"""Sampled agreement in bulk: INVTIME_BULK_POINTS (schedule, step) pairs for every mode.
+"""Random agreement tests: INVTIME_BULK_POINTS (schedule, step) pairs for every mode.
 
-Each pair is compared in all dtypes; bare decays and recipes with phases apart. At the full size,
-ten million for each mode and kind:
+Each pair is compared in all dtypes, separately for bare decays and recipes. The full size is
+ten million pairs for each mode and kind:
 
     INVTIME_BULK_POINTS=10000000 python -m pytest tests/property/test_bulk.py -rP
 
-which shows a line of figures for each; `-k "phases and jax"` takes a part of them.
+This prints a line of results for each test; `-k "phases and jax"` selects some tests.
 """
 
 import os
@@ -21,20 +21,20 @@ from invtime.testing.bulk import bulk_arrays
 
 POINTS = int(os.environ.get("INVTIME_BULK_POINTS", "20000"))
 
-# Steps for each schedule at the least, by what one costs to compile.
+# The least number of steps for each schedule, by its compilation time.
 STEPS = {"numpy-eager": 2000, "torch-eager": 2000, "torch-compile": 250_000}
 USUAL_STEPS = 10_000 if POINTS < 10**6 else 50_000
 
 
 def drawn_number(random, low, high):
-    """A number between two powers of ten, of a few digits or of all."""
+    """Draw a number between two powers of ten, with few digits or all digits of a double."""
     value = float(10 ** random.uniform(low, high))
     digits = int(random.choice([1, 2, 3, 17]))
     return float(f"{value:.{digits - 1}e}")
 
 
 def drawn_decay(random):
-    """A schedule of hand-written decimals, of computed doubles, or of a bit of both."""
+    """Draw a schedule with hand-written decimals, computed doubles, or both."""
     period = drawn_number(random, -3, 7)
     if random.integers(2):
         period = max(1, round(period))
@@ -43,7 +43,7 @@ def drawn_decay(random):
 
 
 def drawn_recipe(random):
-    """The same with one phase or more, their lengths from a step to 2**53 of them."""
+    """Draw a schedule with one or more phases of 1 to 2**53 steps."""
 
     def length():
         return int(random.integers(1, 2 ** int(random.integers(1, 54))))
@@ -68,10 +68,10 @@ def drawn_recipe(random):
 
 
 def count_mismatches(schedule, steps, found, sample):
-    """How many bits differ, over all dtypes, from those the contract promises."""
+    """Count the results, over all dtypes, whose bits the contract does not allow."""
     reference = Reference(schedule)
     truth = reference.at(steps)
-    for dtype in FORMATS:  # the bulk route itself, against pure integer rounding
+    for dtype in FORMATS:  # checks the vectorised reference against pure integer rounding
         expected = [reference.bits(int(steps[i]), dtype) for i in sample]
         assert truth.bits(dtype)[list(sample)].tolist() == expected
     return sum(int((~truth.allowed(bits, dtype)).sum()) for dtype, bits in found.items())
@@ -80,7 +80,7 @@ def count_mismatches(schedule, steps, found, sample):
 @pytest.mark.parametrize("drawn", [drawn_decay, drawn_recipe], ids=["decay", "phases"])
 @pytest.mark.parametrize("mode", usable_modes(), ids=str)
 def test_bulk_agreement(mode, drawn, record_property):
-    """Not one bit differs from the oracle's, in any dtype, over all the pairs drawn."""
+    """No bit differs from the reference, in any dtype, for all drawn pairs."""
     schedules = max(1, POINTS // STEPS.get(str(mode), USUAL_STEPS))
     random = np.random.default_rng(0)
     points, mismatches, seconds = 0, 0, 0.0

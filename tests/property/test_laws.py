@@ -16,19 +16,19 @@ from invtime.testing.bulk import bulk_arrays, bulk_steps
 
 MODES = usable_modes()
 EAGER = [mode for mode in MODES if mode.name == "eager"]
-# One compilation by Inductor takes several seconds: test_agreement has those that there are.
+# Inductor compiles for several seconds, so only test_agreement uses it.
 COMPILED = [mode for mode in MODES if mode.name != "eager" and str(mode) != "torch-compile"]
 FEW = settings(max_examples=max(2, settings.default.max_examples // 20))
 
 
 def sample(mode):
-    """The profile's examples for NumPy, fewer where a schedule costs a compilation."""
+    """Use the profile's number of examples for NumPy, and fewer for modes that compile."""
     share = {"numpy": 1, "jax": 20}.get(mode.backend, 10)
     return settings(max_examples=max(2, settings.default.max_examples // share))
 
 
 def array_of(mode, schedule, steps, dtype):
-    """The results of a backend as a NumPy array of float64, whatever their dtype."""
+    """Return the results of a backend, of any dtype, as a NumPy array of float64."""
     backend = registry.default.load(mode.backend)
     result = schedule.on(mode.backend, dtype=dtype)(backend.coerce(np.asarray(steps), None))
     return backend.to_numpy(result).astype(np.float64)
@@ -53,7 +53,7 @@ def test_monotone(mode):
 
 @given(strategies.schedules(phases=False), st.data())
 def test_monotone_on_the_host(schedule, data):
-    """n <= m implies lr(n) >= lr(m) for Python ints and floats, in any mixture and size."""
+    """n <= m implies lr(n) >= lr(m) for Python ints and floats, mixed and of any size."""
     numbers = st.integers() | strategies.steps(schedule) | strategies.float_steps(schedule)
     drawn = data.draw(st.lists(numbers, min_size=2))
     steps = sorted(step for step in drawn if not isnan(step))
@@ -81,7 +81,7 @@ def test_a_staircase_meets_the_slope_at_its_edges(mode):
 
 @given(strategies.schedules(staircase=True, phases=False), st.data())
 def test_a_staircase_is_flat_and_never_below_the_slope(schedule, data):
-    """Between two edges a staircase does not move, and it is never below the slope."""
+    """A staircase is constant between two edges, and never below the continuous schedule."""
     reference = Reference(schedule)
     step = abs(data.draw(strategies.steps(schedule)))
     first = reference.first_step(reference.stage(step))
@@ -92,13 +92,13 @@ def test_a_staircase_is_flat_and_never_below_the_slope(schedule, data):
 
 @pytest.mark.parametrize("mode", EAGER, ids=str)
 def test_an_array_is_its_elements(mode):
-    """lr of an array is the array of lr of its elements, whatever its shape and neighbours."""
+    """lr of an array is the array of lr of its elements, for any shape and any other steps."""
 
     @(sample(mode) if mode.backend != "jax" else FEW)
     @given(strategies.schedules(), st.data())
     def holds(schedule, data):
         steps = data.draw(st.lists(strategies.steps(schedule), min_size=6, max_size=6))
-        # Beside a tie of long fractions an array may differ by one ULP (docs/numerics.md).
+        # Near a tie of long fractions an array may differ by one ULP (docs/numerics.md).
         assume(not any(Reference(schedule).near_ties(np.array(steps))))
         together = array_of(mode, schedule, np.array(steps).reshape(2, 3), "float64")
         assert together.shape == (2, 3)
@@ -123,7 +123,7 @@ def test_memory_layout_does_not_matter(schedule, data):
 
 @pytest.mark.parametrize("mode", EAGER, ids=str)
 def test_narrowing_is_the_cast(mode):
-    """Casting lr(n) down the chain is evaluating in the narrow dtype."""
+    """A cast of lr(n), through float32, equals the evaluation in the narrow dtype."""
 
     @sample(mode)
     @given(strategies.schedules(), st.data())
@@ -169,7 +169,7 @@ LAW_SCHEDULES = (
 @pytest.mark.parametrize("schedule", LAW_SCHEDULES, ids=repr)
 @pytest.mark.parametrize("mode", COMPILED, ids=str)
 def test_compiled_is_eager(mode, schedule):
-    """What a compiler makes of the schedule has the bits of its eager evaluation."""
+    """A compiled schedule returns the bits of the eager evaluation."""
     eager = next(other for other in EAGER if other.backend == mode.backend)
     kernels = [way.kernel(schedule) for way in (mode, eager)]
     for steps in bulk_arrays(schedule, 4000, seed=2):
@@ -181,7 +181,7 @@ def test_compiled_is_eager(mode, schedule):
 @pytest.mark.parametrize("schedule", LAW_SCHEDULES, ids=repr)
 @pytest.mark.parametrize("mode", EAGER, ids=str)
 def test_every_device_is_the_host(mode, schedule):
-    """A step on any device present has the bits that Python numbers have."""
+    """A step on any available device has the bits that Python numbers have."""
     steps = bulk_steps(schedule, 500, seed=3)
     host = np.array([schedule(step) for step in steps.tolist()])
     for device in registry.default.load(mode.backend).devices():
@@ -213,7 +213,7 @@ def test_a_head_is_short(mode):
     """head(x) is x without its last 27 significand bits: products of heads are exact."""
     backend = registry.default.load(mode.backend)
     x = np.random.default_rng(0).uniform(-1, 1, 1000) * 2.0 ** np.arange(-500, 500)
-    # JAX's formula runs in this scope, and its primitives outside of it are not asked for.
+    # JAX runs the formula in this scope; its primitives are not used outside of it.
     with backend.scope(x):
         head = backend.to_numpy(backend.head(backend.coerce(x, None)))
     assert (head.view(np.int64) == x.view(np.int64) >> 27 << 27).all()
@@ -232,7 +232,7 @@ def test_scaling_the_rate_keeps_the_order(schedule, factor):
 
 @given(strategies.schedules())
 def test_equal_schedules_agree_and_hash_alike(schedule):
-    """A schedule equals its copies, whatever their name, and differs from its neighbours."""
+    """A schedule equals its copies with any name, and differs from its neighbours."""
     twin = copy.copy(schedule)
     renamed = InverseTimeDecay.from_config(schedule.get_config() | {"name": "other"})
     assert schedule == twin == renamed

@@ -16,19 +16,19 @@ NO_COOLDOWN = {"cooldown_start": None, "cooldown_steps": 0, "final_learning_rate
 
 
 def sample(mode):
-    """The profile's examples for NumPy, fewer where a schedule costs a compilation."""
+    """Use the profile's number of examples for NumPy, and fewer for modes that compile."""
     share = {"numpy": 1, "jax": 20}.get(mode.backend, 10)
     return settings(max_examples=max(2, settings.default.max_examples // share))
 
 
 def bits(mode, schedule, steps):
-    """The bits of binary64 at integer steps."""
+    """Return the binary64 bits at integer steps."""
     return mode.kernel(schedule, ["float64"])(np.array(steps, np.int64))["float64"]
 
 
 @given(strategies.schedules(phases=True))
 def test_the_phases_are_in_a_row(schedule):
-    """Each phase begins where the one before ends, the first at 0, and the last has no end."""
+    """The first phase begins at 0, each other where the one before it ends; the last is open."""
     phases = schedule.phases
     assert phases[0].start == 0
     assert phases[-1].stop is None
@@ -39,7 +39,7 @@ def test_the_phases_are_in_a_row(schedule):
 
 @pytest.mark.parametrize("mode", EAGER, ids=str)
 def test_monotone_in_each_phase(mode):
-    """A phase rises or falls as its ends say, in every dtype; a constant one does not move."""
+    """A phase is monotone between its ends, in every dtype; a constant phase does not change."""
 
     @sample(mode)
     @given(strategies.schedules(phases=True), st.data())
@@ -79,7 +79,7 @@ def test_monotone_on_the_host(schedule, data):
 
 @given(strategies.schedules(phases=False), strategies.counts(), strategies.counts(), st.data())
 def test_a_shift_on_the_host(schedule, warmup, stable, data):
-    """A decay after a warm-up and a stable phase is the bare one, later."""
+    """A decay after a warm-up and a stable phase is the bare decay, shifted."""
     shifted = schedule.replace(warmup_steps=warmup, stable_steps=stable)
     steps = data.draw(st.lists(strategies.steps(schedule) | st.integers()))
     for step in (*steps, *strategies.landmarks(schedule)):
@@ -106,7 +106,7 @@ def test_a_shift(mode):
 
 @given(strategies.schedules(phases=False), strategies.counts(lowest=1), st.data())
 def test_a_warmup_from_the_peak_is_a_stable_phase(schedule, steps, data):
-    """And neither changes the rate before it."""
+    """The rates of the two schedules are equal at every step."""
     peak = schedule.initial_learning_rate
     stable = schedule.replace(stable_steps=steps)
     level = schedule.replace(warmup_steps=steps, warmup_learning_rate=peak)
@@ -117,7 +117,7 @@ def test_a_warmup_from_the_peak_is_a_stable_phase(schedule, steps, data):
 
 @given(strategies.schedules(), st.data())
 def test_a_cooldown_to_come_changes_nothing(schedule, data):
-    """Nor does any other phase that is not there yet."""
+    """The rates before a cool-down do not depend on it."""
     plain = schedule.replace(**NO_COOLDOWN)
     start = data.draw(strategies.counts(lowest=schedule.warmup_steps))
     cooled = plain.replace(cooldown_start=start, cooldown_steps=7)
@@ -128,7 +128,7 @@ def test_a_cooldown_to_come_changes_nothing(schedule, data):
 
 @given(strategies.schedules(phases=True), st.data())
 def test_between_the_rates_of_the_recipe(schedule, data):
-    """No rate is above or below all of those that the recipe names, nor below a floor."""
+    """Every rate is between the smallest and largest rate of the recipe, and not below a floor."""
     reference = Reference(schedule)
     numbers = strategies.steps(schedule) | strategies.float_steps(schedule)
     steps = [n for n in data.draw(st.lists(numbers)) if n == n]
@@ -142,7 +142,7 @@ def test_between_the_rates_of_the_recipe(schedule, data):
 
 @given(strategies.schedules(phases=True))
 def test_continuous_at_the_knots(schedule):
-    """A warm-up ends at the peak, a cool-down begins at the rate before it and ends at the last."""
+    """A warm-up ends at the peak; a cool-down goes from the rate before it to the final rate."""
     warmup, start = schedule.warmup_steps, schedule.cooldown_start
     if warmup:
         assert schedule(warmup) == schedule.initial_learning_rate

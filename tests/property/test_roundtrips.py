@@ -1,4 +1,4 @@
-"""What goes out of a schedule as config, JSON, pickle or text comes back the same."""
+"""Round trips of a schedule through config, JSON, pickle and repr."""
 
 import copy
 import json
@@ -19,14 +19,14 @@ names = st.none() | st.text(max_size=8)
 
 @st.composite
 def named_schedules(draw, dtypes=(None, *FORMATS)):
-    """Schedules with any name, and with a pinned dtype or none."""
+    """Draw schedules with any name, and with or without a fixed dtype."""
     config = draw(strategies.schedules()).get_config() | {"name": draw(names)}
     dtype = draw(st.sampled_from(dtypes))
     return InverseTimeDecay.from_config(config if dtype is None else config | {"dtype": dtype})
 
 
 def assert_same(found, schedule):
-    """Equal, of the same hash, with the same name, and parameters of the same type."""
+    """Check that two schedules are equal, with equal hashes, names and types of parameters."""
     assert found == schedule
     assert hash(found) == hash(schedule)
     assert found.get_config() == schedule.get_config()
@@ -56,7 +56,7 @@ def test_json(schedule):
 
 @given(named_schedules())
 def test_json_of_another_writer(schedule):
-    """JSON numbers are read as binary64: how a writer spells one does not change the schedule."""
+    """JSON numbers are read as binary64, so their spelling does not change the schedule."""
     config = schedule.get_config()
     numbers = {key: value for key, value in config.items() if type(value) in (int, float)}
     spelled = config | {key: float(value) for key, value in numbers.items()}
@@ -87,9 +87,9 @@ def test_repr(schedule):
 
 @given(named_schedules(), st.sampled_from([None, "numpy"]), st.sampled_from([None, *FORMATS]))
 def test_placed_schedules(schedule, backend, dtype):
-    """What `.on()` returns survives pickle and copies too."""
+    """The result of `.on()` can also be pickled and copied."""
     if (dtype or schedule.dtype) == "bfloat16" and not find_spec("ml_dtypes"):
-        dtype = "float32"  # NumPy has no bfloat16 of its own, and says so at once
+        dtype = "float32"  # NumPy has no bfloat16 without ml_dtypes, and raises at once
     placed = schedule.on(backend, dtype=dtype)
     for found in (pickle.loads(pickle.dumps(placed)), copy.deepcopy(placed)):
         assert found == placed
@@ -104,7 +104,7 @@ def test_keras_envelope(schedule):
 
 
 def test_keras_reads_the_envelope():
-    """Keras reads the envelope of a schedule: its own class or, with phases, ours; and back."""
+    """Keras reads and writes the envelope: its own class or, with phases, the class of invtime."""
     schedules = pytest.importorskip("keras").optimizers.schedules
     from invtime.integrations.keras import InverseTimeDecay as Ours
 
@@ -121,7 +121,7 @@ def test_keras_reads_the_envelope():
 
 
 def finite_bits(dtype):
-    """Bit patterns of positive numbers, those with a few decimal digits as likely as any."""
+    """Draw bit patterns of positive numbers; half of them are around 1.5."""
     kind = FORMATS[dtype]
     return st.integers(1, kind.infinity - 1) | st.integers(
         kind.infinity // 2 - 2**12, kind.infinity // 2 + 2**12
@@ -129,7 +129,7 @@ def finite_bits(dtype):
 
 
 def printed_shortest(scalar):
-    """The decimal that NumPy or ml_dtypes prints for a scalar, read as binary64."""
+    """Return the decimal that NumPy or ml_dtypes prints for a scalar, as binary64."""
     text = np.format_float_positional(scalar, unique=True, trim="-")
     return float(text)
 
@@ -164,7 +164,7 @@ HAND_WRITTEN = (0.1, 0.01, 0.001, 3e-4, 0.5, 2.5, 1000.0, 0.96)
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
 def test_a_tensor_means_the_number_as_written(dtype):
-    """Each framework's 0.1 is exactly 1/10 in every dtype, and pins that dtype."""
+    """Each framework's 0.1 means 1/10 in every dtype, and fixes that dtype."""
     makers = {
         "torch": lambda torch, x: torch.tensor(x, dtype=getattr(torch, dtype)),
         "tensorflow": lambda tf, x: tf.constant(x, getattr(tf, dtype)),
@@ -178,14 +178,14 @@ def test_a_tensor_means_the_number_as_written(dtype):
         framework = pytest.importorskip(module)
         for number in HAND_WRITTEN:
             found = InverseTimeDecay(make(framework, number), 1000, 0.5)
-            # bfloat16 cannot tell 0.96 from 0.9609: the shortest that rounds back is 0.96.
+            # 0.96 and 0.9609 are the same bfloat16: the shortest decimal that rounds back is 0.96.
             assert found.initial_learning_rate == number, (module, dtype)
             assert found.dtype == dtype
 
 
 @given(st.integers(-(2**53), 2**53), st.sampled_from(["int64", "int32", "uint8"]))
 def test_integer_scalars_mean_themselves(value, dtype):
-    """A NumPy integer of any width is that integer, and pins no dtype."""
+    """A NumPy integer of any width is that integer, and does not fix the dtype."""
     limits = np.iinfo(dtype)
     scalar = np.dtype(dtype).type(min(max(value, 1), int(limits.max)))
     schedule = InverseTimeDecay(0.1, scalar, 0.5)

@@ -1,6 +1,6 @@
 """`config_schema()` accepts exactly the configs that `from_config` accepts.
 
-But for two comparisons of numbers, which JSON Schema cannot make: minimum_learning_rate <=
+The exceptions are two comparisons that JSON Schema cannot express: minimum_learning_rate <=
 initial_learning_rate, and cooldown_start >= warmup_steps.
 """
 
@@ -22,7 +22,7 @@ RATES = ("warmup_learning_rate", "minimum_learning_rate", "final_learning_rate")
 COUNTS = ("warmup_steps", "stable_steps", "cooldown_start", "cooldown_steps")
 KEYS = (*NUMBERS, "staircase", "name", "dtype", *RATES, *COUNTS)
 
-# JSON numbers are binary64: an integer that binary64 cannot hold is no value of JSON here.
+# JSON numbers are binary64, so integers that binary64 cannot hold are not drawn.
 EDGES = (0, 0.0, -0.0, -1, 1, 1.0, 1e-60, -1e-60, 9.99e-61, 1e-61, 5e-324)
 LARGE_EDGES = (1e60, -1e60, int(1e60), 1.1e60, 1e61, 10**22, 2**53, -(2**53), 1.7e308)
 STEP_EDGES = (2.0, 2.5, 2**53 - 1, 2.0**53, 2**53 + 2, 1e16)
@@ -35,7 +35,7 @@ anything = numbers | others
 
 @st.composite
 def nearly_valid(draw):
-    """A valid config with up to two of its entries replaced, dropped or added."""
+    """Draw a valid config, with up to two entries replaced, removed or added."""
     config = draw(strategies.schedules()).get_config()
     if draw(st.booleans()):
         config["dtype"] = draw(st.sampled_from(tuple(FORMATS)))
@@ -51,7 +51,7 @@ def nearly_valid(draw):
 
 
 def in_order(config):
-    """Whether the two comparisons hold, where both of their numbers are such."""
+    """Return whether the two comparisons hold; they apply only to numbers."""
     pairs = (
         ("minimum_learning_rate", "initial_learning_rate"),
         ("warmup_steps", "cooldown_start"),
@@ -64,7 +64,7 @@ def in_order(config):
 
 
 def accepted(read, config):
-    """Whether reading the config gives a schedule."""
+    """Return whether from_config accepts the config."""
     try:
         read(config)
     except ConfigError:
@@ -74,14 +74,14 @@ def accepted(read, config):
 
 @given(nearly_valid() | others)
 def test_the_schema_accepts_what_from_config_accepts(config):
-    """from_config(config) gives a schedule if and only if config is valid, and in order."""
+    """from_config accepts a config exactly when it is valid and both comparisons hold."""
     valid = VALIDATOR.is_valid(config) and in_order(config)
     assert valid == accepted(InverseTimeDecay.from_config, config)
 
 
 @given(nearly_valid())
 def test_the_schema_accepts_what_from_json_accepts(config):
-    """The same through JSON text, read by a parser that knows nothing of invtime."""
+    """The same through JSON text that an independent parser reads."""
     text = json.dumps(config)
     valid = VALIDATOR.is_valid(json.loads(text)) and in_order(config)
     if not {"class_name", "config"} & config.keys():  # those make it a Keras envelope
@@ -99,7 +99,7 @@ def test_the_schema_is_one():
     jsonschema.Draft202012Validator.check_schema(json.loads(json.dumps(config_schema())))
 
 
-# What a key needs to be taken by itself.
+# The other keys that a key requires.
 BESIDE = {
     "warmup_learning_rate": {"warmup_steps": 5},
     "minimum_learning_rate": {"initial_learning_rate": 1e60},
@@ -112,7 +112,7 @@ BESIDE = {
 @pytest.mark.parametrize("key", KEYS)
 @given(value=anything, beside=st.booleans())
 def test_each_key_by_itself(key, value, beside):
-    """For each key the schema and from_config refuse the same values."""
+    """For each key the schema and from_config reject the same values."""
     base = {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.5}
     config = base | (BESIDE.get(key, {}) if beside else {}) | {key: value}
     valid = VALIDATOR.is_valid(config) and in_order(config)
@@ -128,7 +128,7 @@ def test_each_key_by_itself(key, value, beside):
     ids=lambda phases: next(iter(phases)),
 )
 def test_the_two_comparisons_are_beyond_the_schema(phases):
-    """What the schema's docstring names is all that it cannot say."""
+    """The schema's docstring names everything that the schema cannot express."""
     config = {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.5, **phases}
     assert VALIDATOR.is_valid(config)
     assert not accepted(InverseTimeDecay.from_config, config)

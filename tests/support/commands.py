@@ -1,4 +1,4 @@
-"""The command `invtime` in this process and in one of its own: what it prints, what it refuses."""
+"""Run the command `invtime`, in this process or in a new one, and return its output."""
 
 import subprocess
 import sys
@@ -16,14 +16,14 @@ def invoke(*arguments, **options):
 
 
 def printed(*arguments, **options):
-    """What a command that succeeds writes to stdout, and nothing to stderr."""
+    """Return the stdout of a command that must succeed and write nothing to stderr."""
     result = invoke(*arguments, **options)
     assert (result.exit_code, result.stderr) == (0, ""), result.output
     return result.stdout
 
 
 def refused(*arguments, **options):
-    """The one line that a refusal leaves on stderr."""
+    """Return the single line on stderr of a command that must reject its input."""
     result = invoke(*arguments, **options)
     assert (result.exit_code, result.stdout) == (2, ""), result.output
     assert result.stderr.startswith("invtime: ")
@@ -32,12 +32,12 @@ def refused(*arguments, **options):
 
 
 def command(*arguments):
-    """What starts a process of the command."""
+    """Return the command line that starts the command in a new process."""
     return [sys.executable, "-m", "invtime.cli", *map(str, arguments)]
 
 
 def finished(*arguments, **options):
-    """The exit status, stdout and stderr of a process of the command."""
+    """Run the command in a new process; return the exit status, stdout and stderr."""
     done = subprocess.run(
         command(*arguments), capture_output=True, text=True, timeout=120, check=False, **options
     )

@@ -1,4 +1,4 @@
-"""A framework whose operators are wrong, the backend that mends them, and what it forgets."""
+"""A framework with wrong operators, a backend that corrects them, and faulty variants."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from invtime.backends.operand import OperandBackend
 
 
 class Crooked:
-    """NumPy's arrays: a <= b is "not b < a", sums are simplified, numbers pass through float32."""
+    """NumPy arrays where a <= b is "not b < a", sums are simplified, and numbers are float32."""
 
     def __init__(self, data, added=None):
         self.data = np.asarray(data)
@@ -20,7 +20,7 @@ class Crooked:
         self.added = added
 
     def settled(self):
-        """The same array, with nothing for the simplifier to see."""
+        """Return the same array in a form that cannot be simplified."""
         return Crooked(self.data)
 
     def __add__(self, other):
@@ -101,7 +101,7 @@ class CrookedBackend(OperandBackend):
 
 
 class Trusting(CrookedBackend):
-    """The operators as they are."""
+    """The operators without corrections."""
 
     def operate(self, operation, a, b):
         return operation(a, b)

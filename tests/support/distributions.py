@@ -1,10 +1,10 @@
-"""Distributions laid out as an installer would."""
+"""Write distributions as an installer does."""
 
 import textwrap
 
 
 def install(folder, module, source):
-    """Lay out a distribution of one module, which its entry point announces to invtime."""
+    """Write a distribution with one module, which its entry point announces to invtime."""
     info = folder / f"{module}-1.0.dist-info"
     info.mkdir()
     name = module.replace("_", "-")

@@ -1,10 +1,10 @@
-"""A framework whose compiler does everything that real ones were seen to do, at random.
+"""A framework whose compiler randomly does what real compilers have been observed to do.
 
-The arrays here are NumPy's, but arithmetic on them is spoiled the way XLA, Inductor,
-Triton and GPU drivers may spoil it: a product and a sum contracted into one rounding in
+The arrays are NumPy's, but arithmetic on them is changed as XLA, Inductor,
+Triton and GPU drivers may change it: a product and a sum contracted into one rounding in
 one use and rounded apart in the next, constant factors folded, sloppy division, subnormals
-flushed to zero. What is right here does not depend on a compiler's mood. With
-`words="float32"` it stands for a device without binary64.
+flushed to zero. Code that is correct here does not depend on the choices of a compiler. With
+`words="float32"` it represents a device without binary64.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from invtime.reference import bits_of_fraction, float_of_bits
 
 
 class Mood(NamedTuple):
-    """Which liberties the compiler takes."""
+    """The changes that the compiler may make."""
 
     contract: bool = True
     """Round a * b + c, a * b - c and c - a * b once, for each element and use at random."""
@@ -49,7 +49,7 @@ MOODS = LAWFUL | {
 
 
 class Arithmetic:
-    """Spoiled float operations on NumPy arrays of one word size."""
+    """Float operations with these changes, on NumPy arrays of one word size."""
 
     def __init__(self, mood: Mood, words: str, seed: int) -> None:
         self.mood = mood
@@ -59,13 +59,13 @@ class Arithmetic:
         self.random = np.random.default_rng(seed)
 
     def flush(self, x: Any) -> Any:
-        """x without subnormals, where the mood is to flush them."""
+        """Return x, with subnormals flushed to zero if the mood says so."""
         if not self.mood.flush or x.dtype != self.float:
             return x
         return np.where(np.abs(x) < self.tiny, np.copysign(self.float.type(0), x), x)
 
     def contracted(self, a: Any, b: Any, c: Any, sign: int) -> Any:
-        """sign * (a * b) + c in one rounding where chance has it, in two elsewhere."""
+        """Return sign * (a * b) + c, randomly with one rounding or two."""
         product = self.flush(a * b)
         apart = (product if sign > 0 else -product) + c
         if not self.mood.contract:
@@ -80,7 +80,7 @@ class Arithmetic:
         return self.flush(result)
 
     def divided(self, a: Any, b: Any) -> Any:
-        """a / b, as well as the mood has it."""
+        """Return a / b, with the accuracy of the mood."""
         if self.mood.division == "reciprocal":
             return self.flush(self.flush(self.float.type(1) / b) * a)
         quotient = np.asarray(a / b)
@@ -96,13 +96,13 @@ class Arithmetic:
 
 
 def rounded(value: Fraction, dtype: str) -> float:
-    """A fraction of either sign, rounded once to `dtype`."""
+    """Round a fraction of either sign once to `dtype`."""
     size = float_of_bits(bits_of_fraction(abs(value), dtype), dtype)
     return -size if value < 0 else size
 
 
 class HostileArray:
-    """An array whose compiler remembers that it was a product, and may use that."""
+    """An array that remembers if it is a product, so that the compiler may contract it."""
 
     def __init__(
         self, data: Any, rules: Arithmetic, factors: tuple[Any, Any] | None = None
@@ -114,7 +114,7 @@ class HostileArray:
         self.shape = self.data.shape
 
     def _other(self, other: Any) -> Any:
-        """The operand as a NumPy array; a Python number in this array's own dtype."""
+        """Return the operand as a NumPy array; a Python number gets this array's dtype."""
         if isinstance(other, HostileArray):
             return other.data
         return np.asarray(other, self.dtype)
@@ -141,8 +141,8 @@ class HostileArray:
     __rmul__ = __mul__
 
     def _added(self, other: Any, sign: int, other_sign: int) -> HostileArray:
-        """sign * self + other_sign * other, one of them a product that may be contracted."""
-        # Not a product with the sign: NumPy 1 widens a float32 of no axes by any integer.
+        """Return sign * self + other_sign * other; a product in it may be contracted."""
+        # Not multiplied by the sign: NumPy 1 widens a 0-d float32 times an integer.
         a = self.data if sign > 0 else -self.data
         b = self._other(other) if other_sign > 0 else -self._other(other)
         if not self._is_float:
@@ -272,7 +272,7 @@ class HostileBackend(Backend):
         return self.cast(self.cast(x, "float32") if dtype != "float64" else x, dtype)
 
     def scope(self, x: HostileArray) -> AbstractContextManager[object]:
-        """Overflow and division by zero are no news to a compiler."""
+        """Ignore overflow and division by zero, as compilers do."""
         return np.errstate(all="ignore")
 
     def devices(self) -> list[str]:

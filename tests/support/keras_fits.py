@@ -19,19 +19,19 @@ PHASES = {  # every phase, in that many updates
     "final_learning_rate": 1 / 3000,
 }
 QUIET = [
-    # Keras 3.15 reads its variables with np.array, whose copy= they do not take.
+    # Keras 3.15 reads its variables with np.array, and they do not accept copy=.
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),
-    # Dynamo says that it runs Keras's deprecated functions, and Keras uses those of torch.
+    # Dynamo warns about deprecated functions of Keras, and Keras calls deprecated ones of torch.
     pytest.mark.filterwarnings("ignore::UserWarning:torch"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
 ]
 
 
 def build(optimizer, **mode):
-    """A model whose update number k, on batch k alone, lowers weight k by the rate.
+    """Return a model whose update number k, on batch k only, lowers weight k by the rate.
 
     The gradient of the loss is 1 for that weight and 0 for the others, and the weights start
-    at 0, so that they are the rates that were really used, to the bit.
+    at 0, so the weights are the rates that were used, bit for bit.
     """
     layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
     model = keras.Sequential([keras.Input((STEPS,)), layer])
@@ -40,7 +40,7 @@ def build(optimizer, **mode):
 
 
 def fit(model, first=0, last=STEPS, batches=None, **options):
-    """The updates on the batches `first` to `last` - 1, in every epoch."""
+    """Fit the batches `first` to `last` - 1, in every epoch."""
     batches = np.eye(STEPS, dtype=np.float32) if batches is None else batches
     targets = np.full((STEPS, 1), -1, np.float32)  # below every output
     data = batches[first:last], targets[first:last]

@@ -24,7 +24,7 @@ from invtime.reference import Reference, bits_of_fraction, fraction_of_bits
 
 
 class NearMidpoint(NamedTuple):
-    """A schedule, and a step where its value nearly ties between two doubles."""
+    """A schedule, and a step where its value is nearly a tie between two doubles."""
 
     schedule: InverseTimeDecay
     step: int
@@ -49,7 +49,7 @@ def near_midpoint(random: Random, wanted: int, staircase: bool = False) -> NearM
     """A case whose closeness is `wanted`, from about 60 to about 108.
 
     k = decay_rate / decay_steps has an infinite binary expansion, and the step has up to
-    62 bits, so that nothing in the arithmetic comes out even.
+    62 bits, so no operation is exact.
     """
     while True:
         case = _attempt(random, wanted, staircase)
@@ -88,7 +88,7 @@ def near_midpoint_on_line(random: Random, wanted: int, cooldown: bool = False) -
 
 
 def _attempt(random: Random, wanted: int, staircase: bool) -> NearMidpoint | None:
-    """One try: the congruence leaves the size of L, and so the exact closeness, to chance."""
+    """Make one attempt: the size of L, and so the exact closeness, is random."""
     den = 10**11 if staircase else random.randrange(10**10, 10**12) | 1
     num = random.choice((1, 3, 7, 9))
     j = random.randrange(14, 20)
@@ -192,7 +192,7 @@ def tied_often(random: Random, most: int = 200) -> tuple[InverseTimeDecay, list[
     L and S have small divisors alone. Each odd one of L * S with 54 bits is an M for which
     S + n = L * S * 2**j / M.
     """
-    primes = random.choices(PRIMES, k=26)  # the first half makes L, and the second S
+    primes = random.choices(PRIMES, k=26)  # the first half gives L, the second half S
     rate, period = prod(primes[:13]), prod(primes[13:])
     if max(rate, period) >= 2**53:
         return tied_often(random, most)

@@ -1,4 +1,4 @@
-"""Every usable backend in every one of its modes, and the bits that come out of it."""
+"""Every usable backend in each of its modes, and the bits that it returns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Bits = dict[str, npt.NDArray[np.uint64]]
 
 
 class Mode(NamedTuple):
-    """One way of running one backend: eager, or a compiler of its framework."""
+    """One mode of one backend: eager, or a compiler of its framework."""
 
     backend: str
     name: str
@@ -56,13 +56,13 @@ class Mode(NamedTuple):
 
 
 def _forget_compilations() -> None:
-    """Reset Dynamo, which refuses to compile one piece of code for a ninth schedule."""
+    """Reset Dynamo, which compiles one code object for at most eight schedules."""
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.compiler.reset()
 
 
 def usable_modes() -> list[Mode]:
-    """Every mode of every backend whose framework is installed; imports the frameworks."""
+    """Return every mode of every backend whose framework is installed; import the frameworks."""
     usable = [state.name for state in list_backends() if state.problem is None]
     return [Mode(name, mode) for name in usable for mode in registry.default.load(name).modes()]

@@ -1,4 +1,4 @@
-"""Faults in the evaluation of a schedule with phases, each in a backend that is otherwise right."""
+"""Faults in the evaluation of schedules with phases, each in an otherwise correct backend."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from invtime.table import Line, Row, Table
 
 
 def spans(table):
-    """Each row, and the first step of the next one."""
+    """Yield each row with the first step of the next one."""
     return zip(table.rows, [*table.starts[1:], 2**63], strict=True)
 
 
@@ -21,7 +21,7 @@ def moved(row, knot=None, origin=None):
 
 
 class OtherRows(Sound):
-    """A table of other rows than the schedule has."""
+    """Evaluates a table whose rows differ from the schedule's."""
 
     def evaluate_phases(self, form, x, dtype):
         rows = tuple(self.row(row, x) for row in form.rows)
@@ -29,7 +29,7 @@ class OtherRows(Sound):
 
 
 class KnotsOneStepLate(OtherRows):
-    """The step at a knot is of the piece before, which shows where a floor is not met exactly."""
+    """The step at a knot belongs to the piece before it; visible if a floor is not met exactly."""
 
     def row(self, row, x):
         return moved(row, knot=row.first + 1) if row.first else row
@@ -50,7 +50,7 @@ class KnotsModuloInt64(OtherRows):
 
 
 class FloorAtAWholeStep(OtherRows):
-    """Float steps just beyond the step where the decay meets its floor are still of the decay."""
+    """Float steps just after the floor is met still belong to the decay."""
 
     def row(self, row, x):
         return moved(row, knot=row.first)
@@ -91,7 +91,7 @@ class StagesFromStepZero(Sound):
 
 
 class ReciprocalOfALine(Sound):
-    """What a compiler makes of the division by the constant of a line."""
+    """A compiled division by the constant of a line, as a product with the reciprocal."""
 
     def evaluate_phases(self, form, x, dtype):
         out = super().evaluate_phases(form, x, dtype)
@@ -127,7 +127,7 @@ class OneModeWithoutAFloor(Sound):
 
 
 class SelectInBinary64(Sound):
-    """An override that selects among plain formulas, as one would write it by hand."""
+    """An override that selects among plain formulas, as in hand-written code."""
 
     def evaluate_phases(self, form, x, dtype):
         if x.dtype.kind == "f":
@@ -147,7 +147,7 @@ class SelectInBinary64(Sound):
 
 
 def torch_all_derivatives():
-    """`where` on the output alone: the derivative of the decay is everywhere."""
+    """`where` only on the output, so the derivative of the decay is used everywhere."""
     from invtime.backends.torch import TorchBackend
 
     class Fault(TorchBackend):
@@ -165,7 +165,7 @@ def torch_all_derivatives():
 
 
 def torch_left_derivatives():
-    """At a knot the derivative of the piece before."""
+    """At a knot the derivative is that of the piece before it."""
     from invtime.backends.torch import TorchBackend
 
     class Fault(TorchBackend):
@@ -180,7 +180,7 @@ def torch_left_derivatives():
 
 
 def jax_constant_denominators():
-    """XLA makes a product with the reciprocal of a division by a line's constant."""
+    """XLA changes a division by a line's constant to a product with the reciprocal."""
     import jax.numpy as jnp
 
     from invtime.backends.jax import JaxBackend

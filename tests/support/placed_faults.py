@@ -1,4 +1,4 @@
-"""Faults that show where a schedule is placed, and in arrays other than the kit's usual ones."""
+"""Faults that only placed schedules, or arrays of unusual shapes and dtypes, show."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from invtime.table import Table
 
 
 class OneStepDtype(Sound):
-    """A compiled function that takes the dtype it was compiled for, as tinygrad's `TinyJit`."""
+    """A compiled function that assumes the dtype of its first call, like tinygrad's `TinyJit`."""
 
     def key(self, x):
         return x.dtype
@@ -62,7 +62,7 @@ class TwoDevices(Sound):
 
 
 class NoPhasesThere(TwoDevices):
-    """The second device has no more of a table than its last piece."""
+    """The second device evaluates only the last piece of a table."""
 
     def __call__(self, form, step, dtype=None, device=None):
         there = device == "fast" and isinstance(form, Table)
@@ -90,7 +90,7 @@ class DevicesByNumber(Sound):
 
 
 class SecondThoughts(Sound):
-    """A dtype that `dtype` takes, and evaluating refuses."""
+    """A dtype that `dtype` accepts and the evaluation rejects."""
 
     def dtype(self, dtype):
         return dtype
@@ -102,7 +102,7 @@ class SecondThoughts(Sound):
 
 
 class RefusedAsAPlace(Sound):
-    """A step dtype that is refused by the wrong exception."""
+    """A step dtype that is rejected with the wrong exception."""
 
     def coerce(self, step, device):
         x = super().coerce(step, device)
@@ -112,7 +112,7 @@ class RefusedAsAPlace(Sound):
 
 
 class ShortArrays(Sound):
-    """What does not fit in a block is left out."""
+    """Elements that do not fill a block are not evaluated."""
 
     def evaluate(self, form, x, dtype):
         out = super().evaluate(form, x, dtype)
@@ -155,7 +155,7 @@ class NarrowMode(Sound):
 
 
 class WrappedUnsigned(Sound):
-    """Small steps of uint64 by a formula of their own, in which 0 - 1 wraps."""
+    """Small uint64 steps have a separate formula, in which 0 - 1 wraps."""
 
     def evaluate(self, form, x, dtype):
         small = x.dtype == np.uint64 and x.size and x.max() < 2**31
@@ -171,7 +171,7 @@ class NarrowNan(Sound):
 
 
 class OddNames(Sound):
-    """float32 is named "float", as in tinygrad, and nobody is told."""
+    """float32 is named "float", as in tinygrad, and `dtype_name` does not translate it."""
 
     def dtype_name(self, dtype):
         name = super().dtype_name(dtype)
@@ -179,7 +179,7 @@ class OddNames(Sound):
 
 
 class WideNumbers(Sound):
-    """A number in float16 comes as a float32."""
+    """A float16 constant is returned as float32."""
 
     def constant(self, value, dtype, like, device):
         dtype = "float32" if dtype == "float16" else dtype
@@ -194,7 +194,7 @@ PLACED_FAULTS = [
     Fault("a device without phases", NoPhasesThere, "placed_modes", "eager, on fast"),
     Fault("a device that fails for uint16 steps", FewStepsThere, "placed_modes", "of uint16"),
     Fault("a device that is no text", DevicesByNumber, "device", "a device 0"),
-    Fault("a dtype refused by evaluating", SecondThoughts, "dtype", "of `dtype` alone"),
+    Fault("a dtype refused by evaluating", SecondThoughts, "dtype", "PlacementError from `dtype`"),
     Fault("a step dtype refused as a place", RefusedAsAPlace, "step_dtypes", "of uint16"),
     Fault("a long array cut off", ShortArrays, "shape", "and shape (32769,)"),
     Fault("a pair of dtypes computed in the narrower", NarrowPair, "step_dtypes", "of uint8"),

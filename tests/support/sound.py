@@ -1,4 +1,4 @@
-"""A backend without a fault, for faults to be put into; and what a test says of a fault."""
+"""A correct backend, for faults to be seeded into, and the description of a fault."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from invtime.backends.numpy import NumpyBackend
 
 
 class Sound(NumpyBackend):
-    """NumPy by the shared formula and primitives alone; each fault is one in this."""
+    """NumPy with the shared formula and the primitives only; faults derive from it."""
 
     evaluate = Backend.evaluate
     evaluate_phases = Backend.evaluate_phases
@@ -30,7 +30,7 @@ class Sound(NumpyBackend):
 
 
 class Fault(NamedTuple):
-    """What is wrong, how it is made, and which check says what of it."""
+    """A fault: its name, how to make it, the check that catches it, and text of the message."""
 
     words: str
     make: object

@@ -1,4 +1,4 @@
-"""The schedules that every trainer runs, and the updates after which a run is resumed."""
+"""The schedules for the tests of all trainers, and the updates after which a run is resumed."""
 
 from invtime import InverseTimeDecay
 

@@ -1,4 +1,4 @@
-"""What the trainers of PyTorch share: the rate that each update really had, and two processes."""
+"""Fixtures for the PyTorch trainers: the rate that each update used, and two processes."""
 
 import gc
 import json
@@ -14,12 +14,12 @@ from invtime.reference import values
 
 
 def watch(optimizer, weight=None):
-    """The list that an optimizer (SGD, one weight) then adds the rate of each update to.
+    """Return a list to which an optimizer (SGD, one weight) adds the rate of each update.
 
-    Where it has several weights, one of them is passed; while that is frozen, nothing is added.
+    If it has several weights, pass one of them; while it is frozen, nothing is added.
 
     Each update starts from a weight of zero and moves it by the rate times the gradient. The
-    gradients of these tests are powers of two, so that the quotient is the rate to the bit.
+    gradients of these tests are powers of two, so the quotient has the bits of the rate.
     """
     if weight is None:
         (weight,) = optimizer.param_groups[0]["params"]
@@ -54,13 +54,13 @@ def rates_of_updates(watched):
 
 
 def adam(parameters, lr):
-    """An optimizer whose state counts the updates; it moves a weight by the rate, as SGD does."""
+    """Return an optimizer that counts its updates and moves a weight by the rate, like SGD."""
     import torch
 
     return torch.optim.Adam(parameters, lr, betas=(0.0, 0.0), eps=0.0)
 
 
-# The life of a run: each part's schedule, the updates made at its end, the scheduler's options.
+# The parts of a run: the schedule, the total updates at its end, the scheduler's options.
 PARTS = [
     (STAIRCASE, 41, {}),
     (STAIRCASE, 60, {}),
@@ -71,7 +71,7 @@ PARTS = [
 
 @pytest.fixture
 def live(watched):
-    """A function that has a trainer run each part, and resume where the one before it ended.
+    """Return a function that makes a trainer run each part, resuming where the previous one ended.
 
     `part` takes the schedule, the updates made at its end, whether to resume, and the options
     of the run. It returns the rates of the updates of a new model.
@@ -93,7 +93,7 @@ def meet(folder):
     """Join the two processes that `in_two_processes` started with the folder."""
     from torch import distributed
 
-    meeting = (Path(folder) / "meeting").as_uri()  # a file, so that no port is taken
+    meeting = (Path(folder) / "meeting").as_uri()  # a file, so that no port is used
     distributed.init_process_group(
         "gloo", init_method=meeting, rank=int(os.environ["RANK"]), world_size=2
     )
@@ -113,9 +113,9 @@ def leave():
 
 @pytest.fixture(scope="module")
 def in_two_processes(request, tmp_path_factory):
-    """A function: what each of two processes printed as JSON, which ran this test's file.
+    """Return a function that runs this test's file in two processes, and returns their JSON output.
 
-    Their arguments are a folder to meet in, and those of the function.
+    Their arguments are a folder for the rendezvous, and those of the function.
     """
 
     def run(*arguments):

@@ -1,6 +1,6 @@
 """InverseTimeLR prepared by accelerate, in one process and in two, and resumed.
 
-Run as a program it is one of the two processes.
+As a program, this file is one of the two processes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Model(torch.nn.Module):
 
 
 class Run:
-    """A new model, prepared, and the rates that its updates really had."""
+    """Return a new prepared model, and the rates that its updates used."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """InverseTimeLR under DistributedDataParallel with two processes, and resumed.
 
-Run as a program it is one of the two processes.
+As a program, this file is one of the two processes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Model(torch.nn.Module):
 
 
 class Pair(torch.nn.Module):
-    """A head and a body of this kind."""
+    """A head and a body, each with one such weight."""
 
     def __init__(self):
         super().__init__()
@@ -50,14 +50,14 @@ class Pair(torch.nn.Module):
 
 
 class Run:
-    """A new model in each process, and the rates that its updates really had."""
+    """Return a new model for each process, and the rates that its updates used."""
 
     def __init__(self, watch, schedule=STAIRCASE, **options):
         self.model = DistributedDataParallel(Model())
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1)
         self.rates = watch(self.optimizer)
         self.scheduler = InverseTimeLR(self.optimizer, schedule, **options)
-        # The gradients of the two are -0.5 and -1.5: their mean is -1, neither of them is.
+        # The gradients of the two processes are -0.5 and -1.5; only their mean is -1.
         self.inputs = torch.tensor([0.5 + distributed.get_rank()])
 
     def update(self):
@@ -79,7 +79,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def ranks(in_two_processes, tmp_path_factory):
-    """Of each process: the rates without an interruption, and from each checkpoint on."""
+    """Return for each process the rates of an uninterrupted run, and from each checkpoint on."""
     folder = str(tmp_path_factory.mktemp("saved"))
     first, resumed = in_two_processes(folder), in_two_processes(folder, "resume")
     return list(zip(first, resumed, strict=True))
@@ -112,13 +112,13 @@ def test_a_body_that_is_unfrozen_has_the_rate_of_the_count(ranks):
 
 
 def test_a_body_that_was_frozen_before_it_was_wrapped_has_no_common_gradient(ranks):
-    """So docs/trainers.md freezes afterwards."""
+    """Therefore docs/trainers.md freezes afterwards."""
     assert [first["frozen after"][2] for first, _ in ranks] == [-1.0, -1.0]
     assert [first["frozen before"][2] for first, _ in ranks] == [-0.5, -1.5]
 
 
 def unfreeze(watch, before):
-    """The rates of the head, those of the body from update 7 on, and its last gradient."""
+    """Return the rates of the head, those of the body from update 7 on, and its last gradient."""
     pair = Pair()
     pair.body.requires_grad_(not before)
     model = DistributedDataParallel(pair, find_unused_parameters=True)
@@ -136,7 +136,7 @@ def unfreeze(watch, before):
 
 
 def trained(watch, saved):
-    """The rates without an interruption, and of a body that is frozen for a while."""
+    """Print the rates of an uninterrupted run, and of a body that is frozen for some updates."""
     run = Run(watch)
     for updates in range(1, UPDATES + 1):
         run.update()
@@ -150,7 +150,7 @@ def trained(watch, saved):
 
 
 def resumed(watch, saved):
-    """The rates from each checkpoint on, and those of another recipe."""
+    """Print the rates from each checkpoint on, and those of another recipe."""
     result = {"changed": []}
     for interrupted in INTERRUPTED:
         run = Run(watch)

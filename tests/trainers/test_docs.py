@@ -1,4 +1,4 @@
-"""The pages whose snippets need what people train with."""
+"""The pages whose snippets need trainers."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ OPTIMIZER = optax.inject_hyperparams(optax.adam)(learning_rate=SCHEDULE)
 
 
 def build(seed=0):
-    """A model and the state of its optimizer, which holds the rate of the last update."""
+    """Return a model and its optimizer's state, which contains the rate of the last update."""
     model = eqx.nn.MLP(3, 1, width_size=5, depth=1, key=jax.random.key(seed))
     return model, OPTIMIZER.init(eqx.filter(model, eqx.is_array))
 
@@ -37,7 +37,7 @@ def train_step(model, state):
 
 
 def train(model, state, updates):
-    """The model and state after the updates, with the losses and the rates of all."""
+    """Return the model and the state after the updates, and all losses and rates."""
     losses, rates = [], []
     for _ in range(updates):
         model, state, value = train_step(model, state)
@@ -57,7 +57,7 @@ def test_the_rates_of_a_training_run():
 
 
 def test_the_rate_is_what_moves_the_weights():
-    """SGD without injection: each weight moves by the rate times its gradient, and no more."""
+    """SGD without injection: each weight moves by exactly the rate times its gradient."""
     optimizer = optax.sgd(SCHEDULE)
     zeros = jax.tree.map(jnp.zeros_like, eqx.filter(build()[0], eqx.is_array))
     gradients = jax.tree.map(lambda leaf: leaf - 1, zeros)

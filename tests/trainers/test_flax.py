@@ -21,7 +21,7 @@ TRUE = [Reference(SCHEDULE).bits(step, "float32") for step in range(UPDATES)]
 
 
 class Net(nnx.Module):
-    """Two layers, and the schedule, which is no part of the state."""
+    """Two layers and the schedule, which is not part of the state."""
 
     def __init__(self, rngs):
         self.first = nnx.Linear(3, 5, rngs=rngs)
@@ -37,7 +37,7 @@ def loss(model):
 
 
 def build(make=optax.adam, seed=0):
-    """A model and its optimizer, whose state holds the rate of the last update."""
+    """Return a model and its optimizer, whose state contains the rate of the last update."""
     model = Net(nnx.Rngs(seed))
     adam = optax.inject_hyperparams(make)(learning_rate=SCHEDULE)
     return model, nnx.Optimizer(model, adam, wrt=nnx.Param)
@@ -55,7 +55,7 @@ def train_step(model, optimizer):
 
 
 def train(model, optimizer, updates):
-    """The losses and the rates of the updates."""
+    """Return the losses and the rates of the updates."""
     losses, rates = zip(*(train_step(model, optimizer) for _ in range(updates)), strict=True)
     return np.array(losses), np.array(rates)
 
@@ -73,7 +73,7 @@ def test_the_rates_of_a_training_run():
 
 
 def test_the_rate_is_what_moves_the_weights():
-    """SGD without injection: each weight moves by the rate times its gradient, and no more."""
+    """SGD without injection: each weight moves by exactly the rate times its gradient."""
     model = Net(nnx.Rngs(0))
     optimizer = nnx.Optimizer(model, optax.sgd(SCHEDULE), wrt=nnx.Param)
     update = nnx.jit(lambda model, optimizer, gradients: optimizer.update(model, gradients))
@@ -120,7 +120,7 @@ def test_resumed_is_uninterrupted(updates):
 
 
 def test_split_and_merge():
-    """The functional form: the graph, with the schedule in it, apart from the arrays."""
+    """The functional form: the graph contains the schedule, and is separate from the arrays."""
     graph, state = nnx.split(build())
 
     @jax.jit
@@ -147,7 +147,7 @@ STATES = {
 @pytest.mark.parametrize("optimizer", STATES)
 @pytest.mark.parametrize("updates", [1, 40, 41, 42])
 def test_the_state_of_optax_through_bytes(optimizer, updates):
-    """As Linen's `TrainState` is kept; the gradient is -1, so that an update is the rate."""
+    """Linen's `TrainState` is stored like this; the gradient is -1, so an update adds the rate."""
     step = jax.jit(partial(STATES[optimizer].update, jnp.float32(-1)))
     fresh = state = STATES[optimizer].init(jnp.float32(0))
     rates = []

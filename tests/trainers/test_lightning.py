@@ -29,12 +29,12 @@ from invtime.integrations.torch import InverseTimeLR
 from invtime.reference import values as true
 
 pytestmark = [
-    # The batches are all alike, so a loader with workers or a place in it would gain nothing.
+    # All batches are equal, so worker processes or a stateful loader are not needed.
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
     pytest.mark.filterwarnings("ignore:.*your dataloader is not resumable"),
-    # A resumed run goes on with the directory of the one before it.
+    # A resumed run continues in the directory of the previous run.
     pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty"),
-    # Lightning 2.6 calls what torch 2.13 deprecates.
+    # Lightning 2.6 calls functions that torch 2.13 deprecates.
     pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is:FutureWarning"),
 ]
 
@@ -66,7 +66,7 @@ def each(interval):
 
 @pytest.fixture
 def fit(tmp_path, rates_of_updates):
-    """The rates that the updates of a new model really had."""
+    """Return the rates that the updates of a new model used."""
 
     def fit(
         schedule,
@@ -228,7 +228,7 @@ class Unfreeze(pl.Callback):
 
 
 class HeadFirst(Transfer):
-    """The same, where a callback of Lightning's adds the second group."""
+    """The same, if a callback of Lightning adds the second group."""
 
     def groups(self):
         return super().groups()[:1]
@@ -295,7 +295,7 @@ def test_without_a_rate_a_backbone_joins_with_a_tenth_of_the_rate_of_that_moment
 
 @pytest.mark.parametrize("save", [UPDATES[2], UPDATES[4], EPOCH_ENDS[2]], ids=str)
 def test_lightning_leaves_a_backbone_frozen_that_joined_before_the_run_was_resumed(fit, save):
-    """Or was to join at once, where the last batch of an epoch is the last that was saved."""
+    """Or it had to join at once, if the checkpoint was saved at the last batch of an epoch."""
     run = {**TRANSFER, "model": HeadFirst, "save": save}
     made = save.get("every_n_train_steps") or 3 * save["every_n_epochs"]
     fit(**{**run, "max_steps": made}, callbacks=[Join()])
@@ -351,9 +351,9 @@ class Steps(LightningCLI):
 
 @pytest.fixture
 def command(tmp_path, monkeypatch, rates_of_updates):
-    """The rates of the updates of a run with LightningCLI, and a file with a recipe."""
+    """Return the rates of a run with LightningCLI, and a file with a recipe."""
     pytest.importorskip("jsonargparse")
-    # Lightning 2.6 calls what jsonargparse 4.53 deprecates.
+    # Lightning 2.6 calls functions that jsonargparse 4.53 deprecates.
     monkeypatch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 
     class Module(pl.LightningModule):
@@ -381,7 +381,7 @@ def command(tmp_path, monkeypatch, rates_of_updates):
             },
         }
         file = tmp_path / "train.yaml"
-        file.write_text(json.dumps(config))  # which is YAML too
+        file.write_text(json.dumps(config))  # JSON is also YAML
         saving = ModelCheckpoint(tmp_path, "last", **EACH_UPDATE)
         quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
         line = ["train.py", "fit", f"--config={file}", f"--trainer.max_steps={updates}"]

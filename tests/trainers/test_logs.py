@@ -1,4 +1,4 @@
-"""The logs of the trainers in tests/logs are those of real runs: a fresh run is read the same."""
+"""The trainers' logs in tests/logs come from real runs: a new run is read the same way."""
 
 import subprocess
 import sys

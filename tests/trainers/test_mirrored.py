@@ -1,6 +1,6 @@
 """The schedule under tf.distribute.MirroredStrategy, over two logical CPUs.
 
-They must be there before TensorFlow starts, so that everything runs in a process of its own.
+They must be configured before TensorFlow starts, so everything runs in a separate process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ pytest.importorskip("keras", exc_type=ImportError)
 from invtime import InverseTimeDecay
 from invtime.reference import values
 
-STEPS = 81  # the next update has the second drop of the staircase just ahead
+STEPS = 81  # the second drop of the staircase follows the next update
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 
 # Each replica has one of the two samples of a batch. Update number k lowers weight k by the

@@ -31,7 +31,7 @@ class Model(torch.nn.Module):
 
 
 class Own(Trainer):
-    """A trainer that builds the scheduler for the optimizer that it made itself."""
+    """A trainer that creates its optimizer, and the scheduler for it."""
 
     scheduler = watch = rates = None
 
@@ -43,7 +43,7 @@ class Own(Trainer):
 
 @pytest.fixture(params=["optimizers=", "create_scheduler"])
 def train(request, tmp_path, rates_of_updates):
-    """The rates that the updates of a new model really had, and those of the log."""
+    """Return the rates that the updates of a new model used, and those of the log."""
 
     def train(
         schedule,
@@ -65,7 +65,7 @@ def train(request, tmp_path, rates_of_updates):
             logging_steps=1,
             save_strategy="steps" if save else "no",
             save_steps=save or 1,
-            max_grad_norm=0,  # clipping would make a gradient of 1 a little less
+            max_grad_norm=0,  # clipping would make a gradient of 1 slightly smaller
             use_cpu=True,
             disable_tqdm=True,
             report_to="none",

@@ -1,4 +1,4 @@
-"""InverseTimeLR under what wraps a scheduler of PyTorch: pytorch_warmup, and ignite's handlers."""
+"""InverseTimeLR inside wrappers of PyTorch schedulers: pytorch_warmup and ignite's handlers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from invtime.reference import values as true
 
 @pytest.fixture
 def start(rates_of_updates):
-    """An optimizer, its scheduler, one update, and the rates that the updates had."""
+    """Return an optimizer, its scheduler, an update function, and the rates of the updates."""
 
     def start(schedule):
         weight = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
@@ -80,7 +80,7 @@ def test_a_handler_of_ones_own_at_the_end_of_an_iteration(start, ignite, schedul
 @pytest.mark.filterwarnings("ignore:Please make sure to attach scheduler to:UserWarning")
 @pytest.mark.parametrize(("options", "first"), [({}, 2), ({"use_legacy": True}, 1)], ids=str)
 def test_ignites_wrapper_at_the_end_of_an_iteration(start, ignite, options, first):
-    """The first two updates have the same rate, unless it is the old wrapper."""
+    """The first two updates have the same rate, except with the old wrapper."""
     optimizer, scheduler, rates = start(SHORT)
     engine = engine_of(ignite, optimizer)
     wrapped = ignite.handlers.LRScheduler(scheduler, **options)

@@ -1,6 +1,6 @@
-"""What type checkers say of a schedule. mypy and pyright read this file; nothing runs it.
+"""The types of calls of a schedule. mypy and pyright check this file; nothing runs it.
 
-A line with an ignore comment is an error that must be found: both checkers report an ignore
+A line with an ignore comment must be an error: both checkers report an ignore comment
 that is not needed.
 """
 
@@ -26,7 +26,7 @@ class Tensor:
 def steps(
     schedule: InverseTimeDecay, tensor: Tensor, array: npt.NDArray[np.int64], unknown: Any
 ) -> None:
-    """The rate has the type of the step, and a number gives a float."""
+    """The rate has the type of the step; a number returns a float."""
     assert_type(schedule(5), float)
     assert_type(schedule(2.5), float)
     assert_type(schedule(np.float64(5)), float)
@@ -42,7 +42,7 @@ def steps(
 
 
 def placed(schedule: InverseTimeDecay, tensor: Tensor, array: npt.NDArray[np.int64]) -> None:
-    """Without a backend the same; with one, whatever that backend returns."""
+    """The same without a backend; with one, the type that the backend returns."""
     assert_type(schedule.on(), PlacedSchedule[None])
     assert_type(schedule.on("torch"), PlacedSchedule[str])
     assert_type(schedule.on(dtype="float32")(5), float)

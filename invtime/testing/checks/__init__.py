@@ -1,17 +1,19 @@
-"""Every law of a backend as a named check: a function of a loaded backend, or an AssertionError.
+"""The laws of a backend as named checks.
 
-announcement               found by name and by type, and not imported before
-values, steps, arrays      the value at every step, and the array that it comes in
-modes, gradient            compiled, traced, differentiated
-phases                     the pieces of a schedule, and the knots between them
-operators, primitives      what the shared formula is written over
+A check takes a loaded backend, and raises AssertionError if the backend breaks the law.
+
+announcement               lookup by name and by array type, and lazy import
+values, steps, arrays      the value at every step; the step dtypes; shape, dtype and device
+modes, gradient            compiled and traced functions; derivatives
+phases                     the phases of a schedule, and the knots between them
+operators, primitives      the operations that the shared formula is built from
 """
 
 from importlib import import_module
 
 from invtime.testing.checks.law import CHECKS, law_of
 
-# Each module enters its checks, in this order, as it is imported.
+# Each module registers its checks when it is imported. This is the order of `CHECKS`.
 for _module in (
     "announcement",
     "values",

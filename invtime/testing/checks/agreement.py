@@ -1,4 +1,4 @@
-"""A backend asked at an array of steps, and held to what the contract allows there."""
+"""Evaluate a backend at arrays of steps, and compare the results with what the contract allows."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ FLOAT_DTYPES = ("float16", "float32", "float64")
 
 
 def holds(backend: Backend, dtype: npt.DTypeLike, device: Any = None) -> bool:
-    """Whether the backend has steps of this NumPy dtype; a StepTypeError says that it has not."""
-    with asking(step=f"an array of {np.dtype(dtype).name}", true="a value, or a StepTypeError"):
+    """Return whether `backend.coerce` accepts this dtype; it raises StepTypeError if not."""
+    with asking(
+        step=f"an array of {np.dtype(dtype).name}", expected="an array, or a StepTypeError"
+    ):
         try:
             backend.coerce(np.zeros(2, dtype), device)
         except StepTypeError:
@@ -40,7 +42,7 @@ def holds(backend: Backend, dtype: npt.DTypeLike, device: Any = None) -> bool:
 
 
 def float_dtype(backend: Backend) -> str:
-    """The widest dtype of float steps, which the device must compute in as well."""
+    """Return the widest dtype of float steps that the device can also compute in."""
     if not holds(backend, "float64"):
         return "float32"
     x = backend.coerce(np.zeros(2, "float64"), None)
@@ -48,9 +50,9 @@ def float_dtype(backend: Backend) -> str:
 
 
 def result_dtypes(backend: Backend, device: Any = None) -> list[str]:
-    """The result dtypes there are: float32, and what `backend.dtype` does not refuse.
+    """Return the supported result dtypes: float32, and those that `backend.dtype` accepts.
 
-    Nothing else may refuse one, but for float64 on a device that has no binary64.
+    No other method may reject a dtype, except float64 on a device without binary64.
     """
     found = []
     steps = np.ones(2, "int32")
@@ -60,25 +62,29 @@ def result_dtypes(backend: Backend, device: Any = None) -> list[str]:
             backend.dtype(dtype)
         except PlacementError as error:
             if dtype == "float32":
-                raise Broken(dtype=dtype, raised=raised(error), true="float32 always") from error
+                raise Broken(
+                    dtype=dtype, raised=raised(error), expected="no error: float32 is required"
+                ) from error
             continue
         if dtype == "float64" and backend.precision(x) < 53:
             continue
-        with asking(**example(SLOPE, steps, [dtype]), true="a PlacementError of `dtype` alone"):
+        with asking(
+            **example(SLOPE, steps, [dtype]), expected="no error, or a PlacementError from `dtype`"
+        ):
             backend.to_numpy(backend(SLOPE.form, x, dtype))
         found.append(dtype)
     return found
 
 
 def widest(backend: Backend) -> str:
-    """The widest result dtype there is."""
+    """Return the widest supported result dtype."""
     return result_dtypes(backend)[0]
 
 
 def kernel(
     backend: Backend, schedule: InverseTimeDecay, dtypes: Sequence[str], mode: str | None = None
 ) -> Kernel:
-    """A function from an array of steps to the results in each dtype, as the mode runs it."""
+    """Return a function, run in the mode, from an array of steps to the results in each dtype."""
     form = schedule.form
 
     def function(step: Any) -> Any:
@@ -86,7 +92,7 @@ def kernel(
 
     if mode is None:
         return function
-    # Dynamo keeps what it compiled by code object, eight at most: each needs its own.
+    # Dynamo keeps at most eight compiled versions of a code object: each function needs a new one.
     function.__code__ = function.__code__.replace()
     return backend.modes()[mode](function)
 
@@ -97,7 +103,7 @@ def agree_all(
     steps_of: Callable[[InverseTimeDecay], Sequence[Steps]],
     dtypes_of: Callable[[InverseTimeDecay], Sequence[str]],
 ) -> None:
-    """`agree` for many schedules: the first array of each, then the second of each, and so on."""
+    """Call `agree` for many schedules: first with the first array of each, then the second, ..."""
     rounds = zip_longest(*([(one, steps) for steps in steps_of(one)] for one in schedules))
     for pair in chain.from_iterable(rounds):
         if pair is not None:
@@ -112,7 +118,7 @@ def agree(
     dtypes: Sequence[str],
     mode: str | None = None,
 ) -> None:
-    """Every value is one that the contract allows; else `Broken`, at the least step."""
+    """Raise `Broken`, at the smallest step, if the contract does not allow a value."""
     run: Kernel | None = None
     for steps in arrays:
         with asking(**example(schedule, steps, dtypes, mode)):
@@ -134,7 +140,7 @@ def asked(
     dtypes: Sequence[str],
     mode: str | None = None,
 ) -> Any:
-    """What the call returns; an exception breaks the law at these steps."""
+    """Return what the call returns; an exception breaks the law at these steps."""
     with asking(**example(schedule, steps, dtypes, mode)):
         return call()
 
@@ -142,7 +148,7 @@ def asked(
 def example(
     schedule: InverseTimeDecay, steps: Steps, dtypes: Sequence[str], mode: str | None = None
 ) -> dict[str, object]:
-    """What was asked of a backend, in words."""
+    """Describe the evaluation for a failure message."""
     return {
         "schedule": schedule,
         "step": in_words(next(iter(steps.flat), None), steps),
@@ -159,7 +165,7 @@ def bits_of_result(
     dtype: str,
     mode: str | None = None,
 ) -> Bits:
-    """The bits of a result, which must have the shape of the steps and the dtype asked for."""
+    """Return the bits of a result; it must have the shape of the steps and the requested dtype."""
     asked_for = example(schedule, steps, [dtype], mode)
     with asking(**asked_for):
         array = np.asarray(backend.to_numpy(result))
@@ -171,7 +177,7 @@ def bits_of_result(
         raise Broken(
             **asked_for,
             returned=f"{array.dtype.name} of shape {array.shape}",
-            true=f"{dtype} of shape {steps.shape}",
+            expected=f"{dtype} of shape {steps.shape}",
         )
     return bits
 
@@ -183,7 +189,7 @@ def hold(
     precision: int,
     mode: str | None = None,
 ) -> None:
-    """`Broken` at the least step, of all dtypes, at which the contract does not allow a value."""
+    """Raise `Broken` at the smallest step, over all dtypes, whose value is not allowed."""
     truth = Reference(schedule).at(steps)
     mistakes = []
     for order, (dtype, bits) in enumerate(found.items()):
@@ -201,24 +207,25 @@ def hold(
         dtype=dtype,
         **way(mode),
         returned=number(got, dtype),
-        true=number(true, dtype),
-        off=f"{_distance(got, true, dtype)}; {wrong} of {steps.size} steps here are wrong",
+        expected=number(true, dtype),
+        error=f"{_distance(got, true, dtype)}; {wrong} of {steps.size} steps here are wrong",
+        hint="if a check of operators or primitives (such as divide) fails too, fix that first",
     )
 
 
 def in_words(step: Any, steps: Steps) -> str:
-    """A step, with its dtype and the array that it stood in."""
+    """Describe a step, and the dtype and shape of its array."""
     what = "none" if step is None else repr(step.item())
     return f"{what}, in an array of {steps.dtype.name} and shape {steps.shape}"
 
 
 def number(bits: int, dtype: str) -> str:
-    """Bits as a number and in hexadecimal."""
+    """Show bits as a number and in hexadecimal."""
     return f"{float_of_bits(bits, dtype)!r} = {FORMATS[dtype].hex(bits)}"
 
 
 def way(mode: str | None) -> dict[str, str]:
-    """The part of an example that says how a backend was run."""
+    """Return the part of an example that says how the backend was run."""
     return {"mode": mode or "eager"}
 
 
@@ -226,4 +233,4 @@ def _distance(got: int, true: int, dtype: str) -> str:
     try:
         return f"{ulp_distance(got, true, dtype)} ULP of {dtype}"
     except ValueError:
-        return "one of them is not a number"
+        return "one of the two is NaN"

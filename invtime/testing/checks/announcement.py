@@ -1,4 +1,4 @@
-"""The laws of being found: the announcement, the dispatch, and nothing imported before."""
+"""The laws of the announcement, the dispatch by array type, and the lazy import."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from invtime.testing.checks import cases
 from invtime.testing.checks.agreement import asked, bits_of_result, hold, result_dtypes
 from invtime.testing.checks.law import Broken, asking, law
 
-# In a fresh interpreter, with the paths of this one, past what its startup files import.
+# Runs in a new interpreter with the same paths, and ignores what its startup files import.
 FRESH = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
@@ -28,27 +28,27 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 
 
 def _announced(backend: Backend) -> BackendInfo:
-    """What was announced under the backend's own name."""
+    """Return the announcement under the backend's name."""
     announced = registry.default.plugins.announced
     if backend.name not in announced:
         raise Broken(
             name=repr(backend.name),
-            returned="no announcement of that name",
-            true=f"one; there are {sorted(announced)}",
+            returned="no plugin announces this name",
+            expected=f"one of the announced names {sorted(announced)}",
         )
     return announced[backend.name].info
 
 
 @law
 def check_announcement(backend: Backend) -> None:
-    """The name of the backend is the one announced, and its own arrays lead to it."""
+    """The backend has the announced name, and its own arrays are dispatched to it."""
     info = _announced(backend)
     loaded = registry.default.load(backend.name)
     if not isinstance(backend, type(loaded)):
         raise Broken(
             name=repr(backend.name),
-            returned=f"{info.target}, a {type(loaded).__name__}",
-            true=f"a {type(backend).__name__}",
+            returned=f"{info.target} is a {type(loaded).__name__}",
+            expected=f"a {type(backend).__name__}",
         )
     steps = np.array([0, 1, 41], "int32")
     x = backend.coerce(steps, None)
@@ -56,8 +56,8 @@ def check_announcement(backend: Backend) -> None:
     if found != backend.name:
         raise Broken(
             step=f"a {type(x).__module__}.{type(x).__qualname__}",
-            returned=f"backend {found!r}; {info.modules} are announced",
-            true=f"backend {backend.name!r}",
+            returned=f"backend {found!r}; the announced modules are {info.modules}",
+            expected=f"backend {backend.name!r}",
         )
     for schedule in (cases.SLOPE, cases.STAIRS):
         ways: dict[str, Any] = {
@@ -74,7 +74,7 @@ def check_announcement(backend: Backend) -> None:
 
 @law
 def check_parameters(backend: Backend) -> None:
-    """A 0-d array as a parameter is the number as written, and pins its dtype, as `dtype=` does."""
+    """A 0-d array as a parameter means the number as written, and fixes the dtype like `dtype=`."""
     like = backend.coerce(np.array([1], "int32"), None)
     for dtype in result_dtypes(backend):
         with asking(parameter=f"0.1 in a 0-d array of {dtype}"):
@@ -86,7 +86,7 @@ def check_parameters(backend: Backend) -> None:
             raise Broken(
                 parameter=f"0.1 in a 0-d array of {dtype}",
                 returned=f"{schedule!r}; with dtype={own!r}, {named!r}",
-                true=f"0.1, and the dtype {dtype!r}",
+                expected=f"0.1 and the dtype {dtype!r}",
             )
 
 
@@ -97,12 +97,12 @@ def check_lazy_import(backend: Backend) -> None:
     command = [sys.executable, "-c", FRESH, json.dumps(sys.path)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        raise Broken(raised=(done.stderr.strip().splitlines() or ["nothing"])[-1])
+        raise Broken(raised=(done.stderr.strip().splitlines() or ["no message"])[-1])
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     early = sorted(loaded & {*info.modules, info.target.partition(":")[0]})
     if early:
         raise Broken(
             after="import invtime; invtime.list_backends()",
             returned=f"{', '.join(early)} imported",
-            true="imported by the first use of the backend",
+            expected="not imported before the first use of the backend",
         )

@@ -1,4 +1,4 @@
-"""The laws of arrays: shape, dtype and device, and one element apart from the others."""
+"""The laws of arrays: shape, dtype, device, and the independence of the elements."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from invtime.testing.checks.agreement import (
 from invtime.testing.checks.law import Broken, asking, law, raised
 
 THREADS = 8
-LONG = 2**15 + 1  # past any block; `invtime verify` passes arrays of half of that
+LONG = 2**15 + 1  # longer than any block; `invtime verify` uses arrays of half this length
 
 
 @law
 def check_shape(backend: Backend) -> None:
-    """The result has the shape of the step: 0-d, empty, long, of several axes, of any layout."""
+    """The result has the shape of the step: 0-d, empty, long, multidimensional, any layout."""
     dtype = widest(backend)
     for schedule, kind in ((cases.SLOPE, "int64"), (cases.LONG, float_dtype(backend))):
         base = np.arange(24).astype(kind)
@@ -47,7 +47,7 @@ def check_shape(backend: Backend) -> None:
 
 @law
 def check_elementwise(backend: Backend) -> None:
-    """An array is evaluated element by element: the neighbours of a step change nothing."""
+    """Each element is evaluated by itself: other steps in the array do not change its result."""
     dtype = widest(backend)
     steps = np.array([0, 1, 41, -5, 1000, 2**53 + 1, 2**62 + 1, 2**63 - 1])
     for schedule in (cases.SLOPE, cases.STAIRS, cases.LONG_STAIRS):
@@ -65,15 +65,15 @@ def check_elementwise(backend: Backend) -> None:
                     schedule=schedule,
                     step=in_words(together[at], together),
                     dtype=dtype,
-                    returned=f"{number(int(bits[0][at]), dtype)}, among the others",
+                    returned=f"{number(int(bits[0][at]), dtype)}, in the array",
                     alone=number(int(alone[at]), dtype),
-                    true=number(Reference(schedule).bits(together[at].item(), dtype), dtype),
+                    expected=number(Reference(schedule).bits(together[at].item(), dtype), dtype),
                 )
 
 
 @law
 def check_pure(backend: Backend) -> None:
-    """Evaluating leaves the step as it was, and the same step gives the same bits again."""
+    """Evaluation does not change the step, and the same step returns the same bits again."""
     dtype = widest(backend)
     for kind in ("int64", float_dtype(backend)):
         steps = np.array([-3, 0, 1, 41, 2**40]).astype(kind)
@@ -86,14 +86,14 @@ def check_pure(backend: Backend) -> None:
                 result = asked(call, schedule, steps, [dtype])
                 bits.append(bits_of_result(backend, schedule, steps, result, dtype))
             kept = np.asarray(backend.to_numpy(x))
-            for name, found in (("the step", kept), ("what was passed", steps)):
+            for name, found in (("the step", kept), ("the NumPy array", steps)):
                 if (found != before).any():
                     at = int(np.flatnonzero(found != before)[0])
                     raise Broken(
                         schedule=schedule,
                         step=in_words(before[at], before),
                         returned=f"{name} changed to {found[at].item()!r}",
-                        true="the step as it was",
+                        expected="the step unchanged",
                     )
             if (bits[0] != bits[1]).any():
                 at = int(np.flatnonzero(bits[0] != bits[1])[0])
@@ -101,14 +101,14 @@ def check_pure(backend: Backend) -> None:
                     schedule=schedule,
                     step=in_words(before[at], before),
                     dtype=dtype,
-                    returned=f"{number(int(bits[1][at]), dtype)} the second time",
-                    true=number(int(bits[0][at]), dtype),
+                    returned=f"{number(int(bits[1][at]), dtype)} at the second call",
+                    expected=number(int(bits[0][at]), dtype),
                 )
 
 
 @law
 def check_threads(backend: Backend) -> None:
-    """Threads that evaluate at once get the bits that one alone gets."""
+    """Threads that evaluate at the same time get the same bits as a single thread."""
     dtype = widest(backend)
     errors: list[BaseException] = []
     start = threading.Barrier(THREADS)
@@ -133,9 +133,9 @@ def check_threads(backend: Backend) -> None:
 
 @law
 def check_dtype(backend: Backend) -> None:
-    """The result has the dtype asked for, or the default float: the step's dtype is nothing to it.
+    """The result has the requested dtype, or the default one, for steps of every dtype.
 
-    A dtype that a device lacks is a PlacementError.
+    A dtype that the device does not support raises PlacementError.
     """
     schedule = cases.SLOPE
     default = backend.default_dtype()
@@ -152,14 +152,14 @@ def check_dtype(backend: Backend) -> None:
                     raise Broken(
                         schedule=schedule,
                         step=in_words(steps.reshape(-1)[0], steps),
-                        dtype=f"{wanted}, as the default" if dtype is None else dtype,
+                        dtype=f"{wanted} (the default)" if dtype is None else dtype,
                         returned=f"an array of {found}",
-                        true=f"an array of {wanted}",
+                        expected=f"an array of {wanted}",
                     )
 
 
 def _dtype_of(backend: Backend, result: Any) -> str:
-    """The name of a result's dtype: its own, or that of its NumPy form."""
+    """Return the name of a result's dtype, from the result or from its NumPy array."""
     own = getattr(result, "dtype", None)
     return backend.dtype_name(np.asarray(backend.to_numpy(result)).dtype if own is None else own)
 
@@ -169,13 +169,13 @@ def check_device(backend: Backend) -> None:
     """The result is on the device of the step, or on the one that `device=` names."""
     devices = backend.devices()
     if not devices:
-        raise Broken(returned="no devices", true="at least one")
+        raise Broken(returned="no devices", expected="at least one device")
     steps = np.array([0, 1, 41])
     start = backend.coerce(steps, None)
     places: dict[str, Any] = {}
     for name in devices:
         if not isinstance(name, str):
-            raise Broken(returned=f"a device {name!r}", true="its name, as text")
+            raise Broken(returned=f"a device {name!r}", expected="the name of the device, a str")
         device = backend.device(name)
         x = backend.coerce(steps, device)
         places[name] = _place(x)
@@ -183,9 +183,9 @@ def check_device(backend: Backend) -> None:
             form = schedule.form
             with asking(**example(schedule, steps, ["float32"], f"on {name}")):
                 results = {
-                    "of the step": backend(form, x, "float32"),
-                    "of a 0-d step": backend(form, backend.coerce(steps[1], device), "float32"),
-                    "named": backend(form, start, "float32", device),
+                    "from the step": backend(form, x, "float32"),
+                    "from a 0-d step": backend(form, backend.coerce(steps[1], device), "float32"),
+                    "from device=": backend(form, start, "float32", device),
                     "of a constant": backend.constant(0.1, "float32", None, device),
                 }
             for how, result in results.items():
@@ -194,18 +194,20 @@ def check_device(backend: Backend) -> None:
                         schedule=schedule,
                         device=f"{name}, {how}",
                         returned=f"on {_place(result)}",
-                        true=f"on {places[name]}",
+                        expected=f"on {places[name]}",
                     )
-            bits = bits_of_result(backend, schedule, steps, results["named"], "float32")
+            bits = bits_of_result(backend, schedule, steps, results["from device="], "float32")
             hold(schedule, steps, {"float32": bits}, backend.precision(x))
     known = [place for place in places.values() if place is not None]
     for i, (name, place) in enumerate(places.items()):
         if place is not None and place in known[:i]:
-            raise Broken(device=name, returned=f"on {place}, as another", true=f"on {name}")
+            raise Broken(
+                device=name, returned=f"on {place}, like another device", expected=f"on {name}"
+            )
 
 
 def _place(x: Any) -> Any:
-    """Where an array says that it is; None where its framework has no word for that."""
+    """Return the device that an array reports; None if it has no such attribute."""
     for name in ("device", "place"):
         place = getattr(x, name, None)
         if place is not None and not callable(place):
@@ -215,21 +217,21 @@ def _place(x: Any) -> Any:
 
 @law
 def check_absent_device(backend: Backend) -> None:
-    """A device that does not exist is a PlacementError, which lists those that do."""
+    """A device that does not exist raises a PlacementError that lists the existing ones."""
     try:
         found = backend.device("no such device")
     except PlacementError as error:
         message = str(error)
     except Exception as error:  # a framework can raise anything
         raise Broken(
-            device="'no such device'", raised=raised(error), true="a PlacementError"
+            device="'no such device'", raised=raised(error), expected="a PlacementError"
         ) from error
     else:
-        raise Broken(device="'no such device'", returned=repr(found), true="a PlacementError")
+        raise Broken(device="'no such device'", returned=repr(found), expected="a PlacementError")
     missing = [name for name in backend.devices() if name not in message]
     if missing:
         raise Broken(
-            device="'no such device'", returned=message, true=f"a message that lists {missing}"
+            device="'no such device'", returned=message, expected=f"a message that lists {missing}"
         )
     if backend.device(None) is not None:
-        raise Broken(device="None", returned=repr(backend.device(None)), true="None")
+        raise Broken(device="None", returned=repr(backend.device(None)), expected="None")

@@ -1,4 +1,4 @@
-"""The schedules and steps of the fixed grid: few, hard, and the simplest first."""
+"""The schedules and steps of the fixed grid: few, difficult, and the simplest first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from invtime.reference import Reference, Steps
 from invtime.testing.bulk import bulk_arrays
 from invtime.testing.strategies import SPECIAL_FLOATS, far_steps, landmarks
 
-# One length, so that a framework that compiles for each shape compiles a schedule once.
+# One length for all arrays: frameworks that compile for each shape compile a schedule once.
 LENGTH = 512
 
 SLOPE = InverseTimeDecay(0.1, 1000, 0.5)
@@ -21,7 +21,7 @@ FRACTIONAL = InverseTimeDecay(0.1, 0.3, 2, staircase=True)
 LONG = InverseTimeDecay(1 / 3, 1000, 1 / 7)
 LONG_STAIRS = InverseTimeDecay(1 / 3, 12.34567890123, 1 / 7, staircase=True)
 
-# Exact, staircase, constant, fractional period, double word, all of that at once, and far out.
+# Exact form, staircase, constant, fractional period, double-word form, both at once, extremes.
 SCHEDULES = (
     InverseTimeDecay(1, 1, 1),
     SLOPE,
@@ -43,7 +43,7 @@ WHOLE = InverseTimeDecay(
     cooldown_steps=49,
     final_learning_rate=0.001,
 )
-# The same in double words, and with a floor between two steps.
+# The same phases in the double-word form, and with a floor that is met between two steps.
 DECIMALS = InverseTimeDecay(
     *(1 / 3, 12.34567890123, 0.1 / 7),
     warmup_steps=49,
@@ -56,7 +56,8 @@ DECIMALS = InverseTimeDecay(
 )
 STAIRS_UP_TO_A_FLOOR = WHOLE.replace(decay_steps=7.5, decay_rate=0.06, staircase=True)
 
-# One phase each; then all, the cool-down at once, in the stable phase, within a stage, upwards.
+# Schedules with one phase, then with all phases. Their cool-downs start at once, in the stable
+# phase or within a stage, and some go up.
 RECIPES = (
     InverseTimeDecay(1, 1, 1, warmup_steps=1),
     InverseTimeDecay(1, 1, 0, warmup_steps=49),
@@ -100,30 +101,30 @@ FAR_RECIPES = (
     InverseTimeDecay(0, 10, 1, warmup_steps=5, warmup_learning_rate=1e-60),
 )
 
-# A compiled floor drops late at the integers; the rest are fractions, short, long and tiny.
+# With the integers a compiled floor drops late. The others are fractions: short, long and tiny.
 PERIODS = (1, 41, 49, 97, 980, 1950, 2.5, 0.3, 97.7, 195.3125, 1 / 3, 1e-9, 1e15 + 0.125)
 
 
 def padded(steps: Any, dtype: str = "int64") -> Steps:
-    """The steps in an array of the one length, their last one repeated."""
+    """Return the steps in an array of `LENGTH`, padded with the last step."""
     array = np.asarray(steps).astype(dtype)[:LENGTH]
     return np.pad(array, (0, LENGTH - array.size), mode="edge")
 
 
 def dense() -> Steps:
-    """The first steps, and those where a narrow format ends."""
+    """Return the first steps, and those around the limits of narrow formats."""
     edges = [999, 1000, 1001, 2047, 2049, 4097, 65504, 65519, 65520, 2**20 + 1, 2**24 - 1]
     return padded([*range(258), *edges])
 
 
 def short(schedule: InverseTimeDecay) -> list[Steps]:
-    """Steps that the exact form can serve as a whole; none where it serves no step."""
+    """Return arrays for which the exact form is sufficient; none if it covers no step."""
     arrays = bulk_arrays(schedule, 2 * LENGTH, seed=1)
     return [padded(np.maximum(array, 0)) for array in arrays[:-1]]
 
 
 def huge(schedule: InverseTimeDecay) -> list[Steps]:
-    """Steps from all of int64: its end, the ends of formats, and where the exact form ends."""
+    """Return steps from all of int64: its limit, those of formats, and of the exact form."""
     last = Reference(schedule).last_exact_step()
     ends = [last - 1, last, last + 1, 2**53 - 1, 2**53, 2**53 + 1, 2**62 + 1, 2**63 - 1]
     found = [n for n in (*ends, *landmarks(schedule)) if 0 <= n < 2**63]
@@ -134,7 +135,7 @@ def huge(schedule: InverseTimeDecay) -> list[Steps]:
 
 
 def at_knots(schedule: InverseTimeDecay) -> list[Steps]:
-    """Steps beside every knot, and then those before each knot alone."""
+    """Return the steps next to every knot, then for each knot only the steps before it."""
     knots = Reference(schedule).knots
     near = sorted({knot + offset for knot in (0, *knots) for offset in range(-3, 4)})
     near = [n for n in near if n < 2**63]
@@ -143,7 +144,7 @@ def at_knots(schedule: InverseTimeDecay) -> list[Steps]:
 
 
 def boundaries(schedule: InverseTimeDecay) -> list[Steps]:
-    """The last step of a stage, the first of the next and the one after it: near, then far."""
+    """Return the last step of each stage and the first two of the next: near, then far ones."""
     stages = [*range(1, 170), *(2**k + j for k in range(7, 53) for j in (0, 1)), 10**6, 10**9]
     reference = Reference(schedule)
     steps = [reference.first_step(stage) + j for stage in stages for j in (-1, 0, 1)]
@@ -153,7 +154,7 @@ def boundaries(schedule: InverseTimeDecay) -> list[Steps]:
 
 
 def floats(schedule: InverseTimeDecay, dtype: str) -> list[Steps]:
-    """Float steps from 0 on: whole ones alone, and all kinds together."""
+    """Return float steps from 0 on: an array of whole steps, and an array of all kinds."""
     largest = 2 ** (np.finfo(dtype).nmant + 1)
     whole = [n for n in (*range(200), *landmarks(schedule)) if 0 <= n < largest]
     parts = [n + part for n in (0, 1, 40, 41, 999) for part in (0.25, 0.5, 0.999, 0.1)]
@@ -168,7 +169,7 @@ def floats(schedule: InverseTimeDecay, dtype: str) -> list[Steps]:
 
 
 def floats_at_knots(schedule: InverseTimeDecay, dtype: str) -> list[Steps]:
-    """Float steps beside every knot, that of a floor between two steps too."""
+    """Return float steps next to every knot, including a floor that is met between two steps."""
     reference = Reference(schedule)
     knots = [0.0, *map(float, reference.knots)]
     if reference.floor_met is not None:

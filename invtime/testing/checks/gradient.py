@@ -1,4 +1,4 @@
-"""The laws of the derivative in the step."""
+"""The laws of the derivative with respect to the step."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from invtime.testing.checks.agreement import example, float_dtype, in_words, wid
 from invtime.testing.checks.law import Broken, Unsuited, asking, law
 
 AT = (-1000.5, -1.0, 0.0, 1.0, 2.5, 999.0, 1000.0, 123456.75, inf)
-# 1 / (1 + (n - 1000) / 1000), the decay where it is not yet: infinite at step 0.
+# 1 / (1 + (n - 1000) / 1000): the formula of the decay, used before it starts, is infinite at 0.
 POLE = InverseTimeDecay(1, 1000, 1, warmup_steps=1000)
-ULP = 8  # the derivative is a plain formula in floats, of half a dozen roundings
+ULP = 8  # the derivative is a plain float formula with about six roundings
 
 
 def anywhere(schedule: InverseTimeDecay, kind: str) -> Steps:
-    """Steps at which any schedule may be asked."""
+    """Return steps that suit any schedule."""
     return np.array(AT, kind)
 
 
 @law
 def check_gradient(backend: Backend) -> None:
-    """The derivative in a float step is the formula's: on the right at 0, and zero before.
+    """The derivative at a float step is the formula's: from the right at 0, and zero before 0.
 
     A staircase has the derivative zero everywhere.
     """
@@ -38,14 +38,14 @@ def check_gradient(backend: Backend) -> None:
 
 @law
 def check_second_gradient(backend: Backend) -> None:
-    """The derivative has itself the derivative of the formula."""
+    """The second derivative is that of the formula."""
     schedules = cases.SLOPE, cases.LONG, cases.STAIRS, cases.WHOLE
     _check(backend, schedules, 2, anywhere)
 
 
 @law
 def check_phase_gradient(backend: Backend) -> None:
-    """The derivative is that of the piece a step is in, to the right of a knot; of no other."""
+    """The derivative is that of the step's phase; at a knot, of the phase that begins there."""
 
     def at_knots(schedule: InverseTimeDecay, kind: str) -> Steps:
         near = np.unique(cases.floats_at_knots(schedule, kind)).tolist()
@@ -61,7 +61,7 @@ def _check(
     at: Callable[[InverseTimeDecay, str], Steps],
 ) -> None:
     if not backend.differentiable:
-        raise Unsuited("the backend says that it is not differentiable")
+        raise Unsuited("the backend is not differentiable")
     kind, dtype = float_dtype(backend), widest(backend)
     narrow = "float32" if "float32" in (kind, dtype) else "float64"
     for schedule in schedules:
@@ -76,7 +76,7 @@ def _check(
                 schedule=schedule,
                 step=in_words(steps[0], steps),
                 returned=f"a derivative of shape {found.shape}",
-                true=f"of shape {steps.shape}",
+                expected=f"a derivative of shape {steps.shape}",
             )
         for step, got in zip(steps, found.tolist(), strict=True):
             true = float(slope(schedule, step.item(), order))
@@ -86,7 +86,7 @@ def _check(
                     step=in_words(step, steps),
                     dtype=dtype,
                     returned=f"a derivative of {got!r}",
-                    true=repr(true),
+                    expected=repr(true),
                     order=order,
                 )
 
@@ -103,7 +103,7 @@ def _derivative(
 
 
 def slope(schedule: InverseTimeDecay, step: float, order: int) -> Fraction:
-    """The derivative of the exact value to the right of a step, of the first or second order."""
+    """Return the first or second derivative of the exact value, from the right."""
     reference = Reference(schedule)
     if step < 0 or step == inf:
         return Fraction(0)

@@ -1,4 +1,4 @@
-"""What a failed check says: the law that broke, and the smallest example that breaks it."""
+"""Checks and their failure messages: the law, and the smallest example that breaks it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from invtime.backends.base import Backend
 
 Check = Callable[[Backend], None]
 
-LINES = 30  # of a framework's message, which may be a compiler's
+LINES = 30  # the number of lines shown of a framework's message, which can be a compiler log
 
 CHECKS: dict[str, Check] = {}
-"""The checks by name, in the order in which they are best read."""
+"""The checks by name, in the order of the documentation."""
 
 
 class Broken(Exception):  # noqa: N818 (it becomes an AssertionError)
-    """An example that breaks a law: its parts by name, in the order to show them."""
+    """An example that breaks a law, as named parts in the order of the message."""
 
     def __init__(self, **example: object) -> None:
         super().__init__(example)
@@ -28,14 +28,14 @@ class Broken(Exception):  # noqa: N818 (it becomes an AssertionError)
 
 
 class Unsuited(SkipTest):
-    """The law says nothing of this backend, which pytest shows as a skip."""
+    """The check does not apply to this backend; pytest shows it as skipped."""
 
 
 def law(check: Check) -> Check:
-    """Enter a check among `CHECKS`; its every failure says the law and the example.
+    """Register a check in `CHECKS`; its failure messages show the law and the example.
 
-    The law is the first paragraph of the check's docstring, and the name is the function's
-    without "check_".
+    The law is the first paragraph of the check's docstring. The name of the check is the name of
+    the function without "check_".
     """
 
     @wraps(check)
@@ -58,34 +58,34 @@ def law(check: Check) -> Check:
 
 @contextmanager
 def asking(**example: object) -> Iterator[None]:
-    """What a framework raises in here breaks the law, with this example."""
+    """Turn an exception in the block into `Broken`, with this example."""
     try:
         yield
     except (Broken, SkipTest, AssertionError):
         raise
     except Exception as error:  # a framework can raise anything
-        true = {"true": example.pop("true")} if "true" in example else {}
-        raise Broken(**example, raised=raised(error), **true) from error
+        expected = {"expected": example.pop("expected")} if "expected" in example else {}
+        raise Broken(**example, raised=raised(error), **expected) from error
 
 
 def name_of(check: Check) -> str:
-    """The name of a check: that of its function, without "check_"."""
+    """Return the name of a check: the name of its function without "check_"."""
     return check.__name__.removeprefix("check_")
 
 
 def law_of(check: Check) -> str:
-    """The law in a sentence, from the docstring's first paragraph."""
+    """Return the law of a check: the first paragraph of its docstring."""
     return " ".join((check.__doc__ or "").partition("\n\n")[0].split())
 
 
 def raised(error: BaseException) -> str:
-    """An exception in one line."""
+    """Return the type and the first line of an exception."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else ''}"
 
 
 def _said(error: BaseException) -> str:
-    """The whole message of an exception, of a process that failed, and of what caused it."""
+    """Return the message of an exception, with the output of a failed process and the cause."""
     parts = [str(error), getattr(error, "stderr", None) or getattr(error, "output", None) or ""]
     parts = [part.decode(errors="replace") if isinstance(part, bytes) else part for part in parts]
     cause = error.__cause__ or error.__context__
@@ -100,8 +100,8 @@ def _message(
     width = max(map(len, example), default=0)
     lines = [f"  {key:{width}}  {value}" for key, value in example.items()]
     said = "" if cause is None else _said(cause)
-    if "\n" in said:  # the first line is in the example
-        lines += ["what was raised:", indent(said, "  ")]
+    if "\n" in said:  # the example shows only the first line
+        lines += ["full error message:", indent(said, "  ")]
     name = getattr(backend, "name", type(backend).__name__)
     return "\n".join(
         [

@@ -1,4 +1,4 @@
-"""The laws of the ways to run a function: compiled, mapped, traced; and on each device."""
+"""The laws of the modes (compiled, mapped, traced), on each device."""
 
 from __future__ import annotations
 
@@ -28,41 +28,41 @@ from invtime.testing.checks.agreement import (
 )
 from invtime.testing.checks.law import Broken, Unsuited, asking, law
 
-# Few, as a compiler may take seconds for each; both have the double-word form for huge steps.
+# Few, because a compiler can take seconds for each. Both use the double-word form at huge steps.
 COMPILED = ((cases.SLOPE, ("float64",)), (cases.STAIRS, ("float16", "bfloat16")))
 
-# The same with phases: integers selected and divided once, and double words.
+# The same with phases: one in integers, one in the double-word form.
 COMPILED_PHASES = (
     (cases.WHOLE, ("float64", "float32")),
     (cases.DECIMALS.replace(staircase=True), ("float16", "bfloat16")),
 )
-# At float steps, which Inductor takes minutes for with a cool-down as well.
+# For float steps: with a cool-down too, Inductor would take minutes.
 FLOATS = InverseTimeDecay(0.1, 10, 0.5, warmup_steps=50, minimum_learning_rate=0.05)
 
 
-# The step dtypes that `invtime verify` asks a compiled mode for, each in turn.
+# The step dtypes that `invtime verify` uses in a compiled mode, in this order.
 STEPS = ("int64", "int32", "float64")
 
 
 def _others(backend: Backend) -> list[str]:
-    """The modes after the first, which must be eager."""
+    """Return the modes after the first one, which must be eager."""
     modes = list(backend.modes())
     if modes[:1] != ["eager"]:
-        raise Broken(returned=f"modes {modes}", true="'eager' first")
+        raise Broken(returned=f"modes {modes}", expected="'eager' as the first mode")
     if len(modes) == 1:
-        raise Unsuited("the backend has no mode but eager")
+        raise Unsuited("the backend has only the eager mode")
     return modes[1:]
 
 
 def _as_many(wanted: Sequence[str], there: Sequence[str]) -> list[str]:
-    """The dtypes that are wanted, or others in place of those that the backend lacks."""
+    """Return the wanted dtypes, with substitutes for those that the backend does not support."""
     found = [dtype for dtype in wanted if dtype in there]
     return [*found, *(dtype for dtype in there if dtype not in found)][: len(wanted)]
 
 
 @law
 def check_modes(backend: Backend) -> None:
-    """In every one of `modes()` the value has the bits that it has eagerly."""
+    """Every mode in `modes()` returns the same bits as the eager mode."""
     there, kind = result_dtypes(backend), float_dtype(backend)
     numbers = [-1.5, -0.0, 0.0, 0.5, 1.0, 40.999, 41.0, 82.0, 1e6, 1e30, np.inf, np.nan]
     for mode in _others(backend):
@@ -75,26 +75,27 @@ def check_modes(backend: Backend) -> None:
 
 @law
 def check_phase_modes(backend: Backend) -> None:
-    """In every one of `modes()` a schedule with phases has the bits that it has eagerly."""
+    """For schedules with phases too, every mode in `modes()` returns the bits of eager mode."""
     there, kind = result_dtypes(backend), float_dtype(backend)
     for mode in _others(backend):
         for schedule, dtypes in COMPILED_PHASES:
             ends = cases.padded([-5, 2**53 + 1, 2**63 - 1])
             steps = [cases.dense(), *cases.at_knots(schedule), ends]
-            # Each alone: Paddle takes minutes to simplify two such graphs in one.
+            # One dtype at a time: Paddle takes minutes to simplify two such graphs in one.
             for dtype in _as_many(dtypes, there):
                 agree(backend, schedule, steps, [dtype], mode)
-        narrow = cases.padded(range(300), "int32")  # served by the exact form alone
+        narrow = cases.padded(range(300), "int32")  # the exact form is sufficient
         agree(backend, cases.WHOLE, [narrow], there, mode)
         agree(backend, FLOATS, cases.floats_at_knots(FLOATS, kind), there[:1], mode)
 
 
 @law
 def check_placed_modes(backend: Backend) -> None:
-    """On every device, in every mode, one function takes steps of several dtypes and shapes.
+    """On every device, in every mode, one function accepts steps of several dtypes and shapes.
 
-    The schedule is placed by `schedule.on(name, device=device, dtype=dtype)`, and the function is
-    asked as `invtime verify` asks it: for steps of one dtype after the other, eagerly of each.
+    The schedule is placed by `schedule.on(name, device=device, dtype=dtype)`. Like `invtime
+    verify`, the check calls the function with steps of one dtype after another, and in the eager
+    mode with steps of every dtype.
     """
     first, *others = backend.modes()
     for device in backend.devices():
@@ -132,7 +133,7 @@ def _placed_agrees(
 
 
 def _placed(backend: Backend, schedule: InverseTimeDecay, device: str, dtype: str) -> Kernel:
-    """The placed schedule; by the backend itself, where that is not the announced one."""
+    """Return the placed schedule; a backend that is not announced is called directly."""
     announced = backend.name in registry.default.plugins.announced
     if announced and registry.default.load(backend.name) is backend:
         placed: Any = schedule.on(backend.name, device=device, dtype=dtype)
@@ -148,31 +149,31 @@ def _placed(backend: Backend, schedule: InverseTimeDecay, device: str, dtype: st
 
 @law
 def check_retracing(backend: Backend) -> None:
-    """A compiled function is not traced again as the step changes, nor as it crosses a knot.
+    """A compiled function is not traced again when the step changes or crosses a knot.
 
-    Judged only where the framework runs the Python function while it traces and not after; it
-    may take three calls to settle.
+    The check applies only if the framework runs the Python function while it traces and not
+    afterwards. The first three calls may trace.
     """
     dtype = widest(backend)
     judged = []
     for mode, schedule in product(_others(backend), (cases.SLOPE, cases.WHOLE)):
         counts = _traces(backend, schedule, mode, dtype)
         if counts[3] > counts[2]:
-            continue  # run each time: nothing is compiled
+            continue  # it runs at each call: nothing is compiled
         judged.append(mode)
         if counts[-1] > counts[3]:
             raise Broken(
                 schedule=schedule,
                 mode=mode,
                 returned=f"traced {counts[-1]} times in {len(counts)} calls",
-                true=f"{counts[3]}, as for the first value",
+                expected=f"{counts[3]} times, all for the first value",
             )
     if not judged:
-        raise Unsuited("no mode shows when it traces")
+        raise Unsuited("in no mode can the check observe tracing")
 
 
 def _traces(backend: Backend, schedule: InverseTimeDecay, mode: str, dtype: str) -> list[int]:
-    """How often the Python function had run after each of some calls, the first four alike."""
+    """Count the runs of the Python function after each call; the first four calls are the same."""
     form = schedule.form
     calls = []
 
@@ -180,7 +181,7 @@ def _traces(backend: Backend, schedule: InverseTimeDecay, mode: str, dtype: str)
         calls.append(1)
         return 0
 
-    # Dynamo runs what is so marked while it traces, and never after; other tracers run anything.
+    # Dynamo runs a function with this mark only while it traces. Other tracers run any function.
     count._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
     def function(step: Any) -> Any:
@@ -193,6 +194,6 @@ def _traces(backend: Backend, schedule: InverseTimeDecay, mode: str, dtype: str)
         steps = cases.padded(np.arange(first, first + 4))
         x = backend.coerce(steps, None)
         result = asked(partial(run, x), schedule, steps, [dtype], mode)
-        bits_of_result(backend, schedule, steps, result, dtype, mode)  # a lazy one runs now
+        bits_of_result(backend, schedule, steps, result, dtype, mode)  # runs a lazy framework
         counts.append(len(calls))
     return counts

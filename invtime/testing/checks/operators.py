@@ -1,4 +1,4 @@
-"""The law of the operators that the formula applies to a backend's arrays."""
+"""The law of the operators that the shared formula applies to a backend's arrays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from invtime.testing.checks.law import Broken, asking, law
 
 Expression = Callable[[Any, Any], Any]
 
-# No sum of a product, which a framework may fuse.
+# No expression adds to a product, because a framework may fuse the two operations.
 OF_FLOATS: dict[str, Expression] = {
     "a + b": lambda a, b: a + b,
     "a - b": lambda a, b: a - b,
@@ -40,7 +40,7 @@ OF_FLOATS: dict[str, Expression] = {
 A = [0.0, 1.0, 3.0, 0.1, 1e20, 1e20, 1.0, nan, 1.0, inf, inf, 1.5]
 B = [0.0, 2.0, 0.1, 3.0, 1.0, 3.0, nan, 1.0, inf, inf, 1.0, 1.5]
 
-LARGE = 2**62 + 1  # of more bits than a double has
+LARGE = 2**62 + 1  # has more bits than a double
 
 
 def _of_integers(backend: Backend) -> dict[str, Expression]:
@@ -66,9 +66,9 @@ J = [0, 2, 7, 2**53, LARGE - 1, LARGE - 1, 3, 2**40]
 
 @law
 def check_operators(backend: Backend) -> None:
-    """The operators are those of IEEE 754 and of int64, as written; a number counts as it is.
+    """Operators follow IEEE 754 and int64 exactly as written; a Python number keeps its value.
 
-    Nothing is simplified, NaN compares false, and integers wrap.
+    Expressions are not simplified, NaN compares false, and integers wrap around.
     """
     word = float_dtype(backend)
     _hold(backend, OF_FLOATS, np.array(A, word), np.array(B, word))
@@ -89,5 +89,5 @@ def _hold(backend: Backend, table: dict[str, Expression], a: Steps, b: Steps) ->
                 primitive=words,
                 given=f"{a[at].item()!r} and {b[at].item()!r}, in arrays of {a.dtype.name}",
                 returned=repr(found[at].item()),
-                true=repr(true[at].item()),
+                expected=repr(true[at].item()),
             )

@@ -1,4 +1,4 @@
-"""The laws of a schedule with phases: its pieces, and the knots between them."""
+"""The laws of a schedule with phases, and of the knots between the phases."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from invtime.testing.checks.agreement import (
 from invtime.testing.checks.law import Broken, law
 from invtime.testing.strategies import SMALLEST
 
-# For these a product with the reciprocal is not the quotient, at one numerator or another.
+# For each of these lengths, some quotient differs from the product with the reciprocal.
 LENGTHS = (3, 7, 41, 49, 97, 103, 107, 161, 187, 199)
 
 # Knots beyond the range of a narrow dtype: at 100, 200, 300, 40000, 70000 and 2**32 + 70000.
@@ -50,7 +50,7 @@ LAST = 2**63 - 1
 
 @law
 def check_phase_bits(backend: Backend) -> None:
-    """In every phase, at every knot and beside it, the bits are the exact value's."""
+    """In every phase, and at and next to every knot, the bits are those of the exact value."""
     dtypes = result_dtypes(backend)
     narrowed = (cases.WHOLE, cases.DECIMALS, cases.STAIRS_UP_TO_A_FLOOR)
 
@@ -66,7 +66,7 @@ def check_phase_bits(backend: Backend) -> None:
 
 @law
 def check_linear_phases(backend: Backend) -> None:
-    """A warm-up and a cool-down are linear, to the last bit of the exact value."""
+    """A warm-up and a cool-down are linear, with the bits of the exact value."""
     dtypes = result_dtypes(backend)[:2]
     for length in LENGTHS:
         level = InverseTimeDecay(1, 1, 0)
@@ -78,7 +78,7 @@ def check_linear_phases(backend: Backend) -> None:
 
 @law
 def check_phase_steps(backend: Backend) -> None:
-    """A step of any dtype is compared with a knot as its exact value, whatever its width."""
+    """A step of any dtype is compared with a knot by its exact value, for every width."""
     dtypes = result_dtypes(backend)
     floats = FLOAT_DTYPES[: FLOAT_DTYPES.index(float_dtype(backend)) + 1]
     for kind in [kind for kind in (*STEP_DTYPES, *floats) if holds(backend, kind)]:
@@ -93,7 +93,7 @@ def check_phase_steps(backend: Backend) -> None:
 
 @law
 def check_phase_float_steps(backend: Backend) -> None:
-    """A whole float step has the integer's bits in every phase; any other is within 1 ULP."""
+    """In every phase a whole float step has the integer's bits; any other is within 1 ULP."""
     kind, dtype = float_dtype(backend), widest(backend)
 
     def steps_of(schedule: InverseTimeDecay) -> list[Steps]:
@@ -105,7 +105,7 @@ def check_phase_float_steps(backend: Backend) -> None:
 
 @law
 def check_continuity(backend: Backend) -> None:
-    """A warm-up ends at the peak; a cool-down starts from the rate that was there."""
+    """A warm-up ends at the peak; a cool-down starts from the rate at its first step."""
     for recipe in (*cases.RECIPES, *cases.FAR_RECIPES):
         peak = InverseTimeDecay(recipe.initial_learning_rate, 1, 0)
         _same(backend, recipe, [recipe.warmup_steps], peak, [0])
@@ -120,7 +120,7 @@ def check_continuity(backend: Backend) -> None:
 
 @law
 def check_floor(backend: Backend) -> None:
-    """From a warm-up's end to a cool-down no rate is below the floor; in a cool-down one may be."""
+    """Between warm-up and cool-down no rate is below the floor; in a cool-down a rate may be."""
     dtypes = result_dtypes(backend)[:2]
     recipes = *cases.RECIPES, *cases.FAR_RECIPES
     for recipe in [one for one in recipes if one.minimum_learning_rate]:
@@ -137,7 +137,7 @@ def check_floor(backend: Backend) -> None:
                     step=in_words(steps[below[0]], steps),
                     dtype=dtype,
                     returned=number(int(found[below[0]]), dtype),
-                    true=f"{number(floor, dtype)} or more",
+                    expected=f"{number(floor, dtype)} or more",
                 )
     over = cases.WHOLE.replace(cooldown_start=180, final_learning_rate=0)
     agree(backend, over, [cases.dense()], dtypes[:1])
@@ -145,7 +145,7 @@ def check_floor(backend: Backend) -> None:
 
 @law
 def check_idle_phases(backend: Backend) -> None:
-    """Phases that do nothing change no bit."""
+    """Phases that have no effect do not change any bit."""
     for bare in cases.SCHEDULES:
         steps = cases.huge(bare)[0]
         early = np.minimum(steps, 2**53 - 1)
@@ -165,7 +165,7 @@ def check_idle_phases(backend: Backend) -> None:
 
 @law
 def check_shift(backend: Backend) -> None:
-    """After a warm-up and a stable phase a step has the bits of the bare decay that much before."""
+    """After a warm-up and a stable phase, the bits are those of the bare decay, shifted."""
     for bare in cases.SCHEDULES:
         for warmup, stable in ((0, 1), (1000, 7), (2**31, 2**31), (2**53, 2**53)):
             shifted = bare.replace(warmup_steps=warmup, stable_steps=stable)
@@ -181,7 +181,7 @@ def _same(
     other: InverseTimeDecay,
     at: Any,
 ) -> None:
-    """The recipe has at these steps what the contract allows for another schedule at others."""
+    """Compare the recipe at some steps with what is allowed for another schedule at others."""
     dtype = widest(backend)
     found, precision = _bits(backend, recipe, cases.padded(steps), dtype)
     try:
@@ -193,7 +193,7 @@ def _same(
 def _bits(
     backend: Backend, schedule: InverseTimeDecay, steps: Steps, dtype: str
 ) -> tuple[Bits, int]:
-    """The bits at the steps, and the precision that the device computes in."""
+    """Return the bits at the steps, and the precision of the device."""
     x = backend.coerce(steps, None)
     result = asked(partial(backend, schedule.form, x, dtype), schedule, steps, [dtype])
     return bits_of_result(backend, schedule, steps, result, dtype), backend.precision(x)

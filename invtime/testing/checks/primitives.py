@@ -1,4 +1,4 @@
-"""The laws of the primitives that the shared formula is written over, and of its override."""
+"""The laws of the primitives that the shared formula calls, and of its overrides."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ Floats = npt.NDArray[Any]
 
 
 def _word(backend: Backend, x: Any) -> str:
-    """The float that the device of x computes in."""
+    """Return the widest float dtype that the device of x computes in."""
     return "float64" if backend.precision(x) == 53 else "float32"
 
 
 def _some_floats(word: str, low: int, high: int, count: int = 400) -> Floats:
-    """Positive floats of every size from 2**low to 2**high."""
+    """Return positive floats of all magnitudes from 2**low to 2**high."""
     random = np.random.default_rng(0)
     sizes = random.integers(low, high, count).astype(word)
     return (random.uniform(1, 2, count) * 2.0**sizes).astype(word)
@@ -47,9 +47,9 @@ def _some_floats(word: str, low: int, high: int, count: int = 400) -> Floats:
 
 @contextmanager
 def _inside(backend: Backend, values: Steps, primitive: str) -> Iterator[Any]:
-    """Where a primitive works, with the operand that it gets for some steps.
+    """Enter the scope of the primitives, and yield the operand of some steps.
 
-    NumPy's warnings of overflow are nothing to the formula.
+    NumPy's overflow warnings are ignored: the formula allows overflow.
     """
     with asking(primitive=primitive, given=f"an array of {values.dtype.name}"):
         x = backend.coerce(values, None)
@@ -62,14 +62,18 @@ def _native_word(backend: Backend) -> str:
 
 
 def _same(primitive: str, given: Sequence[Any], found: Any, true: Sequence[Any]) -> None:
-    """`Broken` at the first element that is not the true one."""
+    """Raise `Broken` at the first wrong element."""
     found = np.asarray(found)
     flat = found.reshape(-1).tolist()
     if len(flat) != len(true):
-        raise Broken(primitive=primitive, returned=f"shape {found.shape}", true=f"({len(true)},)")
+        raise Broken(
+            primitive=primitive, returned=f"shape {found.shape}", expected=f"shape ({len(true)},)"
+        )
     for what, got, wanted in zip(given, flat, true, strict=True):
         if got != wanted or isinstance(got, bool) != isinstance(wanted, bool):
-            raise Broken(primitive=primitive, given=what, returned=_shown(got), true=_shown(wanted))
+            raise Broken(
+                primitive=primitive, given=what, returned=_shown(got), expected=_shown(wanted)
+            )
 
 
 def _shown(value: Any) -> str:
@@ -78,14 +82,14 @@ def _shown(value: Any) -> str:
 
 @law
 def check_divide(backend: Backend) -> None:
-    """`divide` is one IEEE division, correctly rounded: no product with a reciprocal."""
+    """`divide` is one correctly rounded IEEE division, not a product with a reciprocal."""
     word = _native_word(backend)
     divisors = np.concatenate([np.arange(1, 200).astype(word), _some_floats(word, -60, 60)])
     for numerator in (1.0, 3.0, 10.0, 1000.0, float(np.array(1 / 3, word))):
         with _inside(backend, divisors, "divide") as operand:
             x = backend.widest(operand)
             results = {
-                "a number": backend.divide(numerator, x),
+                "a Python number": backend.divide(numerator, x),
                 "an array": backend.divide(x * 0.0 + numerator, x),
             }
             found = {kind: backend.to_numpy(result) for kind, result in results.items()}
@@ -96,15 +100,15 @@ def check_divide(backend: Backend) -> None:
                 if got != true:
                     raise Broken(
                         primitive="divide",
-                        given=f"{numerator!r}, {kind}, by {divisor!r}",
+                        given=f"{numerator!r} ({kind}) / {divisor!r}",
                         returned=number(got, word),
-                        true=number(true, word),
+                        expected=number(true, word),
                     )
 
 
 @law
 def check_quotient(backend: Backend) -> None:
-    """`quotient` is the integer division of any n >= 0, without a detour through floats."""
+    """`quotient` is exact integer division for every n >= 0, without conversion to floats."""
     for kind in [kind for kind in SIGNED if holds(backend, kind)]:
         last = int(np.iinfo(kind).max)
         for divisor in (1, 3, 41, 100, 127, 2**12, 2**31 - 1, 2**32, 10**17 + 9, 2**62):
@@ -121,7 +125,7 @@ def check_quotient(backend: Backend) -> None:
 
 @law
 def check_head(backend: Backend) -> None:
-    """`head` leaves at most 26 bits of a float and 27 for the rest (12 and 12 of binary32)."""
+    """`head` returns at most 26 bits of a float and leaves at most 27 (12 and 12 in binary32)."""
     word = _native_word(backend)
     high, low = (26, 27) if word == "float64" else (12, 12)
     values = _some_floats(word, -500, 500) if word == "float64" else _some_floats(word, -60, 60)
@@ -134,20 +138,21 @@ def check_head(backend: Backend) -> None:
             raise Broken(
                 primitive="head",
                 given=_shown(value),
-                returned=f"{_shown(first)}, of {_length(Fraction(first))} bits",
-                true=f"at most {high} bits, and {low} for the rest, which has {_length(rest)}",
+                returned=f"{_shown(first)}, of {_length(Fraction(first))} bits, "
+                f"and {_length(rest)} bits left",
+                expected=f"at most {high} bits, and at most {low} left",
             )
 
 
 def _length(value: Fraction) -> int:
-    """How many bits a number has from its first 1 to its last."""
+    """Return the number of bits from the first 1 to the last."""
     numerator = abs(value.numerator)
     return (numerator // (numerator & -numerator)).bit_length() if numerator else 0
 
 
 @law
 def check_round_to(backend: Backend) -> None:
-    """`round_to` rounds to float32 and on from there, to nearest even; float64 it leaves."""
+    """`round_to` rounds to float32, then to a narrower dtype, to nearest even; it keeps float64."""
     word = _native_word(backend)
     ties = [1 + 2.0**-p + s * 2.0**-40 for p in (8, 11, 24) for s in (-1, 0, 1)]
     ties += [1 + 3 * 2.0**-p for p in (8, 11, 24)] + [65519.99, 65520.0, 1e-7, 6e-8, 0.0]
@@ -164,13 +169,13 @@ def check_round_to(backend: Backend) -> None:
                     primitive=f"round_to {dtype}",
                     given=_shown(value),
                     returned=number(got, dtype),
-                    true=number(true, dtype),
+                    expected=number(true, dtype),
                 )
 
 
 @law
 def check_choose(backend: Backend) -> None:
-    """`choose` takes exact() where x <= last and never past it, compared as exact integers."""
+    """`choose` uses exact() if all x <= last, and never for an x > last, compared exactly."""
     lasts = {"int64": (100, 2**24, 2**53, 2**62), "int32": (2**31 - 2,)}
     lasts |= {"float64": (100, 2**53 - 1), "float32": (2**24 - 1,)}
     for kind in [kind for kind in lasts if holds(backend, kind)]:
@@ -186,19 +191,19 @@ def _choose(backend: Backend, steps: Steps, last: int) -> None:
         found = np.asarray(backend.to_numpy(chosen)).tolist()
     within = [step <= last for step in steps.tolist()]
     for step, near, got in zip(steps, within, found, strict=True):
-        # One x past the bound may send all of them the other way, and never the reverse.
+        # If one x is above the bound, all may use otherwise(); none above it may use exact().
         if got not in ((1.0, 2.0) if near and not all(within) else (1.0,) if near else (2.0,)):
             raise Broken(
                 primitive=f"choose, last = {last}",
                 step=in_words(step, steps),
                 returned="exact()" if got == 1.0 else "otherwise()",
-                true="exact()" if near else "otherwise()",
+                expected="exact()" if near else "otherwise()",
             )
 
 
 @law
 def check_conversions(backend: Backend) -> None:
-    """`widest`, `index`, `clamp`, `where`, `floor` and `integer_range` do as they say."""
+    """`widest`, `index`, `clamp`, `where`, `floor` and `integer_range` behave as documented."""
     word = _native_word(backend)
     precision = 53 if word == "float64" else 24
     for kind in [kind for kind in SIGNED if holds(backend, kind)]:
@@ -209,7 +214,12 @@ def check_conversions(backend: Backend) -> None:
         with _inside(backend, steps, "integer_range, clamp, index or widest") as x:
             ends = backend.integer_range(x)
             if ends is None or ends[0] > min(numbers) or ends[1] < max(numbers):
-                raise Broken(primitive="integer_range", given=f"an array of {kind}", returned=ends)
+                raise Broken(
+                    primitive="integer_range",
+                    given=f"an array of {kind}",
+                    returned=ends,
+                    expected=f"a range that includes {min(numbers)} and {max(numbers)}",
+                )
             clamped = backend.to_numpy(backend.clamp(x))
             index = backend.to_numpy(backend.index(x))
             wide = backend.to_numpy(backend.widest(x))
@@ -223,7 +233,7 @@ def check_conversions(backend: Backend) -> None:
     tenth, low = float(np.array(0.1, word)), [v < 1 for v in values]
     with _inside(backend, np.array(values, word), "floor, index, widest or where") as operand:
         if backend.integer_range(operand) is not None:
-            raise Broken(primitive="integer_range", given=f"an array of {word}", true="None")
+            raise Broken(primitive="integer_range", given=f"an array of {word}", expected="None")
         x = backend.widest(operand)
         mask = x < 1.0
         results: dict[str, tuple[Any, list[Any]]] = {
@@ -241,12 +251,12 @@ def check_conversions(backend: Backend) -> None:
 
 
 def _picked(mask: list[bool], first: Any, second: Any) -> list[float]:
-    """What `where` gives: of each argument a number, or a list to take the element of."""
+    """Return the result of `where`; each argument is a number or a list of elements."""
     sides = [first if near else second for near in mask]
     return [side[i] if isinstance(side, list) else side for i, side in enumerate(sides)]
 
 
-# What each override point is given: a bare decay, or a table.
+# The schedules for each method that can be overridden: bare decays, or tables of phases.
 OVERRIDES = {
     "evaluate": (cases.STAIRS, cases.LONG, cases.LONG_STAIRS),
     "evaluate_phases": (cases.WHOLE, cases.STAIRS_UP_TO_A_FLOOR, cases.DECIMALS),
@@ -255,10 +265,10 @@ OVERRIDES = {
 
 @law
 def check_override(backend: Backend) -> None:
-    """`evaluate` and `evaluate_phases`, where overridden, have the bits of the shared formula."""
+    """`evaluate` and `evaluate_phases`, if overridden, return the bits of the shared formula."""
     own = [name for name in OVERRIDES if getattr(type(backend), name) is not getattr(Backend, name)]
     if not own:
-        raise Unsuited("`evaluate` is not overridden")
+        raise Unsuited("the backend does not override `evaluate`")
     kind = float_dtype(backend)
     for name in own:
         for schedule in OVERRIDES[name]:
@@ -270,7 +280,7 @@ def check_override(backend: Backend) -> None:
 def _as_shared(backend: Backend, name: str, schedule: InverseTimeDecay, steps: Steps) -> None:
     form, dtype = schedule.form, widest(backend)
     x = backend.coerce(steps, None)
-    with _inside(backend, steps, "all, in the shared formula") as operand:
+    with _inside(backend, steps, "the shared formula") as operand:
         call = partial(evaluate, form, backend, operand, dtype)
         shared = asked(call, schedule, steps, [dtype], "the shared formula")
     own = asked(partial(getattr(backend, name), form, x, dtype), schedule, steps, [dtype], name)
@@ -283,6 +293,6 @@ def _as_shared(backend: Backend, name: str, schedule: InverseTimeDecay, steps: S
             schedule=schedule,
             step=in_words(steps[at], steps),
             dtype=dtype,
-            returned=f"{number(int(bits[0][at]), dtype)}, from `{name}`",
-            true=f"{number(int(bits[1][at]), dtype)}, from the shared formula",
+            returned=f"{number(int(bits[0][at]), dtype)} from `{name}`",
+            expected=f"{number(int(bits[1][at]), dtype)} from the shared formula",
         )

@@ -1,4 +1,4 @@
-"""The laws of what a step may be, and of what it means."""
+"""The laws of the types of steps, and of the values that they count as."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ BEFORE = [-1, -5, -41, -(2**31), -(2**53) - 1, -(2**63)]
 
 @law
 def check_step_dtypes(backend: Backend) -> None:
-    """A step of any integer or float dtype counts as its exact value, whatever its width.
+    """A step of any integer or float dtype counts as its exact value, for every width.
 
-    int32, int64 and float32 steps there must be; of the others what the framework has.
+    int32, int64 and float32 are required. The others are checked if the framework has them.
     """
     dtypes = result_dtypes(backend)
     dtype = dtypes[0]
@@ -48,7 +48,9 @@ def check_step_dtypes(backend: Backend) -> None:
             early = cases.padded(range(100), kind)
             agree(backend, wide, [_steps_of(kind), early, *_special(kind)], dtypes)
         elif kind in REQUIRED:
-            raise Broken(step=f"an array of {kind}", returned="a StepTypeError", true="a value")
+            raise Broken(
+                step=f"an array of {kind}", returned="a StepTypeError", expected="a result"
+            )
     for kind in ("int8", "float16", "float32"):
         if holds(backend, kind):
             agree(backend, halves, [_steps_of(kind)], [dtype])
@@ -61,7 +63,7 @@ def check_step_dtypes(backend: Backend) -> None:
 
 
 def _steps_of(kind: str) -> Steps:
-    """Steps through the range of a dtype, and at its end."""
+    """Return steps from the whole range of a dtype, including its end."""
     if kind.startswith("float"):
         largest = 2 ** (np.finfo(kind).nmant + 1)
         numbers = [n for n in (0, 0.5, 1, 41, 82, 299, 300, 2047, 2**24 - 1) if n <= largest]
@@ -73,7 +75,7 @@ def _steps_of(kind: str) -> Steps:
 
 
 def _special(kind: str) -> list[Steps]:
-    """The steps before the start, and what floats have besides numbers; none if unsigned."""
+    """Return negative steps, and for floats also special values; none for unsigned dtypes."""
     if kind.startswith("float"):
         limits = np.finfo(kind)
         ends = [limits.smallest_subnormal, limits.tiny, limits.max]
@@ -84,9 +86,9 @@ def _special(kind: str) -> list[Steps]:
 
 @law
 def check_kept_values(backend: Backend) -> None:
-    """`coerce` keeps the dtype and every value of a NumPy array, and `to_numpy` gives it back.
+    """`coerce` keeps the dtype and every value of a NumPy array, and `to_numpy` returns them.
 
-    `dtype_name` has the name of the dtype.
+    `dtype_name` returns the name of the dtype.
     """
     for kind in [kind for kind in (*STEP_DTYPES, *FLOAT_DTYPES) if holds(backend, kind)]:
         steps = _steps_of(kind)[:64]
@@ -99,20 +101,20 @@ def check_kept_values(backend: Backend) -> None:
             raise Broken(
                 step=f"an array of {kind}",
                 returned=f"an array of {found.dtype.name}",
-                true="the dtype kept, or a StepTypeError",
+                expected="the same dtype, or a StepTypeError",
             )
         if found.shape != steps.shape or (found != steps).any():
             at = int(np.flatnonzero(np.broadcast_to(found != steps, steps.shape))[0])
             raise Broken(
                 step=f"an array of {kind}",
                 returned=repr(np.broadcast_to(found, steps.shape)[at].item()),
-                true=repr(steps[at].item()),
+                expected=repr(steps[at].item()),
             )
         if name != kind:
             raise Broken(
                 step=f"an array of {kind}",
                 returned=f"dtype_name({own!r}) is {name!r}",
-                true=repr(kind),
+                expected=repr(kind),
             )
 
 
@@ -128,7 +130,7 @@ def check_float_steps(backend: Backend) -> None:
 
 @law
 def check_before_the_start(backend: Backend) -> None:
-    """A negative step counts as step 0, an integer, a float, and minus infinity."""
+    """A negative step counts as step 0: an integer, a float, or minus infinity."""
     kind, dtype = float_dtype(backend), widest(backend)
     for schedule in cases.SCHEDULES:
         integers = [cases.padded(BEFORE), cases.padded([*BEFORE, 0, 1, 2**40])]
@@ -140,7 +142,7 @@ def check_before_the_start(backend: Backend) -> None:
 
 @law
 def check_nan_and_infinity(backend: Backend) -> None:
-    """NaN gives NaN; infinity gives 0, or the initial rate where nothing decays."""
+    """NaN returns NaN; infinity returns 0, or the initial rate if the decay rate is 0."""
     kind, dtypes = float_dtype(backend), result_dtypes(backend)
     for schedule in cases.SCHEDULES[:6]:
         for steps in ([nan], [inf], [0.0, 1.0, nan, 2.0], [0.0, inf, 1.0], [nan, inf, -inf, 0.5]):
@@ -150,7 +152,7 @@ def check_nan_and_infinity(backend: Backend) -> None:
 
 @law
 def check_numbers(backend: Backend) -> None:
-    """A Python number or a NumPy scalar gives the 0-d array of its value."""
+    """A Python number or a NumPy scalar returns a 0-d array of its value."""
     dtype = "float32"
     numbers: list[Any] = [0, 41, -3, 2**24 + 1, 2**40, 2**53 + 1, 0.0, 2.5, 1e300, -1.0, nan, inf]
     scalars = [np.int64(2**53 + 1), np.int32(41), np.uint8(200), np.float32(2.5), np.array(41)]
@@ -167,7 +169,7 @@ def check_numbers(backend: Backend) -> None:
 
 @law
 def check_constants(backend: Backend) -> None:
-    """`constant` gives a number as a 0-d array of a dtype, rounded along the chain to it."""
+    """`constant` returns a 0-d array of the dtype; 16-bit dtypes are rounded through float32."""
     like = backend.coerce(np.array([1], "int32"), None)
     for value in (0.1, 1 / 3, 1 + 2.0**-11 + 2.0**-40, 1 + 2.0**-8 + 2.0**-40, 65520.0, 1e60, 0.0):
         schedule = InverseTimeDecay(value, 1, 0)
@@ -182,7 +184,7 @@ def check_constants(backend: Backend) -> None:
 
 @law
 def check_not_numbers(backend: Backend) -> None:
-    """A bool, complex or text step, or anything else that is no real number: a StepTypeError."""
+    """A step that is not a real number (a bool, complex, text, ...) raises StepTypeError."""
     wrong: list[tuple[str, Any]] = [
         ("True", True),
         ("an array of bool", np.array([True, False])),
@@ -195,12 +197,12 @@ def check_not_numbers(backend: Backend) -> None:
     ]
     x = backend.coerce(np.arange(2, dtype="int32"), None)
     with backend.scope(x):
-        wrong.append(("a mask of the framework's own", x <= 0))
+        wrong.append(("a bool array of the framework", x <= 0))
     for words, step in wrong:
         try:
             result = backend.coerce(step, None)
         except StepTypeError:
             continue
         except Exception as error:  # a framework can raise anything
-            raise Broken(step=words, raised=raised(error), true="a StepTypeError") from error
-        raise Broken(step=words, returned=f"a {type(result).__name__}", true="a StepTypeError")
+            raise Broken(step=words, raised=raised(error), expected="a StepTypeError") from error
+        raise Broken(step=words, returned=f"a {type(result).__name__}", expected="a StepTypeError")

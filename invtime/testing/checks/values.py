@@ -17,22 +17,22 @@ from invtime.testing.checks import cases
 from invtime.testing.checks.agreement import agree, agree_all, float_dtype, result_dtypes, widest
 from invtime.testing.checks.law import law
 
-DRAWS, DRAWN = 12, 64  # schedules drawn, and steps at each
+DRAWS, DRAWN = 12, 64  # the number of random schedules, and of steps for each
 
-# Just off a tie of a narrow format, and on it once rounded to float32; where a format ends,
-# and where its numbers are subnormal.
+# Values near a tie of a narrow format that are on the tie after rounding to float32, values at
+# the limit of a format, and subnormal values.
 CHAINED = {
     "float32": (3.4028236e38, 1e-39),
     "float16": (1 + 2.0**-11 + 2.0**-40, 65519.99, 65520, 1e-7),
     "bfloat16": (1 + 2.0**-8 + 2.0**-40, 3.4028236e38),
 }
 
-# In the two narrow dtypes too: rounding to them comes after all else.
+# These are also checked in the two narrow dtypes, because rounding to them is the last operation.
 NARROWED = (cases.SLOPE, cases.STAIRS, cases.LONG)
 
 START = np.zeros(DRAWN, np.int64)
 
-# The corners of what is accepted.
+# The extremes of the accepted parameters.
 CORNERS = (
     InverseTimeDecay(0, 1000, 0.5),
     InverseTimeDecay(0.3, 41, 0, staircase=True),
@@ -42,7 +42,7 @@ CORNERS = (
     InverseTimeDecay(1, 1, 3.4028235677973366e38),  # infinite in binary32
 )
 
-# The same examples each time.
+# Hypothesis draws the same examples each time.
 DRAWING = settings(
     max_examples=DRAWS,
     derandomize=True,
@@ -56,7 +56,7 @@ DRAWING = settings(
 
 @law
 def check_value_bits(backend: Backend) -> None:
-    """At integer steps every result dtype has the bits of the exact value, rounded to it."""
+    """At integer steps, results of every dtype have the bits of the rounded exact value."""
     agree_all(backend, cases.SCHEDULES, _near, _dtypes_of(backend))
 
 
@@ -65,20 +65,20 @@ def _near(schedule: InverseTimeDecay) -> list[Steps]:
 
 
 def _dtypes_of(backend: Backend) -> Callable[[InverseTimeDecay], list[str]]:
-    """All result dtypes for some schedules, and the two wide ones for the others."""
+    """Return all result dtypes for some schedules, and the two wide ones for the others."""
     dtypes = result_dtypes(backend)
     return lambda schedule: dtypes if schedule in NARROWED else dtypes[:2]
 
 
 @law
 def check_huge_steps(backend: Backend) -> None:
-    """The bits are the exact value's up to step 2**63 - 1, past the end of the exact form too."""
+    """The bits are those of the exact value up to step 2**63 - 1, also beyond the exact form."""
     agree_all(backend, cases.SCHEDULES, cases.huge, _dtypes_of(backend))
 
 
 @law
 def check_staircase_boundaries(backend: Backend) -> None:
-    """A staircase drops at the first integer step of each stage: never a step late or early."""
+    """A staircase drops at the first integer step of each stage, never a step late or early."""
     dtypes = [widest(backend)]
     stairs = [InverseTimeDecay(0.1, period, 0.5, staircase=True) for period in cases.PERIODS]
     agree_all(backend, stairs, cases.boundaries, lambda schedule: dtypes)
@@ -86,7 +86,7 @@ def check_staircase_boundaries(backend: Backend) -> None:
 
 @law
 def check_rounding_chain(backend: Backend) -> None:
-    """float16 and bfloat16 are the float32 rounded again, each time to the nearest even."""
+    """float16 and bfloat16 results are the float32 result, rounded to nearest even."""
     dtypes = result_dtypes(backend)
     for dtype, rates in CHAINED.items():
         for rate in rates if dtype in dtypes else ():
@@ -95,7 +95,7 @@ def check_rounding_chain(backend: Backend) -> None:
 
 @law
 def check_any_schedule(backend: Backend) -> None:
-    """The value is the exact one for any accepted schedule, at integer and at float steps."""
+    """The value is correct for any accepted schedule, at integer and at float steps."""
     dtypes = [widest(backend)]
     kind = float_dtype(backend)
     for corner in CORNERS:
@@ -115,5 +115,5 @@ def check_any_schedule(backend: Backend) -> None:
 
 
 def _filled(steps: list[Any], kind: str) -> Steps:
-    """The steps in an array of one length, their last one repeated."""
+    """Return the steps in an array of `DRAWN`, padded with the last step."""
     return np.array(steps + steps[-1:] * (DRAWN - len(steps)), kind)

@@ -1,6 +1,6 @@
-"""The plugins of examples/plugins, installed, with a broken one beside them.
+"""The installed plugins of examples/plugins, with a broken one next to them.
 
-Run by `nox -s plugins`, which installs them; elsewhere what is not installed is skipped.
+`nox -s plugins` installs and tests them. Elsewhere, plugins that are not installed are skipped.
 """
 
 import json
@@ -32,7 +32,7 @@ def run(*arguments, status=0, **environment):
 
 @pytest.fixture
 def name(request):
-    """The name of a plugin, if that is installed."""
+    """Return the name of a plugin; skip the test if it is not installed."""
     try:
         metadata.version(f"invtime-{request.param}")
     except metadata.PackageNotFoundError:

@@ -1,6 +1,6 @@
-"""Paddle's own schedule, each time in a process of its own: what its dialect and the audit say.
+"""Paddle's own schedule in separate processes, compared with its dialect and the audit.
 
-Imported after TensorFlow, Paddle 3.3 is a segmentation fault; so it is installed apart.
+Paddle 3.3 crashes if it is imported after TensorFlow, so it is installed separately.
 """
 
 import json
