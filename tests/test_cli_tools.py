@@ -150,8 +150,8 @@ def test_convert_takes_booleans_and_text():
     ("arguments", "message"),
     [
         ([], "needs initial_learning_rate"),
-        (["decay_steps"], "'decay_steps' is not KEY=VALUE; write it so"),
-        ([*PARAMETERS, "decay_rate=1"], "'decay_rate' was given twice; leave one"),
+        (["decay_steps"], "'decay_steps' is not KEY=VALUE; write it like"),
+        ([*PARAMETERS, "decay_rate=1"], "'decay_rate' was given twice; remove one"),
         ([*PARAMETERS, "decay=1"], "no parameter 'decay', which is 1"),
         ([*PARAMETERS, "staircase=yes"], "staircase is 'yes'"),
         ([*PARAMETERS[:2], "decay_rate=-1"], "decay_rate is -1"),
