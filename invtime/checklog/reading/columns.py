@@ -69,7 +69,7 @@ def existing(given: str, columns: Collection[str]) -> str:
     """The given column, which must exist."""
     if given not in columns:
         raise LogError(
-            f"there is no column {shown(given)}; the columns are {listed(columns)}; pass one of these"
+            f"there is no column {shown(given)}; the columns are {listed(columns)}; pass one"
         )
     return given
 

@@ -95,7 +95,7 @@ def _events(file: Path) -> Iterator[Any]:
             if "truncated record" in str(error):
                 return
             raise LogError(
-                f"a record of the event file is damaged ({error}); pass an intact copy, or log again"
+                f"a record of the event file is damaged ({error}); pass a good copy, or log again"
             ) from error
         yield event
 
