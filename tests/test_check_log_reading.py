@@ -302,7 +302,7 @@ def test_the_runs_of_a_directory_are_told_apart(runs):
     assert read(runs, run="b") == read(runs / "a") == whole
     assert read(runs, rate_column="train/loss", run="a/version_0").kind == "TensorBoard, train/loss"
     assert read(runs / "validation", rate_column="loss").steps == (0,)
-    with pytest.raises(LogError, match="no column looks like .* columns are 'loss'; name"):
+    with pytest.raises(LogError, match=r"no column looks like .* columns are 'loss'; name"):
         read(runs / "validation")
     event_file(runs / "events.out.tfevents.1", [b"damaged"])
     assert read(runs, run="b") == whole  # the others are not looked into
