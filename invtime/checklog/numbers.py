@@ -36,8 +36,8 @@ def other_initial_rate(case: Case, level: str) -> Explanation | None:
     fixed = own.warmup_learning_rate or own.minimum_learning_rate or own.final_learning_rate
     if not found or fixed or Fraction(*exact_number(found.parameters[found.kind])) != rate**2:
         return found
-    why = "its square: LambdaLR multiplies the schedule by the optimizer's lr"
-    return replace(found, text=f"{found.text}, {why}")
+    why = "the number is squared because LambdaLR multiplies the schedule by the optimizer's lr"
+    return replace(found, text=f"{found.text}; {why}")
 
 
 def _peak(case: Case, level: str) -> int | float | None:

@@ -58,9 +58,9 @@ def epochs(case: Case, level: str) -> Explanation | None:
         factor = int(max(least, 2))
         if factor <= most and case.is_of(None, level, case.steps // factor):
             text = (
-                f"counted in epochs instead of updates: step n has the rate of step n // "
-                f"{_range(factor, most)}; or the log counts batches, and each update accumulates "
-                "the gradients of that many"
+                f"step n has the rate of step n // {_range(factor, most)}: the scheduler is "
+                "stepped once per epoch of that many updates, or the log counts batches and each "
+                "update accumulates that many"
             )
             parameters = {"updates": factor, "between": _between(factor, most)}
             return Explanation("epochs", text, parameters)
