@@ -366,7 +366,7 @@ D = {"type": "wsd", "start_lr": 1e-3, "stop_lr": 1e-6, "numb_steps": 1000}
         ("deepmd", {"start_lr": 1e-3, "numb_steps": 9}, "type is 'exp' .*default is 'exp'"),
         ("deepmd", {**D, "decay_type": "cosine"}, "decay_type is 'cosine'"),
         ("deepmd", {**D, "scale_by_worker": None}, "scale_by_worker is None"),
-        ("deepmd", {**D, "stop_lr_ratio": 0.1}, "takes one of them"),
+        ("deepmd", {**D, "stop_lr_ratio": 0.1}, "takes exactly one of them"),
         ("deepmd", {**D, "stop_lr": None}, "stop_lr is None and stop_lr_ratio is None"),
         ("deepmd", {**D, "stop_lr": 0}, "stop_lr is 0; both rates must be above 0"),
         ("deepmd", {**D, "start_lr": -1}, "start_lr is -1"),
