@@ -715,10 +715,10 @@ def test_the_command_takes_a_recipe(invoke):
 @pytest.mark.parametrize(
     ("line", "text", "message"),
     [
-        ("--peer numpy", None, "no schedule without"),
+        ("--peer numpy", None, "missing --initial-learning-rate"),
         (f"{NUMBERS.format(41)} --peer nope", None, "no peer is named 'nope'"),
         (f"{NUMBERS.format(41)} --steps 3000000000", None, "end before"),
-        (f"{NUMBERS.format(41)} --config x.json", None, "leave one of them out"),
+        (f"{NUMBERS.format(41)} --config x.json", None, "remove one of them"),
         ("--config no/such/file.json", None, "No such file"),
         ("--config -", "[]", "no schedule to audit"),
         ("--config -", "[1]", "the config is 1"),

@@ -177,7 +177,7 @@ def test_the_trainers_state_counts_from_1():
     history = [{"step": 1, "lr": 0.1}, {"loss": 1}, {"step": 42, "lr": 0.0667}]
     log = read(json.dumps({"log_history": history}).encode())
     assert (log.steps, log.first_steps) == ((1, 42), (1, 0))
-    assert log.notes == ("rows with other values and no learning rate, left out: 1",)
+    assert log.notes == ("rows with other values but no learning rate, ignored: 1",)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_one_run_of_several_is_read(text, names):
     with pytest.raises(LogError, match="--run"):
         read(text.encode())
     with pytest.raises(
-        LogError, match=r"there is no run 'c' with learning rates; there are '.', '.'; .* --run"
+        LogError, match=r"no run 'c' has learning rates; the runs are '.', '.'; .* --run"
     ):
         read(text.encode(), run="c")
 
@@ -280,7 +280,7 @@ def test_a_step_that_is_logged_twice_is_no_new_run():
 def test_a_run_that_goes_on_before_it_stopped_is_one():
     log = read(b"step,lr\n0,0.1\n1,0.2\n2,0.3\n1,0.2\n2,0.3\n3,0.4\n")
     assert log.steps == (0, 1, 2, 3)
-    assert log.notes == ("rows that repeat a step, with the same rate: 2",)
+    assert log.notes == ("rows that repeat a step with the same rate, ignored: 2",)
 
 
 @pytest.fixture
@@ -302,7 +302,7 @@ def test_the_runs_of_a_directory_are_told_apart(runs):
     assert read(runs, run="b") == read(runs / "a") == whole
     assert read(runs, rate_column="train/loss", run="a/version_0").kind == "TensorBoard, train/loss"
     assert read(runs / "validation", rate_column="loss").steps == (0,)
-    with pytest.raises(LogError, match="of 'loss', none is the one with the rates"):
+    with pytest.raises(LogError, match=r"no column looks like .* columns are 'loss'; name"):
         read(runs / "validation")
     event_file(runs / "events.out.tfevents.1", [b"damaged"])
     assert read(runs, run="b") == whole  # the others are not read
@@ -320,18 +320,18 @@ def test_columns_can_be_named():
     [
         ("", "the file is empty"),
         (" \n", "the file is empty"),
-        ("step,lr\n", "there is no learning rate"),
-        ("step,loss\n0,3\n", "of 'step', 'loss', none is the one with the rates"),
-        ("step,lr-a,lr-b\n0,1,2\n", "2 of the columns"),
-        ("0,3,0.1\n1,2,0.1\n", "of 'step', '2', '3', none is the one with the rates"),
-        ("0 3 0.1\n1 3 0.1\n", "of 'step', '2', '3', none is the one with the rates"),
-        ("0.5 0.1\n1.5 0.1\n", "of '1', '2', none is the one with the rates"),
-        ("step,lr_0,lr_1\n0,1,2\n", "2 of the columns"),
+        ("step,lr\n", "the log has no learning rate"),
+        ("step,loss\n0,3\n", "no column looks like learning rates; the columns are 'step', 'loss'"),
+        ("step,lr-a,lr-b\n0,1,2\n", "2 columns look like learning rates"),
+        ("0,3,0.1\n1,2,0.1\n", "the columns are 'step', '2', '3'"),
+        ("0 3 0.1\n1 3 0.1\n", "the columns are 'step', '2', '3'"),
+        ("0.5 0.1\n1.5 0.1\n", "the columns are '1', '2'"),
+        ("step,lr_0,lr_1\n0,1,2\n", "2 columns look like learning rates"),
         ("{'step': 0, 'lr': 0.1}\n{'step': 1, 'lr': nan}", "the learning rate 'nan'"),
         ("{'step': 0, 'lr': [0.1]}", "the learning rate '[0.1]'"),
-        ("step,lr\n1,0.1\n0,0.1\n1,0.2\n", "choose one run with --run 1, 2 or so on"),
-        ("step,lr\n0,0.1\n1,\n", "line 3 has a step and no learning rate"),
-        ("step,lr\n0,0.1\n1\n", "line 3 has a step and no learning rate"),
+        ("step,lr\n1,0.1\n0,0.1\n1,0.2\n", "choose a run with --run 1, --run 2, ..."),
+        ("step,lr\n0,0.1\n1,\n", "line 3 has a step but no learning rate"),
+        ("step,lr\n0,0.1\n1\n", "line 3 has a step but no learning rate"),
         ("step,lr\n0,0.1\n1,nan\n", "line 3 has the learning rate 'nan'"),
         ("step,lr\n0,0.1\n1,inf\n", "line 3 has the learning rate 'inf'"),
         ("step,lr\n0,0.1\n1,1e999\n", "line 3 has the learning rate '1e999'"),
@@ -345,25 +345,25 @@ def test_columns_can_be_named():
         ("step,lr\n0,0.1\n1.5,0.1\n", "line 3 has the step '1.5'"),
         ("step,lr\n0,0.1\n1e999999999,0.1\n", "line 3 has the step '1e999999999'"),
         ("step,lr\n0,0.1\n1e30,0.1\n", "line 3 has the step '1e30'"),
-        ("step,lr\n0,0.1\n0,0.2\n", "line 3 has step 0 again, with 0.2 instead of 0.1"),
+        ("step,lr\n0,0.1\n0,0.2\n", "line 3 has step 0 again, with the rate 0.2 instead of 0.1"),
         ('step,lr\n0,"0.1\n', "is not CSV"),
         ('{"step": 0, "lr": 0.1}\n{"step": 1, "lr"', "line 2 is not JSON"),
         ('{"step": 0, "lr": 0.1}\n{"step": 1, "lr": null}', "no learning rate"),
         ('{"step": 0, "lr": 0.1}\n{"step": 1, "lr": NaN}', "line 2 has the learning rate 'NaN'"),
         ('{"step": 0, "lr": 0.1}\n{"step": 1, "lr": true}', "the learning rate True"),
         ('{"step": 0, "lr": -0.1}', "line 1 has the learning rate -0.1; it must"),
-        ('{"step": 0.5, "lr": 0.1}', "line 1 has the step 0.5, which is no whole number"),
+        ('{"step": 0.5, "lr": 0.1}', "line 1 has the step 0.5, not a whole number"),
         ('{"step": 0, "lr": 0.1}\n{"lr": 0.1}', "line 2 has the step None"),
-        ('{"step": 0, "lr": 0.1}\n[1]', "line 2 is no JSON object"),
-        ("[1, 2]", "entry 0 is no JSON object"),
+        ('{"step": 0, "lr": 0.1}\n[1]', "line 2 is not a JSON object"),
+        ("[1, 2]", "entry 0 is not a JSON object"),
         (
             '{"step": 0, "lr": 0.1}\n{"step": 1, "lr": 1e-%s}' % ("3" * 30),
             "the learning rate '1e-33",
         ),
         ("[" * 100_000, "line 1 is not JSON"),
-        ('{"log_history": []}', "none is the one"),
-        ('{"log_history": 5}', "log_history is no list"),
-        (b"\xff\xfe\x00\x01", "not text in UTF-8"),
+        ('{"log_history": []}', "no column looks like learning rates; the columns are none"),
+        ('{"log_history": 5}', "log_history is not a list"),
+        (b"\xff\xfe\x00\x01", "not UTF-8 text"),
     ],
 )
 def test_what_no_log_should_have_is_refused(text, message):
@@ -374,13 +374,13 @@ def test_what_no_log_should_have_is_refused(text, message):
 
 def test_a_log_of_many_columns_has_a_short_error():
     names = ",".join(f"metric{i}" for i in range(5000))
-    with pytest.raises(LogError, match=r"'metric19', 4,980 more, none is") as caught:
+    with pytest.raises(LogError, match=r"'metric19', 4,980 more; name") as caught:
         read(f"{names}\n".encode())
     assert len(str(caught.value)) < 500
 
 
 def test_a_column_that_is_not_there_is_refused():
-    with pytest.raises(LogError, match="there is no column 'rate'; there are 'step', 'lr'"):
+    with pytest.raises(LogError, match="there is no column 'rate'; the columns are 'step', 'lr'"):
         read(b"step,lr\n0,0.1\n", rate_column="rate")
 
 
@@ -389,8 +389,8 @@ def test_holes_and_repeated_rows_are_noted():
     rows.append(rows[-1])
     text = "step,lr\n" + "\n".join(f"{n},{rate}" for n, rate in rows)
     hole, repeated = read(text.encode()).notes
-    assert "nothing between step 49 and step 60" in hole
-    assert repeated.endswith("with the same rate: 1")
+    assert "gap between step 49 and step 60" in hole
+    assert repeated.endswith("with the same rate, ignored: 1")
 
 
 def test_a_log_at_uneven_steps_has_no_hole():
@@ -407,16 +407,16 @@ def test_an_event_file_without_its_reader_says_how_to_install_it(monkeypatch):
 
 def test_event_files_that_are_none_are_refused(tmp_path):
     pytest.importorskip("tensorboard")
-    with pytest.raises(LogError, match=r"no event file is in or below .*; pass a file"):
+    with pytest.raises(LogError, match=r"no event file in or below .*; pass a file"):
         read(tmp_path)
     (tmp_path / "version_0").mkdir()
     (tmp_path / "version_0" / "metrics.csv").write_text("step,lr\n")
     with pytest.raises(LogError, match=r"it has 'version_0.metrics\.csv'; pass one of these"):
         read(tmp_path)
-    with pytest.raises(LogError, match="there is no column 'lr'; there are 'train/lr'"):
+    with pytest.raises(LogError, match="there is no column 'lr'; the columns are 'train/lr'"):
         read(LOGS / "events.out.tfevents.torch", rate_column="lr")
     event_file(tmp_path / "events.out.tfevents.1", [])
-    with pytest.raises(LogError, match="no scalar"):
+    with pytest.raises(LogError, match="no scalars"):
         read(tmp_path)
 
 
@@ -457,7 +457,7 @@ def test_event_tensors_that_are_no_numbers_are_refused(tmp_path):
     torn.summary.value[0].tensor.tensor_content = b"\0"
     for event in (two, torn):
         event_file(path, [event, scalar(0, "train/loss", 3.0)])
-        with pytest.raises(LogError, match="'lr' has tensors that are no numbers"):
+        with pytest.raises(LogError, match="'lr' has tensors that are not numbers"):
             read(path)
         assert read(path, rate_column="train/loss").steps == (0,)
 
@@ -512,9 +512,9 @@ def test_event_files_are_read_without_tensorflow():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("metric.csv", "there is no file .*metric.csv'; its folder has 'metrics.csv'; pass a log"),
-        ("run/log.csv", "there is no folder .*run'; pass the path of a log, or - for standard"),
-        ("zzz", "its folder has 'metrics.csv', 'old.jsonl'; pass a log, or - for standard input"),
+        ("metric.csv", "there is no file .*metric.csv'; the directory has 'metrics.csv'; pass a"),
+        ("run/log.csv", "there is no directory .*run'; pass the path of a log, or - for standard"),
+        ("zzz", "directory has 'metrics.csv', 'old.jsonl'; pass a log, or - for standard input"),
     ],
 )
 def test_a_missing_file_says_what_is_near(tmp_path, name, message):
@@ -525,10 +525,10 @@ def test_a_missing_file_says_what_is_near(tmp_path, name, message):
 
 
 def test_a_missing_file_among_no_logs_says_what_there_is(tmp_path):
-    with pytest.raises(FileNotFoundError, match="its folder is empty; pass a log"):
+    with pytest.raises(FileNotFoundError, match="the directory is empty; pass a log"):
         read(tmp_path / "lr")
     (tmp_path / "loss").touch()  # a metric of MLflow's
-    with pytest.raises(FileNotFoundError, match="its folder has 'loss'; pass a log"):
+    with pytest.raises(FileNotFoundError, match="the directory has 'loss'; pass a log"):
         read(tmp_path / "lr")
 
 
@@ -543,5 +543,5 @@ def test_the_command_chooses_a_run():
     command = ["check-log", str(LOGS / "wandb.csv"), *options, "--staircase"]
     result = CliRunner().invoke(app, command)
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
-    assert "there are 'staircase', 'phases'; choose one with --run" in result.stderr
+    assert "the runs are 'staircase', 'phases'; choose one with --run" in result.stderr
     assert CliRunner().invoke(app, [*command, "--run", "staircase"]).exit_code == 0

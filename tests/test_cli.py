@@ -334,7 +334,7 @@ def test_each_phase_has_an_option(key, value):
 def test_every_command_that_takes_a_schedule_takes_its_phases():
     for name in ("verify", "audit", "check-log", "table", "fingerprint", "plot", "convert"):
         result = invoke(name, "--help")
-        assert "Phases around the decay" in result.stdout, name
+        assert "Phases of the schedule" in result.stdout, name
     result = invoke("verify", *NUMBERS, *PHASES, *QUICK, "--format", "json")
     report = json.loads(result.stdout)
     assert report["schedule"] == SCHEDULE.replace(**RECIPE).get_config()
@@ -358,7 +358,7 @@ def test_numbers_are_taken_as_written():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--decay-steps", "5"], "without --initial-learning-rate, --decay-rate"),
+        (["--decay-steps", "5"], "missing --initial-learning-rate, --decay-rate; pass"),
         ([], "or --config FILE"),
         ([*NUMBERS, "--config", "x.json"], "--config was given with --initial-learning-rate"),
         (["--staircase", "--config", "x.json"], "--config was given with --staircase"),
@@ -380,15 +380,15 @@ def test_verify_refuses(arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "no steps without --stop or --at"),
+        ([], "no steps were given; pass a range with --stop N"),
         (["--at", "1", "--stop", "5"], "--at was given with --stop"),
         (["--at", "1", "--start", "3", "--step", "2"], "--at was given with --start, --step"),
         (["--stop", "0"], "--start is 0 and --stop is 0"),
         (["--start", "10", "--stop", "5"], "--start is 10 and --stop is 5"),
-        (["--at", "1,x"], "'x' in it"),
-        (["--at", "1,,2"], "'' in it"),
-        (["--at", "nan"], "nan in it"),
-        (["--at", "1e400"], "inf in it"),
+        (["--at", "1,x"], "'x' is not a finite number"),
+        (["--at", "1,,2"], "'' is not a finite number"),
+        (["--at", "nan"], "nan is not a finite number"),
+        (["--at", "1e400"], "inf is not a finite number"),
         (["--at", "1", "--dtype", "int8"], "'int8' is not one of"),
         (["--at", "1", "--config", ""], "--config was given with --initial-learning-rate"),
     ],

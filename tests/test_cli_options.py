@@ -127,7 +127,7 @@ def test_convert_takes_the_options_of_a_schedule(tmp_path):
     message = refused("convert", *SHORT, "--from", "paddle")
     assert "--from is 'paddle'; pass its parameters as KEY=VALUE" in message
     message = refused("convert", *SHORT, "name=x")
-    assert "the options of a schedule were given with name=x; leave one of them out" in message
+    assert "schedule options were given with name=x; remove one of them" in message
     assert "--config was given with --decay-steps" in refused("convert", "-S", 5, "-c", "x.json")
 
 
@@ -192,7 +192,7 @@ def test_a_missing_file_has_a_remedy(arguments, tmp_path, monkeypatch):
 
 def test_a_folder_is_no_config(tmp_path):
     message = refused("fingerprint", "-c", tmp_path)
-    assert "Is a directory; pass the name of a file" in message
+    assert "Is a directory; pass a file" in message
 
 
 # -- no success without work -------------------------------------------------------------------
@@ -211,7 +211,7 @@ def test_a_peer_that_is_not_installed_is_refused(tmp_path):
     assert (status, out) == (2, "")
     assert err == (
         "invtime: --peer torch needs torch, which is not installed; "
-        "install it, or leave this --peer out\n"
+        "install it, or remove this --peer\n"
     )
 
 
@@ -243,7 +243,7 @@ def test_an_audit_that_calls_no_peer_is_refused():
     pytest.importorskip("torch")
     message = refused("audit", *SHORT, "--staircase", "--peer", "torch-sequential", "--steps", 10)
     assert "nothing was compared; torch-sequential: " in message
-    assert "pass another --peer, or none for all" in message
+    assert "name another --peer, or omit --peer to try them all" in message
 
 
 def test_an_audit_says_once_what_is_the_same_in_every_row():

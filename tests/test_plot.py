@@ -455,7 +455,7 @@ def test_plot_names_the_phases_of_one_schedule(tmp_path):
     [
         (["-o", "a.pdf", *NUMBERS], "'a.pdf' is no name of a picture; it must end in .png or"),
         (["-o", "no/such/folder/a.png", *NUMBERS], "No such file or directory"),
-        (["-o", "a.png"], "no schedule without --initial-learning-rate"),
+        (["-o", "a.png"], "missing --initial-learning-rate"),
         (["-o", "a.png", "--config", "no-such.json"], "No such file"),
         (["-o", "a.png", *NUMBERS, "--start", 9, "--stop", 9], "--start is 9 and --stop is 9"),
         (["-o", "a.png", "--lr", 0, *NUMBERS[2:], "--y-scale", "log"], "pass --y-scale='linear'"),

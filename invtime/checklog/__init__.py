@@ -1,4 +1,4 @@
-"""The learning rates that a run has logged, against the schedule that it was to have.
+"""Check the learning rates that a run logged against the schedule it should follow.
 
 >>> import invtime
 >>> from invtime.checklog import Log, diagnose

@@ -1,4 +1,4 @@
-"""How closely logged rates agree with values: in bits, in digits, or within rounding."""
+"""Compare logged rates with exact values: by their bits, by their digits, or within rounding."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int64]
 
-# From the closest on. Rounding is what the plain float32 expression leaves.
+# From the closest level to the loosest. "rounding" allows the error of the plain formula in
+# float32.
 EXACT = ("float64", "float32", "digits")
 LEVELS = (*EXACT, "rounding")
-SMALLEST = 2.0**-149  # above 0, in float32
-ROUNDING = 2.0**-21  # 4 to 8 ULP of float32, relatively
-TIES = 2.0**-50  # 4 to 8 ULP of float64: more than the plain expression leaves
+SMALLEST = 2.0**-149  # the smallest positive float32
+ROUNDING = 2.0**-21  # relative: 4 to 8 ULP of float32
+TIES = 2.0**-50  # relative: 4 to 8 ULP of float64, above the error of the plain formula
 
 
 class Rates:
     """Logged rates, as printed.
 
-    The digits of a log are those of its longest rate: a log of `0.1` and `0.0667` was written
-    with four decimals, or with three significant digits, and dropped trailing zeros. A log of
-    `0.1` alone says nothing of that, and is taken as it stands.
+    The longest rate shows the precision of a log. A log of `0.1` and `0.0667` was written with
+    four decimals or with three significant digits, without trailing zeros. A log that has only
+    `0.1` does not show its precision; its rates count as exact.
     """
 
     def __init__(self, printed: Sequence[Decimal]) -> None:
@@ -37,7 +38,7 @@ class Rates:
 
     @cached_property
     def _places(self) -> tuple[Places, Places]:
-        """The last place of each rate, as a power of ten: at fixed decimals, at fixed digits."""
+        """The last place of each rate as a power of ten, for fixed decimals and fixed digits."""
         tuples = [rate.as_tuple() for rate in self.printed]
         exponents = np.array([int(each.exponent) for each in tuples])
         lengths = np.array([len(each.digits) for each in tuples])
@@ -45,24 +46,24 @@ class Rates:
         if digits < 3 and (self.floats == self.floats[0]).all():
             decimals, digits = 17, 17
         fixed = np.full(len(tuples), -decimals)
-        # In a fixed number of significant digits only 0 itself is printed as 0.
+        # With a fixed number of significant digits, only 0 itself is printed as 0.
         return fixed, np.where(self.floats == 0, fixed, exponents + lengths - digits)
 
     @cached_property
     def _half(self) -> Floats:
-        """Half a unit of the last place, the wider of the two."""
+        """Half a unit in the last place, for the coarser of the two precisions."""
         return _power(np.maximum(*self._places)) / 2
 
     def part(self, rows: Any) -> Rates:
-        """Some of the rows, with the digits of the whole log; `rows` is an index of NumPy's."""
+        """Some of the rows, with the precision of the whole log. `rows` is a NumPy index."""
         found = Rates(self.printed[rows])
         found._places = (self._places[0][rows], self._places[1][rows])
         return found
 
     def differing(self, values: Floats, level: str, scales: Floats | None = None) -> Mask:
-        """The rows that do not agree with the exact values, at a level.
+        """A mask of the rows that do not agree with the exact values at a level.
 
-        `scales` is what rounding is relative to, where that is not the values.
+        Rounding errors are relative to `scales`, by default to the values.
         """
         if level == "float64":
             return np.asarray(self.floats != values)
@@ -74,14 +75,14 @@ class Rates:
         return self._unrounded(values)
 
     def agree(self, values: Floats, level: str, scales: Floats | None = None) -> bool:
-        """Whether all rows agree with the exact values, at a level; `scales` as above."""
-        low, high = self.bounds(level, scales)  # where a row is far off, its digits need no look
-        if not ((low <= values) & (values <= high)).all():  # a NaN is far off, too
+        """Whether all rows agree with the exact values at a level; `scales` as in `differing`."""
+        low, high = self.bounds(level, scales)  # a quick test before the digits are compared
+        if not ((low <= values) & (values <= high)).all():  # false for NaN, too
             return False
         return not self.differing(values, level, scales).any()
 
     def bounds(self, level: str, scales: Floats | None = None) -> tuple[Floats, Floats]:
-        """Between what the exact values lie where they agree, and a little further apart."""
+        """Bounds that contain every exact value that agrees with the rates, and a little more."""
         relative = {"float64": 2.0**-50, "float32": 2.0**-22}.get(level, ROUNDING)
         room = relative * (self.floats if scales is None else np.maximum(self.floats, scales))
         room = room if level == "float64" else room + SMALLEST
@@ -90,10 +91,11 @@ class Rates:
         return np.maximum(self.floats - room, 0.0), self.floats + room
 
     def _unrounded(self, values: Floats) -> Mask:
-        """The rows that no rounding of the values, or of their float32, to digits explains.
+        """A mask of the rows whose digits no rounding of the values explains.
 
-        One way of rounding for all rows: the one that leaves the fewest. A value that lies within
-        some ULP of the middle between two decimals may have been rounded to either.
+        The value, or its float32, is rounded to fixed decimals or to fixed digits. All rows are
+        rounded the same way: the way that leaves the fewest rows. A value within a few ULP of the
+        midpoint between two decimals may have been rounded to either.
         """
         ways = [
             np.abs(self.floats - rounded) > _power(places) / 2 + TIES * values

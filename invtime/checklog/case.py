@@ -1,4 +1,4 @@
-"""A log beside a schedule, and what the logged rates say about the steps they were taken at."""
+"""A log paired with a schedule, and what the logged rates imply about their steps."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from invtime.parameters import DEFAULTS
 from invtime.reference import Reference
 from invtime.spec import InverseTimeDecay
 
-PROBES = 64  # rows that are looked at before all are
+PROBES = 64  # rows to test before all rows are tested
 
 Steps = npt.NDArray[np.object_]
-"""Steps as Python's integers, which no arithmetic wraps around."""
+"""Steps as Python integers, which do not overflow."""
 
 
 class Case:
-    """The rates of a log, the steps that they should be of, and the schedule.
+    """The rates of a log, their steps, and the schedule.
 
     Args:
-        steps: counted as the schedule counts them, ascending.
-        rates: one for each.
-        schedule: the one that the run was to have.
-        first: what the log calls step 0, where the case is a whole log that counts updates.
+        steps: in ascending order, numbered as in the schedule.
+        rates: one for each step.
+        schedule: the schedule that the run should follow.
+        first: the log's number for step 0, if the case is a whole log that counts updates.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Case:
         self.schedule = schedule
         self.first = first
         self.reference = Reference(schedule)
-        # Kept in the case: what a cached method keeps lives as long as the process.
+        # Caches of this instance: a cached method would keep its results until the process ends.
         self.bounds = cache(self.rates.bounds)
         self.spans = cache(self._spans)
 
@@ -51,17 +51,17 @@ class Case:
 
     @cached_property
     def scales(self) -> Floats:
-        """What the rounding of another expression is relative to."""
+        """What the rounding errors of other formulas are relative to."""
         return self.reference.scales(self.steps) if self.reference.phased else self.expected
 
     @cached_property
     def moves(self) -> bool:
-        """Whether there are two rates."""
+        """Whether the log has more than one distinct rate."""
         return bool((self.rates.floats != self.rates.floats[0]).any())
 
     @cached_property
     def probe(self) -> Case:
-        """Some rows of it: what explains all of them explains these."""
+        """A sample of the rows. An explanation of all rows also explains these."""
         count = len(self.steps)
         if count <= 4 * PROBES:
             return self
@@ -70,19 +70,19 @@ class Case:
         return self.part(sorted(rows))
 
     def part(self, rows: Any) -> Case:
-        """Some of the rows; `rows` is an index of NumPy's."""
+        """Some of the rows; `rows` is a NumPy index."""
         return Case(self.steps[rows], self.rates.part(rows), self.schedule)
 
     def of(self, schedule: InverseTimeDecay) -> Case:
-        """The same rates and steps, beside another schedule."""
+        """The same rates and steps with another schedule."""
         return Case(self.steps, self.rates, schedule, self.first)
 
     def counted(self, steps: Steps) -> Case:
-        """The same rates, at other steps."""
+        """The same rates at other steps."""
         return Case(steps, self.rates, self.schedule)
 
     def values(self, schedule: InverseTimeDecay, steps: Steps | None = None) -> Floats:
-        """The exact values of a schedule at the steps, or at others."""
+        """The exact values of a schedule at the steps of the case, or at `steps`."""
         return Reference(schedule).doubles(self.steps if steps is None else steps)
 
     def agrees(self, level: str) -> bool:
@@ -91,14 +91,14 @@ class Case:
         return self.rates.agree(self.expected, level, scales)
 
     def differing(self, level: str) -> Mask:
-        """The rows that do not agree with the schedule."""
+        """A mask of the rows that do not agree with the schedule."""
         scales = self.scales if level == "rounding" else None
         return self.rates.differing(self.expected, level, scales)
 
     def furthest(self) -> tuple[int, int]:
-        """How many rates have other float32 bits than the schedule's, and the ULP of the furthest.
+        """How many rates differ from the schedule in float32, and the largest difference in ULP.
 
-        On a line these are ULP of its larger end.
+        In a warm-up or cool-down, the unit is the ULP of the larger end of the line.
         """
         exact, logged = (
             values.astype(np.float32).view(np.int32).astype(np.int64)
@@ -117,7 +117,7 @@ class Case:
     def is_of(
         self, schedule: InverseTimeDecay | None, level: str, steps: Steps | None = None
     ) -> bool:
-        """Whether every rate agrees with another schedule, or with its own at other steps."""
+        """Whether every rate agrees with another schedule, or with this one at other steps."""
         schedule = self.schedule if schedule is None else schedule
         steps = self.steps if steps is None else steps
         low, high = self.bounds(level)
@@ -129,7 +129,7 @@ class Case:
 
     @cached_property
     def in_decay(self) -> Mask:
-        """Which steps are in the stable phase or the decay, or before all of a bare decay."""
+        """The steps in the stable phase or the decay; without a warm-up, also negative steps."""
         reference = self.reference
         found = (self.steps >= reference.warmup) | (not reference.warmup)
         if reference.cooldown is not None:
@@ -137,7 +137,7 @@ class Case:
         return np.asarray(found, np.bool_)
 
     def turns(self, schedule: InverseTimeDecay) -> Floats:
-        """n / S of each step from the start of the decay, or its plateau; NaN in a line."""
+        """n / S of each step since the start of the decay, or its plateau; NaN in other phases."""
         own = Reference(schedule)
         p, q = own.period.as_integer_ratio()
         counts = np.maximum(self.steps - own.start, 0) * q
@@ -145,9 +145,9 @@ class Case:
         return np.where(self.in_decay, turns.astype(np.float64), np.nan)
 
     def turns_of_rates(self, level: str) -> tuple[Floats, Floats]:
-        """Between which n / S, or plateaus, the decay has each rate; inf where it may be a floor's.
+        """Bounds on n / S (or the plateau) for each rate; inf if the rate may be the floor.
 
-        The schedule decays.
+        The schedule must decay.
         """
         own = self.schedule  # NumPy 1 would make objects of an array and an int of 2**64
         initial, decay = float(own.initial_learning_rate), float(own.decay_rate)
@@ -157,12 +157,12 @@ class Case:
         return (np.ceil(least), np.floor(most)) if self.schedule.staircase else (least, most)
 
     def may_be_floor(self, level: str) -> Mask:
-        """Which rates may be the floor's."""
+        """Which rates may come from the floor."""
         (low, high), floor = self.bounds(level), float(self.reference.floor)
         return np.asarray((low <= floor) & (floor <= high) & bool(floor))
 
     def _spans(self, level: str) -> list[list[Between]]:
-        """Between which steps the schedule has each rate."""
+        """The intervals of steps at which the schedule has each rate."""
         steps = cache(Inverse(self.schedule).steps)
         low, high = self.bounds(level)
         return [steps(*ends) for ends in zip(low.tolist(), high.tolist(), strict=True)]
@@ -174,23 +174,23 @@ def decay_alone(schedule: InverseTimeDecay, **changes: object) -> InverseTimeDec
 
 
 def moves(schedule: InverseTimeDecay) -> bool:
-    """Whether a schedule has two rates."""
+    """Whether a schedule has more than one rate."""
     return len(schedule.phases) > 1 or decays(schedule)
 
 
 def decays(schedule: InverseTimeDecay) -> bool:
-    """Whether the decay of a schedule has two rates."""
+    """Whether the decay of a schedule has more than one rate."""
     return bool(schedule.initial_learning_rate and schedule.decay_rate)
 
 
 def overlap(intervals: Iterable[Between]) -> Between:
-    """What all intervals have in common; empty where the first is above the second."""
+    """The intersection of the intervals; empty if its first end is above the second."""
     found = list(intervals)
     return max(low for low, _ in found), min(high for _, high in found)
 
 
 def overlaps(rows: Iterable[list[Between]]) -> list[Between]:
-    """What all rows have in common, each of which is some intervals."""
+    """The intersection of the rows, each of which is a union of intervals."""
     found: list[Between] = [(-inf, inf)]
     for row in rows:
         both = ((max(a, c), min(b, d)) for a, b in found for c, d in row)

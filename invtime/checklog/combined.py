@@ -1,4 +1,4 @@
-"""Two mistakes at once: another schedule, and another count of its steps."""
+"""Two mistakes at once: another schedule, and a wrong step count."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from invtime.checklog.case import Case, decays
 from invtime.checklog.explain import Mistake, explained, whole
+from invtime.checklog.formulas import OTHER_KIND
 from invtime.checklog.numbers import another, changed, rate_at_0, simplest
 from invtime.checklog.phases import without
 from invtime.checklog.report import Explanation
@@ -21,7 +22,7 @@ Variant = tuple[Explanation, InverseTimeDecay]
 
 @whole
 def combined(case: Case, level: str) -> Explanation | None:
-    """Another schedule, and its rates at other steps."""
+    """Another schedule, at other steps."""
     for found, schedule in variants(case, level):
         for count in explained(case.of(schedule), level, (shifted, epochs, processes)):
             kind, text = f"{found.kind}+{count.kind}", f"{found.text}; and {count.text}"
@@ -37,15 +38,15 @@ COMBINED: Sequence[Mistake] = (
 
 
 def variants(case: Case, level: str, counted: bool = True) -> Iterator[Variant]:
-    """Other schedules that the rates speak of, whatever steps they are of.
+    """Other schedules that the rates suggest, independent of their steps.
 
-    `counted`: the log counts updates, though not as the schedule does.
+    `counted`: whether the log counts updates, possibly from another number or in another unit.
     """
     own = case.schedule
     other = changed(own, staircase=not own.staircase)
     if other is not None:
         text = "continuous" if own.staircase else "staircase"
-        yield Explanation(text, f"the log is {text} where the schedule is not"), other
+        yield Explanation(text, OTHER_KIND[own.staircase]), other
     yield from without(own)
     for key, number in _numbers(case, level, counted):
         if number is not None and number != getattr(own, key):
@@ -55,7 +56,7 @@ def variants(case: Case, level: str, counted: bool = True) -> Iterator[Variant]:
 
 
 def _numbers(case: Case, level: str, counted: bool) -> Iterator[tuple[str, int | float | None]]:
-    """Parameters that some of the rates have in them."""
+    """Values of single parameters, each computed from a few of the rates."""
     low, high = case.bounds(level)
     rates, own = case.rates.floats, case.schedule
     top = int(rates.argmax())
@@ -69,12 +70,12 @@ def _numbers(case: Case, level: str, counted: bool) -> Iterator[tuple[str, int |
         yield "minimum_learning_rate", simplest(low[-1], high[-1])
     if not decays(own):
         return
-    # In the decay 1 / rate is a line: over the plateaus, or over the steps.
+    # In the decay, 1 / rate is linear in the plateau or in the step.
     falls = np.flatnonzero(np.diff(rates[top:]) < 0) + top + 1
     if not falls.size:
         return
     first = top if own.staircase else int(falls[0])
-    last = int(falls[-1]) - 1 if len(falls) > 1 else len(rates) - 1  # the last may be a floor's
+    last = int(falls[-1]) - 1 if len(falls) > 1 else len(rates) - 1  # the last may be the floor
     if not counted and not own.staircase:
         if last > first:
             yield from _peaks(case, level, np.array([first, last]))
@@ -89,9 +90,10 @@ def _numbers(case: Case, level: str, counted: bool) -> Iterator[tuple[str, int |
 
 
 def _peaks(case: Case, level: str, rows: Any) -> Iterator[tuple[str, int | float | None]]:
-    """The peak, where row e of the decay has the step m * (e + ahead).
+    """The peak, if row e of the decay has step m * (e + ahead).
 
-    There 1 / rate is (1 + R * (m * (e + ahead) - start) / S) / peak, and m is gone at e = -ahead.
+    Then 1 / rate is (1 + R * (m * (e + ahead) - start) / S) / peak. At e = -ahead, this does not
+    depend on m.
     """
     own, start = case.schedule, case.reference.start
     share = 1 - own.decay_rate * start / own.decay_steps

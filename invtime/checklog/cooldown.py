@@ -1,4 +1,4 @@
-"""Another cool-down than the one that was meant, or one where none was."""
+"""A different cool-down from the schedule's, or one that the schedule does not have."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from invtime.checklog.report import Explanation
 
 @whole
 def other_cooldown(case: Case, level: str) -> Explanation | None:
-    """Another cool-down, or one that was not meant: a line from some step of the decay on."""
+    """A different or an unexpected cool-down: a straight line from some step of the decay on."""
     own = case.schedule
     bare = changed(own, **defaults(COOLDOWN))
     assert bare is not None
     plain = case.of(bare)
     wrong = np.flatnonzero(plain.differing(level))
     rates = case.rates.floats
-    if not wrong.size or not wrong[0] or wrong[0] == len(rates) - 1:  # one rate shows no line
+    if not wrong.size or not wrong[0] or wrong[0] == len(rates) - 1:  # one rate is no line
         return None
     equal = int((rates[::-1] != rates[-1]).argmax()) if case.moves else len(rates)
     end = len(rates) - (equal if equal > 1 else 0)
@@ -39,22 +39,23 @@ def other_cooldown(case: Case, level: str) -> Explanation | None:
             changes = dict(zip(COOLDOWN, (start, steps, final), strict=True))
             schedule = changed(own, **changes) if steps else None
             if schedule and case.is_of(schedule, level):
-                text = f"a cool-down from step {start} in {steps} steps to {final!r}, "
+                text = f"a cool-down from step {start} over {steps} steps to {final!r}"
                 if own.cooldown_start is None:
-                    return Explanation("cool-down", text + "which was not meant", changes)
-                meant = f"step {own.cooldown_start} in {own.cooldown_steps} steps"
-                text += f"in place of one from {meant} to {own.final_learning_rate!r}"
+                    text += ", which the schedule does not have"
+                    return Explanation("cool-down", text, changes)
+                meant = f"step {own.cooldown_start} over {own.cooldown_steps} steps"
+                text += f", instead of one from {meant} to {own.final_learning_rate!r}"
                 return Explanation("cool-down", text, changes)
     return None
 
 
 def _starts(case: Case, line: Any, level: str) -> list[int]:
-    """Where the line may meet the decay, between its first row and the row before."""
+    """Steps where the line may start from the decay, between its first row and the row before."""
     before, first, last = case.steps[line[0] - 1], case.steps[line[0]], case.steps[line[-1]]
     if first == last:
         return [int(before)]
     (a, b), (least, most) = case.rates.floats[line[[0, -1]]].tolist(), case.bounds(level)
-    half = float((most - least)[line].max())  # what the digits of its rates leave
+    half = float((most - least)[line].max())  # what the printed digits leave open
     slope = (b - a) / (last - first)
 
     def above(n: int, by: float) -> bool:
@@ -73,7 +74,7 @@ def _starts(case: Case, line: Any, level: str) -> list[int]:
 
 
 def _cooling(case: Case, line: Any, level: str, start: int, final: float) -> int | None:
-    """In how many steps a line goes from the decay's rate at `start` to the final one."""
+    """The number of steps in which the line goes from the decay at `start` to the final rate."""
     begin = case.reference.value(start)
     down = abs(begin - final)
     low, high = (ends[line] for ends in case.bounds(level))

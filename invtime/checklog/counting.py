@@ -1,7 +1,7 @@
-"""Whole numbers m and c for which the rate of row e is that of step m * e + c, found exactly.
+"""Find integers m and c such that row e of a log has the rate of step m * e + c.
 
-Between which steps a row's rate may have been taken is known, and the rows together are a small
-problem in integers.
+Each rate bounds the steps that it may come from. The bounds of all rows form a small integer
+problem, which is solved exactly.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from invtime.checklog.case import Case, Steps, overlaps
 from invtime.checklog.inverse import Between
 
-TRIED = 4  # intervals that are left of an unknown
+TRIED = 4  # intervals to try for an unknown
 FAR = 2**62
 
 
@@ -26,10 +26,10 @@ class Count(NamedTuple):
     ahead: int
     beside: int
     most: float
-    """Up to which number of updates the log leaves open."""
+    """The largest number of updates that the log allows."""
 
     def of(self, rows: Steps) -> Steps:
-        """The steps of rows."""
+        """The steps of these rows."""
         found: Steps = self.updates * (rows + self.ahead) + self.beside
         return found
 
@@ -43,12 +43,12 @@ class Count(NamedTuple):
 
 
 def signed(number: int) -> str:
-    """What is added, or nothing for 0."""
+    """A signed term such as " + 3", or "" for 0."""
     return f" {'+' if number > 0 else '-'} {abs(number)}" if number else ""
 
 
 def counts(case: Case, level: str, ahead: int, beside: int, least: int = 1) -> Iterator[Count]:
-    """What explains the rates of a case by `m * (e + ahead) + beside`, m from `least` on."""
+    """Counts `m * (e + ahead) + beside` with m >= `least` that explain the rates of a case."""
 
     def factors(row: int, first: float, last: float) -> Between:
         e = row + ahead
@@ -68,7 +68,7 @@ def counts(case: Case, level: str, ahead: int, beside: int, least: int = 1) -> I
         first = int(max(low, least))
         if first > high:
             continue
-        # Between the bounds is a little more than what agrees: the first may not, and others do.
+        # The bounds are a little too wide: the first m may not fit, although later ones do.
         middle = first if high == inf else (first + int(high)) // 2
         for some in dict.fromkeys((first, middle)):
             if fits(some):
@@ -77,26 +77,27 @@ def counts(case: Case, level: str, ahead: int, beside: int, least: int = 1) -> I
 
 
 def unknown(case: Case, level: str, of: Callable[[int, float, float], Between]) -> list[Between]:
-    """What all rates leave of an unknown, from the steps that each may have been taken at.
+    """The intervals of an unknown that all rates allow.
 
-    `of` makes it of the log's step and the first and the last one of an interval of those.
+    `of` turns a log step, and the first and last schedule step it may have, into an interval of
+    the unknown.
     """
     rows = zip(case.steps.tolist(), case.spans(level), strict=True)
     return overlaps([of(n, *between) for between in spans] for n, spans in rows)
 
 
 def any_offset(case: Case, level: str, within: bool) -> Count | None:
-    """The least m for which some c fits, and the c nearest to 0; `within`: 0 <= c <= m.
+    """The smallest m for which some c fits, and the c nearest to 0; `within`: 0 <= c <= m.
 
-    For one m, c lies between the largest of a - m * e and the smallest of b - m * e, where a and
-    b bound the step of row e. What is between them is concave in m: bisection finds all m.
+    If a and b bound the step of row e, then for one m, c lies between the largest a - m * e and
+    the smallest b - m * e. The width of this interval is concave in m, so bisection finds all m.
     """
     spans, top = case.spans(level), int(case.rates.floats.argmax())
     if not all(spans):
         return None
     ends = [each[0] if i < top else each[-1] for i, each in enumerate(spans)]
     rows = case.steps.tolist()
-    if within:  # c itself, and c - m, as rows
+    if within:  # 0 <= c, and c - m <= 0, written as rows
         ends, rows = [*ends, (0, inf), (-inf, 0)], [*rows, 0, -1]
     bounded = [[int(max(-FAR, min(end, FAR))) for end in each] for each in ends]
     least, most = np.array(bounded, np.int64).T
@@ -120,7 +121,7 @@ def any_offset(case: Case, level: str, within: bool) -> Count | None:
 
 
 def _first(true: Callable[[int], bool], low: int, high: int) -> int:
-    """The first number from `low` on of which something is true, else `high`."""
+    """The first number >= `low` for which `true` holds, else `high`."""
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if true(middle) else (middle + 1, high)

@@ -1,4 +1,4 @@
-"""Which schedule a log is of: the one it was to have, or one that a known mistake explains."""
+"""Diagnose a log: it follows the schedule, or known mistakes explain the difference."""
 
 from __future__ import annotations
 
@@ -17,24 +17,27 @@ from invtime.checklog.mistakes import SINGLE, STRUCTURAL
 from invtime.checklog.report import Diagnosis, Difference, Explanation, Tested
 from invtime.spec import InverseTimeDecay
 
-SHORT = 4  # digits; where a number has more, another level may have what is plainer
+SHORT = 4  # digits; if a number has more, another level may give a simpler explanation
 
 Reading = tuple[Case, int, Explanation | None]
-"""A case, what the log calls its step 0, and how rows become steps where that was found out."""
+"""A case, the log's number for step 0, and how rows map to steps if the rates told it."""
 
 Found = tuple[str | None, Reading, list[Explanation]]
-"""How closely the explanations fit, and how the rows are then read."""
+"""The level at which the explanations fit, how the rows are read, and the explanations."""
 
 
-@np.errstate(all="ignore")  # what is out of range explains nothing
+@np.errstate(all="ignore")  # values out of range explain nothing
 def diagnose(log: Log, schedule: InverseTimeDecay, first_step: int | None = None) -> Diagnosis:
-    """Compare a log with a schedule, and find what explains it where they differ.
+    """Compare a log with a schedule, and explain the difference if there is one.
 
     Args:
-        log: what `read` returned.
-        schedule: the one that the run was to have.
-        first_step: what the log calls the schedule's step 0; None means what its format does,
-            or where it counts epochs, what its rates say.
+        log: the log, as returned by `read` or `Log.of`.
+        schedule: the schedule that the run should follow.
+        first_step: the log's number for the schedule's step 0. None uses the convention of the
+            log's format or, if the log counts epochs, finds it from the rates.
+
+    Returns:
+        The diagnosis: whether the log matches, how closely, and the possible explanations.
     """
     steps = np.array(log.steps, object)
     rates, updates = Rates(log.rates), log.unit == "update"
@@ -59,7 +62,7 @@ def diagnose(log: Log, schedule: InverseTimeDecay, first_step: int | None = None
                 return _diagnosis(log, reading, level, [])
     for reading in readings("rounding"):
         if (case := reading[0]).agrees("rounding"):
-            for level in EXACT:  # a parameter of many digits may fit, by chance
+            for level in EXACT:  # a parameter with many digits may fit by chance
                 if explanations := explained(case, level, STRUCTURAL):
                     return _diagnosis(log, reading, level, explanations)
             return _diagnosis(log, reading, "rounding", [_rounding(case)])
@@ -69,7 +72,7 @@ def diagnose(log: Log, schedule: InverseTimeDecay, first_step: int | None = None
 
 
 def _of_updates(reading: Reading) -> Iterator[Found]:
-    """What explains a log that counts updates: one mistake, two, or one from a step on."""
+    """Explain a log that counts updates: by one mistake, two, or one that starts at a step."""
     for levels in (EXACT, ("rounding",)):
         for mistakes in (SINGLE, COMBINED, HALFWAY):
             fitting: list[Found] = []
@@ -84,7 +87,7 @@ def _of_updates(reading: Reading) -> Iterator[Found]:
 
 
 def _of_epochs(log: Log, plain: Reading, first: int | None) -> Iterator[Found]:
-    """What explains a log that counts epochs: another step of each, or a mistake besides."""
+    """Explain a log that counts epochs: by another step of each epoch, or by a mistake as well."""
     whole = plain[0]
 
     def offset(level: str, within: bool) -> Iterator[Found]:
@@ -104,8 +107,8 @@ def _of_epochs(log: Log, plain: Reading, first: int | None) -> Iterator[Found]:
 def _rounding(case: Case) -> Explanation:
     count, furthest = case.furthest()
     text = (
-        "the schedule within rounding: another expression of it, computed in float32; "
-        f"{count} of {len(case.steps)} rates have other bits, the furthest {furthest} ULP off"
+        "equal within rounding: the schedule computed in float32 by another formula; "
+        f"{count} of {len(case.steps)} rates have different bits, by at most {furthest} ULP"
     )
     return Explanation("rounding", text, {"worst_ulp": furthest})
 
@@ -142,17 +145,17 @@ def _diagnosis(
 
 def _unsaid(log: Log, reading: Explanation, tested: Tested) -> str:
     row = "an epoch" if log.unit == "epoch" else "a row"
-    only = ", which is all that its one rate of the decay says"
+    only = "; the only rate from the decay is used to find this number and tests nothing else"
     return (
-        f"the log does not say how many updates {row} has: check that it is "
+        f"the log does not say how many updates {row} has; check that it is "
         f"{reading.parameters['updates']}{only if tested.of_decay and not tested.decay else ''}"
     )
 
 
 def _tested(case: Case, level: str, *, known: bool) -> Tested:
-    """What a log is evidence of: a rate of the decay is one that is not the peak's.
+    """What a log tests. A rate from the decay is neither the peak nor the floor.
 
-    Where it is not known how many updates a row has, one rate says no more than that number.
+    If the number of updates per row is not `known`, a single rate only determines that number.
     """
     peak, steps = float(case.reference.initial), case.steps
     low, high = case.bounds(level)

@@ -1,4 +1,4 @@
-"""Which of some mistakes explain a log, and which of these is the plainest."""
+"""Find the mistakes that explain a log, and sort them by simplicity."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from invtime.checklog.numbers import digits
 from invtime.checklog.report import Explanation
 
 Mistake = Callable[[Case, str], Explanation | None]
-"""From a case and a level of agreement to the explanation, where every rate agrees."""
+"""A function of a case and a level that returns an explanation if every rate then agrees."""
 
 WHOLE: set[Mistake] = set()
 
 
 def whole(mistake: Mistake) -> Mistake:
-    """Marks a mistake that a part of the rows may not show; others are tried on one first."""
+    """Mark a mistake that a sample of the rows may miss. Others are first tried on a sample."""
     WHOLE.add(mistake)
     return mistake
 
 
 def explained(case: Case, level: str, mistakes: Iterable[Mistake]) -> list[Explanation]:
-    """The mistakes that explain a log, at a level: those with the shortest numbers first."""
+    """The explanations that fit a log at a level, those with the shortest numbers first."""
     found = [
         explanation
         for mistake in mistakes
@@ -32,5 +32,5 @@ def explained(case: Case, level: str, mistakes: Iterable[Mistake]) -> list[Expla
 
 
 def length(found: Explanation) -> int:
-    """How many digits its numbers have, of which a log fits more by chance."""
+    """The number of digits in an explanation. The more digits, the likelier a chance fit."""
     return sum(map(digits, found.parameters.values()))

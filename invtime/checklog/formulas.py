@@ -1,4 +1,4 @@
-"""Mistakes with the formula: another one, or this one as it should not be computed."""
+"""Mistakes in the formula: another formula, or this one computed in a wrong way."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from invtime.checklog.explain import whole
 from invtime.checklog.numbers import changed, within
 from invtime.checklog.report import Explanation
 
-COMPOUNDED = 2**24  # steps, one after another
+COMPOUNDED = 2**24  # steps to compute one after another, at most
+
+OTHER_KIND = {
+    True: "the log is continuous, but the schedule is a staircase",
+    False: "the log is a staircase, but the schedule is continuous",
+}
+"""The text for a log of the other kind, by the schedule's `staircase`."""
 
 
 @whole
 def late_drop(case: Case, level: str) -> Explanation | None:
-    """Compiled Keras: n / S became n times the float32 reciprocal of S."""
+    """Compiled Keras: n times the float32 reciprocal of S instead of n / S."""
     schedule = case.schedule
     if not schedule.staircase or level == "float64":  # Keras computes in float32
         return None
@@ -33,37 +39,36 @@ def late_drop(case: Case, level: str) -> Explanation | None:
     if not moved or not case.fits(values, level):
         return None
     text = (
-        "the late drop of compiled Keras: as in jax.jit and tf.function, n / decay_steps became "
-        f"a product with the reciprocal, and {len(moved)} rates are those of another plateau, "
-        f"the first at step {moved[0]}"
+        "late drop of compiled Keras: jax.jit and tf.function compute n / decay_steps as a product "
+        f"with the reciprocal; the plateau is wrong in {len(moved)} of {len(case.steps)} rows, "
+        f"first at step {moved[0]}"
     )
     return Explanation("late-drop", text, {"steps": moved})
 
 
 def other_kind(case: Case, level: str) -> Explanation | None:
-    """Continuous where a staircase was meant, or the other way round."""
+    """A continuous log of a staircase schedule, or the reverse."""
     own = case.schedule
     other = changed(own, staircase=not own.staircase)
     if other is None or not case.is_of(other, level):
         return None
-    if own.staircase:
-        return Explanation("continuous", "the log is continuous where a staircase was meant")
-    return Explanation("staircase", "the log is a staircase where a continuous one was meant")
+    kind = "continuous" if own.staircase else "staircase"
+    return Explanation(kind, OTHER_KIND[own.staircase])
 
 
 def constant(case: Case, level: str) -> Explanation | None:
-    """One rate, where there should be more."""
+    """One constant rate, although the schedule has more."""
     rates = case.rates.printed
     if case.moves or len(rates) < 2 or not moves(case.schedule):
         return None
-    text = f"the rate is always {rates[0]}, as of a scheduler that is never stepped"
+    text = f"the rate is always {rates[0]}, as if the scheduler is never stepped"
     rate = float(rates[0])
     start = rate == case.schedule.initial_learning_rate
     return Explanation("constant", text, {} if start else {"rate": rate})
 
 
 def compounded(case: Case, level: str) -> Explanation | None:
-    """Each step on the last: lr = lr / (1 + R / S * n), as with a legacy `decay=`."""
+    """Each rate computed from the one before: lr = lr / (1 + R / S * n), as in legacy `decay=`."""
     own, first, last = case.schedule, case.steps[0], case.steps[-1]
     if not decays(own) or first < 0 or last >= COMPOUNDED:
         return None
@@ -76,15 +81,15 @@ def compounded(case: Case, level: str) -> Explanation | None:
             values = np.divide.accumulate(chain)[case.steps.astype(np.int64)]
             if case.fits(values.astype(np.float64), level):
                 text = (
-                    "compounded: each rate is the one before it divided by 1 + decay_rate / "
-                    "decay_steps * n, not the first one"
+                    "compounded: the previous rate, not the initial one, is divided by "
+                    "1 + decay_rate / decay_steps * n"
                 )
                 return Explanation("compounded", text)
     return None
 
 
 def scaled(case: Case, level: str) -> Explanation | None:
-    """Every rate times a number: of a schedule whose other rates are not 0, no other peak."""
+    """Every rate times a factor. Without other nonzero rates, this is another peak instead."""
     own = case.schedule
     rates = own.warmup_learning_rate, own.minimum_learning_rate, own.final_learning_rate
     there = case.expected > 0
@@ -95,5 +100,5 @@ def scaled(case: Case, level: str) -> Explanation | None:
         return None
     text = f"every rate is the schedule's times {factor!r}"
     if factor == own.initial_learning_rate:
-        text += ", its peak: LambdaLR multiplied the schedule by the optimizer's rate"
+        text += ", the schedule's peak: LambdaLR multiplies the schedule by the optimizer's lr"
     return Explanation("scaled", text, {"factor": factor})

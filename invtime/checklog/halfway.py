@@ -1,4 +1,4 @@
-"""What changed while the run went on: the schedule up to a step, and a mistake from there on."""
+"""Changes during a run: the schedule up to some step and a mistake after it, or the reverse."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from invtime.checklog.report import Explanation
 
 
 def from_step(case: Case, level: str) -> Explanation | None:
-    """The schedule up to a step, something else from there on."""
+    """The schedule up to a step, a mistake from there on."""
     wrong = np.flatnonzero(case.differing(level))
     if not wrong.size or not wrong[0]:
         return None
@@ -25,12 +25,12 @@ def from_step(case: Case, level: str) -> Explanation | None:
         return None
     before = int(case.steps[wrong[0] - 1])
     if found.kind == "shifted" and found.parameters["steps"] in range(-step, -before):
-        found = replace(found, text="the count of the steps started again from 0")
+        found = replace(found, text="the step count restarted from 0")
     return _told(found, "from-step", f"from step {step} on", step)
 
 
 def until_step(case: Case, level: str) -> Explanation | None:
-    """Something else up to a step, the schedule from there on."""
+    """A mistake up to a step, the schedule from there on."""
     wrong = np.flatnonzero(case.differing(level))
     if not wrong.size or wrong[-1] == len(case.steps) - 1:
         return None
@@ -40,7 +40,7 @@ def until_step(case: Case, level: str) -> Explanation | None:
 
 
 def _change(part: Case, level: str) -> Explanation | None:
-    """What explains some of the rows, unless there are so few that any number would."""
+    """Explain a part of the rows, unless there are so few that any number would fit."""
     for found in explained(part, level, SINGLE):
         numbers = sum(digits(number) > 2 for number in found.parameters.values())
         if len(set(part.rates.floats.tolist())) > numbers and len(part.steps) > 1 + numbers:
@@ -50,7 +50,9 @@ def _change(part: Case, level: str) -> Explanation | None:
 
 def _told(found: Explanation, kind: str, words: str, step: int) -> Explanation:
     parameters = {"step": step, "change": found.kind, **found.parameters}
-    return Explanation(kind, f"the run has the schedule, but {words}: {found.text}", parameters)
+    return Explanation(
+        kind, f"the log follows the schedule except {words}: {found.text}", parameters
+    )
 
 
 HALFWAY: Sequence[Mistake] = (from_step, until_step)

@@ -1,4 +1,4 @@
-"""Between which steps a schedule has a rate: its pieces, each turned round in exact integers."""
+"""Find the steps at which a schedule has a rate, by inverting each piece in exact integers."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from invtime.spec import InverseTimeDecay
 Between = tuple[float, float]
 Ratio = tuple[int, int]
 Turned = Callable[[Ratio, Ratio], Between]
-"""From the two ends of an interval of rates to the first and the last step in it, as if the
-piece had no beginning and no end."""
+"""The inverse of a piece: from the two ends of an interval of rates to the first and last step
+in it. The piece is treated as if it had no start and no end."""
 
 
 class Inverse:
     """The steps at which a schedule has a rate in an interval.
 
     Args:
-        schedule: of any phases. Before step 0 it has the rate of step 0.
+        schedule: with or without phases. Negative steps have the rate of step 0.
     """
 
     def __init__(self, schedule: InverseTimeDecay) -> None:
@@ -33,7 +33,7 @@ class Inverse:
         ]
 
     def steps(self, low: float, high: float) -> list[Between]:
-        """The intervals of steps with a rate from `low` to `high`; -inf before the start."""
+        """The intervals of steps with a rate from `low` to `high`; -inf includes negative steps."""
         found: list[Between] = []
         ends = low.as_integer_ratio(), min(high, float_info.max).as_integer_ratio()
         for start, end, turned in self._pieces:
@@ -48,21 +48,21 @@ class Inverse:
 
 
 def _turned(reference: Reference, name: str, start: int, stop: int | None) -> Turned:
-    """A phase turned round."""
+    """The inverse of a phase."""
     begin = reference.exact(start)
     end = reference.exact(inf if stop is None else stop)
-    assert begin is not None  # the steps are numbers
+    assert begin is not None  # a step is never NaN here
     assert end is not None
     if name == "decay" and reference.initial and reference.decay:
         return _decay(reference)
     if name in ("warm-up", "cool-down") and begin != end:
-        assert stop is not None  # a line has an end
+        assert stop is not None  # warm-up and cool-down have an end
         return _line(begin, (end - begin) / (stop - start), start)
     return _constant(float(begin))
 
 
 def _decay(reference: Reference) -> Turned:
-    """a / (b + c * t), t the step from the start of the decay, or its stage."""
+    """The inverse of a / (b + c * t), where t is the step since the decay started, or its stage."""
     slope = reference.decay if reference.staircase else reference.decay / reference.period
     a = reference.initial.numerator * slope.denominator
     b = reference.initial.denominator * slope.denominator
@@ -82,7 +82,7 @@ def _decay(reference: Reference) -> Turned:
 
 
 def _line(begin: Fraction, slope: Fraction, start: int) -> Turned:
-    """begin + slope * t, t the step from the start of the line."""
+    """The inverse of begin + slope * t, where t is the step since the line started."""
     first, d = begin.as_integer_ratio()
     rise, run = slope.as_integer_ratio()
 

@@ -1,4 +1,4 @@
-"""A log: steps with the rates as they were printed, checked for what no log should have."""
+"""A log: steps and printed rates, validated."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from invtime.errors import InvTimeError, cut, shown
 
 
 class LogError(InvTimeError, ValueError):
-    """A file is not a log of learning rates, or has something in it that no log should have."""
+    """A file is not a log of learning rates, or a value in it is not valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Logged learning rates, by ascending step."""
+    """Logged learning rates in ascending order of their steps."""
 
     kind: str
     """The format, such as "CSV", and the columns that were read."""
     steps: tuple[int, ...]
     rates: tuple[Decimal, ...]
-    """As printed: with their digits."""
+    """As printed, with their digits."""
     first_steps: tuple[int, ...] = (0,)
-    """What the log may call the schedule's step 0; the likely one comes first."""
+    """The log's possible numbers for the schedule's step 0, likeliest first."""
     notes: tuple[str, ...] = ()
     unit: str = "update"
-    """What the steps count: "update", "epoch", or "row" where the log has no steps.
+    """What the steps count: "update", "epoch", or "row" if the log has no steps.
 
-    Rows are numbered from 0, and each is one more of an unknown number of updates.
+    Rows are numbered from 0, and each stands for the same, unknown number of updates.
     """
     conventions: tuple[str, ...] = ()
-    """What the format is known to log, by the names in `invtime.checklog.reading.conventions`."""
+    """The known conventions of the format, named in `invtime.checklog.reading.conventions`."""
 
     @classmethod
     def of(cls, rates: Mapping[int, Any]) -> Log:
-        """The log of rates by step, each a float, or the text that was printed."""
+        """Build a log from rates by step. Each rate is a float, or the text that was printed."""
         return build(
             "mapping", ((step, rate, f"step {shown(step)}") for step, rate in rates.items())
         )
@@ -53,10 +53,10 @@ def build(
     unit: str = "update",
     conventions: tuple[str, ...] = (),
 ) -> Log:
-    """The log of rows: a step, a rate, and where they stand.
+    """Build a log from rows: a step, a rate, and their place in the file.
 
     Raises:
-        LogError: there is no row, a step or a rate is no number, or a step has two rates.
+        LogError: there is no row, a step or a rate is not a number, or a step has two rates.
     """
     found: dict[int, Decimal] = {}
     count, last, anew = 0, -inf, False
@@ -64,29 +64,36 @@ def build(
         number, value = step_of(step, place), _rate(rate, place)
         anew, last = anew or number < last, number
         if found.setdefault(number, value) != value:
-            runs = "choose one run with --run 1, 2 or so on" if anew else "leave one run in the log"
+            runs = (
+                "choose a run with --run 1, --run 2, ..."
+                if anew
+                else "keep only one run in the log"
+            )
             raise LogError(
-                f"{place} has step {number} again, with {cut(str(value))} instead of"
-                f" {cut(str(found[number]))}; {runs}, or name the column that counts its updates"
+                f"{place} has step {number} again, with the rate {cut(str(value))} instead of "
+                f"{cut(str(found[number]))}; {runs}, or pass the column that counts updates as "
+                "--step-column"
             )
         count += 1
     if not found:
-        raise LogError("there is no learning rate in the log; name its column, if it has one")
+        raise LogError(
+            "the log has no learning rate; if it should, name the column with --rate-column"
+        )
     steps = tuple(sorted(found))
     notes = [*notes, *_holes(steps)]
     if count > len(found):
-        notes.append(f"rows that repeat a step, with the same rate: {count - len(found)}")
+        notes.append(f"rows that repeat a step with the same rate, ignored: {count - len(found)}")
     rates = tuple(found[step] for step in steps)
     return Log(kind, steps, rates, first_steps, tuple(notes), unit, conventions)
 
 
 def step_of(value: Any, place: str) -> int:
-    """The step that a cell has."""
+    """The step in a cell."""
     if type(value) is str and len(value) < 19 and value.isdecimal():
         return int(value)
     step = number(value)
     if step is None or abs(step) >= 2**63 or step != int(step):
-        raise LogError(f"{place} has the step {_printed(value)}, which is no whole number; mend it")
+        raise LogError(f"{place} has the step {_printed(value)}, not a whole number; fix that row")
     return int(step)
 
 
@@ -94,30 +101,32 @@ def _rate(value: Any, place: str) -> Decimal:
     rate = number(value)
     if rate is None or rate < 0:
         raise LogError(
-            f"{place} has the learning rate {_printed(value)}; it must be a number of 0 or more; "
-            "mend the line or take it out"
+            f"{place} has the learning rate {_printed(value)}; it must be a number, 0 or more; "
+            "fix or remove that row"
         )
     return rate
 
 
 def _printed(value: Any) -> str:
-    """What a cell has, for an error; a number of JSON's as it stands there."""
+    """A cell, for an error message; a JSON number is shown as it is in the file."""
     return cut(str(value)) if isinstance(value, Decimal) else shown(value)
 
 
 def number(value: Any) -> Decimal | None:
-    """The decimal that was printed, or None where no float is printed so."""
+    """The decimal that was printed, or None if it is not a float."""
     try:
         decimal = Decimal(value if type(value) in (str, Decimal) else str(value))
-    except Exception:  # InvalidOperation, or a str() that raises, as that of a huge int
+    except Exception:  # InvalidOperation, or a str() that raises, as for a huge int
         return None
-    if not decimal.is_finite() or abs(size := decimal.adjusted()) > 1000:  # a zero, too: 0e9999
+    if (
+        not decimal.is_finite() or abs(size := decimal.adjusted()) > 1000
+    ):  # also for a zero such as 0e9999
         return None
     return decimal if size < 300 or isfinite(decimal) else None
 
 
 def _holes(steps: tuple[int, ...]) -> list[str]:
-    """A note where a log of otherwise equal distances leaves steps out."""
+    """A note if steps are missing from a log with otherwise equal distances."""
     distances = Counter(b - a for a, b in pairwise(steps))
     if not distances:
         return []
@@ -126,5 +135,5 @@ def _holes(steps: tuple[int, ...]) -> list[str]:
     if not holes or count < 0.9 * distances.total():
         return []
     first, last = holes[0]
-    more = f", and {len(holes) - 1} more holes" if len(holes) > 1 else ""
-    return [f"the log has a hole: nothing between step {first} and step {last}{more}"]
+    more = f"; gaps in total: {len(holes)}" if len(holes) > 1 else ""
+    return [f"the log has a gap between step {first} and step {last}{more}"]

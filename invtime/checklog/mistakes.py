@@ -1,4 +1,4 @@
-"""The known mistakes: each, where it explains every rate of a log, makes an explanation."""
+"""The list of known mistakes. Each returns an explanation if it explains every rate."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from invtime.checklog.phases import (
 )
 from invtime.checklog.steps import epochs, log_in_epochs, processes, shifted, stopped
 
-# The likeliest first, where several explain a log. The structural ones have no number of many
-# digits in them that a log might fit by chance.
+# Likeliest first, for logs that several mistakes explain. The structural mistakes have no number
+# with many digits that could fit by chance.
 STRUCTURAL: Sequence[Mistake] = (late_drop, other_kind, left_out, from_zero, shifted, epochs)
 SINGLE: Sequence[Mistake] = (
     constant,

@@ -1,7 +1,7 @@
-"""Another number in place of a parameter's.
+"""Mistakes in a number: a parameter with another value.
 
-A logged rate says between which values the exact one lies, and all rates together leave an
-interval for the number. The simplest one of it is tried; it counts only if every rate then agrees.
+A logged rate bounds the exact rate, and all rates together bound the parameter. The simplest
+number within the bounds is tried. It is an explanation only if every rate then agrees.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from invtime.spec import InverseTimeDecay
 
 
 def other_decay_rate(case: Case, level: str) -> Explanation | None:
-    """Another decay_rate, everything else as it was to be."""
+    """Another decay_rate, with everything else as in the schedule."""
     return other_number(case, level, "decay_rate", _decay_rate(case, level, case.schedule))
 
 
 def other_initial_rate(case: Case, level: str) -> Explanation | None:
-    """Another initial_learning_rate, everything else as it was to be."""
+    """Another initial_learning_rate, with everything else as in the schedule."""
     own = case.schedule
     number = _peak(case, level)
     found = other_number(case, level, "initial_learning_rate", number)
@@ -36,8 +36,8 @@ def other_initial_rate(case: Case, level: str) -> Explanation | None:
     fixed = own.warmup_learning_rate or own.minimum_learning_rate or own.final_learning_rate
     if not found or fixed or Fraction(*exact_number(found.parameters[found.kind])) != rate**2:
         return found
-    why = "which is that squared: LambdaLR multiplied the schedule by the optimizer's rate"
-    return replace(found, text=f"{found.text}, {why}")
+    why = "the number is squared because LambdaLR multiplies the schedule by the optimizer's lr"
+    return replace(found, text=f"{found.text}; {why}")
 
 
 def _peak(case: Case, level: str) -> int | float | None:
@@ -57,7 +57,7 @@ def _peak(case: Case, level: str) -> int | float | None:
 
 
 def other_decay_steps(case: Case, level: str) -> Explanation | None:
-    """Another decay_steps, everything else as it was to be."""
+    """Another decay_steps, with everything else as in the schedule."""
     if not case.moves or not decays(case.schedule):
         return None
     least, most = case.turns_of_rates(level)
@@ -70,7 +70,7 @@ def other_decay_steps(case: Case, level: str) -> Explanation | None:
 
 
 def two_parameters(case: Case, level: str) -> Explanation | None:
-    """Another initial_learning_rate, and another decay_rate: 1 / rate is a line in n / S."""
+    """Another initial_learning_rate and decay_rate; 1 / rate is linear in n / S."""
     own = case.schedule
     turns = case.turns(own)
     rows = np.flatnonzero(~np.isnan(turns) & ~case.may_be_floor(level))
@@ -86,13 +86,12 @@ def two_parameters(case: Case, level: str) -> Explanation | None:
     schedule = changed(schedule, decay_rate=decay)
     if schedule is None or not case.is_of(schedule, level):
         return None
-    text = f"another initial_learning_rate and decay_rate: {initial} and {decay} fit"
-    parameters = {"initial_learning_rate": initial, "decay_rate": decay}
-    return Explanation("two-parameters", text, parameters)
+    found = another(own, {"initial_learning_rate": initial, "decay_rate": decay})
+    return replace(found, kind="two-parameters")
 
 
 def rate_at_0(case: Case, level: str, x: Floats, rows: Any) -> tuple[float, float]:
-    """Between what the rate is at x = 0, where 1 / rate is a line in x, by two rows of it."""
+    """Bounds on the rate at x = 0 from two rows, where 1 / rate is linear in x."""
     (a, b), (low, high) = x[rows].tolist(), (ends[rows].tolist() for ends in case.bounds(level))
     if not all(high) or not low[1]:
         return inf, -inf
@@ -104,7 +103,7 @@ def rate_at_0(case: Case, level: str, x: Floats, rows: Any) -> tuple[float, floa
 
 
 def _decay_rate(case: Case, level: str, schedule: InverseTimeDecay) -> int | float | None:
-    """The simplest decay_rate with which a schedule may fit."""
+    """The simplest decay_rate with which the schedule may fit."""
     initial, turns = float(schedule.initial_learning_rate), case.turns(schedule)
     low, high = case.bounds(level)
     some = turns > 0
@@ -115,7 +114,7 @@ def _decay_rate(case: Case, level: str, schedule: InverseTimeDecay) -> int | flo
 
 
 def other_number(case: Case, level: str, key: str, number: float | None) -> Explanation | None:
-    """Another number for one parameter, where it fits."""
+    """Another number for one parameter, if it fits."""
     other = None if number is None else changed(case.schedule, **{key: number})
     if other is None or not case.is_of(other, level):
         return None
@@ -123,16 +122,16 @@ def other_number(case: Case, level: str, key: str, number: float | None) -> Expl
 
 
 def another(own: InverseTimeDecay, changes: dict[str, float | None]) -> Explanation:
-    """Other parameters; the first one says the kind."""
+    """The explanation for other parameters. Its kind is the first of them."""
     fit = "; ".join(
-        f"another {key}: {number!r} fits, in place of {getattr(own, key)!r}"
+        f"{key} = {number!r} fits instead of {getattr(own, key)!r}"
         for key, number in changes.items()
     )
     return Explanation(next(iter(changes)), fit, changes)
 
 
 def changed(schedule: InverseTimeDecay, **changes: object) -> InverseTimeDecay | None:
-    """The schedule with some parameters changed, None where they are not accepted."""
+    """The schedule with some parameters changed, or None if they are not accepted."""
     try:
         return schedule.replace(dtype=None, **changes)
     except ConfigError:
@@ -140,12 +139,12 @@ def changed(schedule: InverseTimeDecay, **changes: object) -> InverseTimeDecay |
 
 
 def within(low: Floats, high: Floats) -> int | float | None:
-    """The simplest number in all of the intervals."""
+    """The simplest number that is in all intervals."""
     return simplest(float(low.max()), float(high.min())) if low.size else None
 
 
 def simplest(low: float, high: float) -> int | float | None:
-    """The number of the fewest digits in an interval of numbers of 0 or more."""
+    """The number with the fewest digits in an interval, of those that are 0 or more."""
     if not low <= high or high < 0:
         return None
     if low <= 0:
@@ -165,7 +164,7 @@ def simplest(low: float, high: float) -> int | float | None:
 
 
 def digits(number: object) -> int:
-    """How many significant digits a number has; 0 for what is none."""
+    """The number of significant digits of a number; 0 for anything else."""
     if not isinstance(number, int | float):
         return 0
     return len(Decimal(repr(float(number))).normalize().as_tuple().digits) if number else 0

@@ -1,4 +1,4 @@
-"""Mistakes with the phases of a schedule: left out, of another length, or not meant at all."""
+"""Mistakes in the phases of a schedule: missing, unexpected, or with another length."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COOLDOWN = ("cooldown_start", "cooldown_steps", "final_learning_rate")
 
 
 def left_out(case: Case, level: str) -> Explanation | None:
-    """A run without some of the phases."""
+    """A log that lacks some of the phases."""
     for found, schedule in without(case.schedule):
         if case.is_of(schedule, level):
             return found
@@ -29,7 +29,7 @@ def left_out(case: Case, level: str) -> Explanation | None:
 
 
 def without(own: InverseTimeDecay) -> Iterator[tuple[Explanation, InverseTimeDecay]]:
-    """The schedule without some of its phases."""
+    """The schedules that remain without some of the phases, with their explanations."""
     groups = [
         ("the warm-up", defaults(WARMUP)),
         ("the stable phase", defaults(("stable_steps",))),
@@ -41,15 +41,18 @@ def without(own: InverseTimeDecay) -> Iterator[tuple[Explanation, InverseTimeDec
     choices = [
         choice for count in range(1, len(there) + 1) for choice in combinations(there, count)
     ]
-    if own.warmup_steps:  # the peak in its place, and all after it where it was to be
+    if own.warmup_steps:  # the peak instead, with everything after it unchanged
         held = {**defaults(WARMUP), "stable_steps": own.warmup_steps + own.stable_steps}
-        choices.append((("the warm-up, with the peak in its place", held),))
+        choices.append((("the warm-up, with the peak instead", held),))
     for choice in choices:
         changes = {key: value for _, part in choice for key, value in part.items()}
-        other = changed(own, **changes)  # a cool-down may start in what was left out
+        other = changed(own, **changes)  # None if a cool-down would start too early
         if other is not None:
             names = " and ".join(name for name, _ in choice)
-            yield Explanation("left-out", f"the schedule without {names}", changes), other
+            yield (
+                Explanation("left-out", f"the log follows the schedule without {names}", changes),
+                other,
+            )
 
 
 def defaults(keys: Iterable[str]) -> dict[str, Any]:
@@ -58,15 +61,15 @@ def defaults(keys: Iterable[str]) -> dict[str, Any]:
 
 
 def _different(schedule: Any, changes: dict[str, Any]) -> dict[str, Any]:
-    """The changes, where one of them is one."""
+    """The changes, or nothing if the schedule already has these values."""
     same = all(getattr(schedule, key) == value for key, value in changes.items())
     return {} if same else changes
 
 
 def from_zero(case: Case, level: str) -> Explanation | None:
-    """The decay was counted from step 0, not from the end of the warm-up and the stable phase.
+    """The decay counted from step 0 instead of from the end of the warm-up and stable phase.
 
-    After their end the rates are those of the schedule without the two.
+    After these phases, the rates are those of the schedule without them.
     """
     own, start = case.schedule, case.reference.start
     if not start:
@@ -75,15 +78,15 @@ def from_zero(case: Case, level: str) -> Explanation | None:
     before = (case.steps < start).astype(bool)
     peak = float(own.initial_learning_rate)
     times = case.expected / peak * at_once if peak else at_once
-    text = f"the decay was counted from step 0, and not from step {start}, where it starts"
-    for early, more in ((case.expected, ""), (times, "; it multiplies the warm-up")):
+    text = f"the decay is counted from step 0 instead of from its start at step {start}"
+    for early, more in ((case.expected, ""), (times, ", and multiplies the warm-up")):
         if case.fits(np.where(before, early, at_once), level):
             return Explanation("from-zero", text + more)
     return None
 
 
 def other_warmup(case: Case, level: str) -> Explanation | None:
-    """A warm-up of another length, and the decay after it."""
+    """A warm-up of another length, followed by the decay."""
     peak, first = float(case.reference.initial), float(case.reference.first)
     found = _ends_of_stable(case, level, case.schedule.stable_steps)
     rising = _rising(case, level)
@@ -99,7 +102,7 @@ def other_warmup(case: Case, level: str) -> Explanation | None:
 
 
 def _unmeant_warmup(case: Case, level: str, ends: list[Between]) -> Explanation | None:
-    """A warm-up from another rate, whose length the decay after it says."""
+    """A warm-up from another rate. Its length follows from where the decay starts."""
     least, most = overlap(ends) if ends else (inf, inf)
     if inf in (least, most) or most < 1:
         return None
@@ -120,7 +123,7 @@ def other_first_rate(case: Case, level: str) -> Explanation | None:
 
 
 def _first_rate(case: Case, level: str, steps: int) -> int | float | None:
-    """The rate that a warm-up of some steps may start from."""
+    """The rate that a warm-up of `steps` steps may start from."""
     rows = (case.steps < steps).astype(bool)
     done = np.maximum(case.steps[rows], 0).astype(np.float64) / max(steps, 1)
     peak = float(case.reference.initial)
@@ -128,7 +131,7 @@ def _first_rate(case: Case, level: str, steps: int) -> int | float | None:
 
 
 def other_stable(case: Case, level: str) -> Explanation | None:
-    """A stable phase of another length, and the decay after it."""
+    """A stable phase of another length, followed by the decay."""
     if not case.reference.phased:
         return None
     found = _ends_of_stable(case, level, case.schedule.warmup_steps)
@@ -144,7 +147,7 @@ def _length(case: Case, level: str, key: str, found: list[Between]) -> Explanati
 
 
 def _rising(case: Case, level: str) -> Any:
-    """The rows that only a warm-up explains: below the peak, and before the highest rate."""
+    """The rows that only a warm-up explains: below the peak and before the highest rate."""
     rows = np.arange(len(case.steps))
     before = rows < min(_top(case), _before_cooldown(case))
     below = case.bounds(level)[1] < float(case.reference.initial)
@@ -152,9 +155,10 @@ def _rising(case: Case, level: str) -> Any:
 
 
 def _ends_of_stable(case: Case, level: str, before: int) -> list[Between]:
-    """Where the decay may have started, counted from `before`, by each rate that is the decay's.
+    """Intervals for the start of the decay, counted from `before`, one per rate of the decay.
 
-    These are below the peak and above the floor, after the highest rate and before a cool-down.
+    Those rates are below the peak and above the floor, after the highest rate and before a
+    cool-down.
     """
     peak, least = float(case.reference.initial), float(case.reference.floor)
     inverse = Inverse(decay_alone(case.schedule))
@@ -169,7 +173,7 @@ def _ends_of_stable(case: Case, level: str, before: int) -> list[Between]:
 
 
 def _top(case: Case) -> int:
-    """Which rate before a cool-down is the highest."""
+    """The row of the highest rate before a cool-down."""
     count = _before_cooldown(case)
     return int(np.argmax(case.rates.floats[:count])) if count else 0
 
@@ -180,7 +184,7 @@ def _before_cooldown(case: Case) -> int:
 
 
 def other_floor(case: Case, level: str) -> Explanation | None:
-    """Another floor, or one that was not meant: the last rates are equal."""
+    """A different or an unexpected floor: the last rates are equal."""
     rates = case.rates.floats[: _before_cooldown(case)]
     if len(rates) < 2 or rates[-2] != rates[-1]:
         return None

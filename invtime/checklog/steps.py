@@ -1,4 +1,4 @@
-"""Mistakes with the count of the steps: from another number on, or in another unit."""
+"""Mistakes in the step count: it starts from another number, or counts another unit."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from invtime.checklog.counting import TRIED, counts, signed, unknown
 from invtime.checklog.inverse import Between
 from invtime.checklog.report import Explanation
 
-PROCESSES = 64  # more than these that step one scheduler are not likely
+PROCESSES = 64  # more processes that step one scheduler are unlikely
 
 Known = tuple[tuple[int, int], ...]
-"""What is tried of m * (n + ahead) + beside: ahead and beside."""
+"""Pairs (ahead, beside) to try in m * (n + ahead) + beside."""
 
-AFTER: Known = ((1, 0), (1, -1))  # for a log that is read after the update
+AFTER: Known = ((1, 0), (1, -1))  # for a log written after the update
 
 
 def shifted(case: Case, level: str) -> Explanation | None:
-    """The rates of other steps, all equally far away."""
+    """The rates of other steps, all at the same distance."""
     if not case.moves or not moves(case.schedule):
         return None
     found = []
@@ -38,16 +38,16 @@ def _shift(by: int, least: float, most: float, first: int | None) -> Explanation
     n, taken = ("step n", 0) if first is None else ("the log's step n", first)
     text = f"shifted: {n} has the rate of step n{signed(by - taken)}"
     if least != most:
-        text += f" (or further, as far as {(most if by > 0 else least) - taken:+})"
+        text += f" (any shift up to {(most if by > 0 else least) - taken:+} fits)"
     if first is not None and by == 1:
-        text += f"; where the log is read after the update, pass --first-step {first - 1}"
+        text += f"; if the rate is logged after the update, pass --first-step {first - 1}"
     elif first is not None and by < 0:
-        text += f"; where the log counts from {first - by}, pass --first-step {first - by}"
+        text += f"; if the log counts from {first - by}, pass --first-step {first - by}"
     return Explanation("shifted", text, {"steps": by, "between": _between(least, most)})
 
 
 def epochs(case: Case, level: str) -> Explanation | None:
-    """The schedule was stepped once in some updates: in an epoch, or in accumulated batches."""
+    """The schedule was stepped once per several updates: per epoch or accumulated batches."""
     if not moves(case.schedule) or case.steps[0] < 0:
         return None
 
@@ -58,9 +58,9 @@ def epochs(case: Case, level: str) -> Explanation | None:
         factor = int(max(least, 2))
         if factor <= most and case.is_of(None, level, case.steps // factor):
             text = (
-                f"counted in epochs rather than updates: the rate of step n // "
-                f"{_range(factor, most)}; or the log counts batches, and the gradients of so many "
-                "are accumulated for an update"
+                f"step n has the rate of step n // {_range(factor, most)}: the scheduler is "
+                "stepped once per epoch of that many updates, or the log counts batches and each "
+                "update accumulates that many"
             )
             parameters = {"updates": factor, "between": _between(factor, most)}
             return Explanation("epochs", text, parameters)
@@ -68,7 +68,7 @@ def epochs(case: Case, level: str) -> Explanation | None:
 
 
 def stopped(case: Case, level: str) -> Explanation | None:
-    """The schedule up to a step, and the rate of that step from there on."""
+    """The schedule up to a step, then the rate of that step."""
     rates = case.rates.floats
     equal = int((rates[::-1] != rates[-1]).argmax())
     if not case.moves or equal < 2:
@@ -78,8 +78,8 @@ def stopped(case: Case, level: str) -> Explanation | None:
         step = max(least, before)
         if step <= min(most, first) and case.is_of(None, level, np.minimum(case.steps, step)):
             text = (
-                f"the schedule stopped: from step {step} on the rate stays as it is there, "
-                "as of a scheduler that is no longer stepped"
+                f"the schedule stopped: the rate is constant from step {step} on, as if the "
+                "scheduler is no longer stepped"
             )
             return Explanation(
                 "stopped", text, {"step": int(step), "between": _between(step, most)}
@@ -88,36 +88,35 @@ def stopped(case: Case, level: str) -> Explanation | None:
 
 
 def processes(case: Case, level: str, known: Known = ((0, 0),)) -> Explanation | None:
-    """Each of some processes, or of the accumulated batches, stepped the scheduler."""
+    """Each of several processes or accumulated batches stepped the scheduler."""
     found = log_in_epochs(case, level, known)
     if found is None or found.parameters["updates"] > PROCESSES:
         return None
     times, step = found.parameters["updates"], found.parameters["step"]
     text = (
-        f"stepped {times} times an update: the rate of step {step}, as where {times} processes "
-        f"step one scheduler, or it is stepped after each of {times} batches whose gradients are "
-        "accumulated"
+        f"stepped {times} times per update: step n has the rate of step {step}, as if {times} "
+        f"processes step one scheduler, or it is stepped after each of {times} accumulated batches"
     )
     return Explanation("processes", text, {"times": times})
 
 
 def log_in_epochs(case: Case, level: str, known: Known = ((0, 0),)) -> Explanation | None:
-    """The log counts epochs, the schedule was stepped once an update."""
+    """The log counts epochs, but the schedule was stepped once per update."""
     if not case.moves or not moves(case.schedule):
         return None
     for ahead, beside in known:
         for count in counts(case, level, ahead, beside, least=2):
             step, between = count.text("n"), _between(count.updates, count.most)
-            text = f"the log counts in epochs of updates: the rate of step {step}"
+            text = f"the log counts epochs, not updates: row n has the rate of step {step}"
             if count.most != count.updates:
-                text += f", or of {_range(count.updates, count.most)} updates"
+                text += f"; an epoch has {_range(count.updates, count.most)} updates"
             parameters = {"updates": count.updates, "step": step, "between": between}
             return Explanation("log-in-epochs", text, parameters)
     return None
 
 
 def _between(least: float, most: float) -> list[int | None]:
-    """The interval as JSON has it: null for no end."""
+    """The interval for JSON, with null for an infinite end."""
     return [int(end) if abs(end) < inf else None for end in (least, most)]
 
 

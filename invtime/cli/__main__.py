@@ -1,4 +1,4 @@
-"""`python -m invtime.cli` is the `invtime` command."""
+"""Run the `invtime` command as `python -m invtime.cli`."""
 
 from invtime.cli import main
 

@@ -1,4 +1,4 @@
-"""The command's root: `invtime --version`, and the subcommands put together."""
+"""The root command: `invtime --version` and the list of subcommands."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from invtime.cli.output import bad_input, complain, emit
 
 
 class _Commands(TyperGroup):
-    """The commands, with one line on stderr for a command line that is wrong, as for any input."""
+    """The subcommands. A usage error prints one line to stderr, like any other bad input."""
 
     def main(self, *args: Any, **options: Any) -> Any:
         try:
             own = {"prog_name": "invtime", "standalone_mode": False}
             status = super().main(*args, **{**options, **own})
         except Exception as error:
-            # An exception of click's, of which newer versions of typer have their own copy.
+            # A click exception. Newer versions of typer define their own copies of these classes.
             if not hasattr(error, "format_message"):
                 raise
             status = 2
-            if text := _told(error):  # or it is the help
+            if text := _message(error):  # empty if the help was printed
                 command = getattr(getattr(error, "ctx", None), "command_path", "invtime")
                 complain(f"{text}; see {command} --help")
         sys.exit(status)
 
 
-def _told(error: Any) -> str:
-    """What click says of a wrong command line, in the same words in all of its versions."""
+def _message(error: Any) -> str:
+    """The message of a click usage error, worded the same for every version of click."""
     near = getattr(error, "possibilities", None)
     text = error.message if near else error.format_message()
     text = text.replace("Value error, ", "").rstrip(".?")
@@ -74,7 +74,7 @@ def invtime(
         ),
     ] = False,
 ) -> None:
-    """Inverse time decay of a learning rate, the same bits in every framework."""
+    """Print, verify, compare and convert inverse-time-decay learning-rate schedules."""
 
 
 for command in (

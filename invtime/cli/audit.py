@@ -20,7 +20,7 @@ from invtime.spec import InverseTimeDecay
 if TYPE_CHECKING:
     from invtime.audit import Audit
 
-Configs = Annotated[str | None, options.config_option("A config in JSON, or a list of them")]
+Configs = Annotated[str | None, options.config_option("A JSON config, or a JSON list of configs")]
 
 
 def _read(file: str) -> list[InverseTimeDecay]:
@@ -40,7 +40,7 @@ def _peers() -> list[str]:
 def audit(
     *schedules: InverseTimeDecay,
     steps: Annotated[
-        int, typer.Option(metavar="N", parser=whole(1), help="The number of the run's steps.")
+        int, typer.Option(metavar="N", parser=whole(1), help="The number of steps of the run.")
     ] = 100_000,
     start: Annotated[
         int, typer.Option(metavar="N", parser=whole(0), help="The first step of the run.")
@@ -50,23 +50,24 @@ def audit(
         typer.Option(
             metavar="NAME",
             autocompletion=completes(_peers),
-            help="Only this peer, such as keras-jax; may be repeated.",
+            help="Audit only this peer, such as keras-jax; may be repeated.",
         ),
     ] = None,
     layout: Annotated[
-        Literal["table", "json"], typer.Option("--format", help="How to write it.")
+        Literal["table", "json"], typer.Option("--format", help="The output format.")
     ] = "table",
 ) -> None:
-    """Say whether a run with Keras's, Paddle's or a hand-written schedule had another one.
+    """Compare other libraries' versions of a schedule with the exact values.
 
-    Calls what people use for this schedule today, in a process for each framework and on the CPU,
-    and compares it with the exact values: the drops of a staircase that come late or early,
-    and the steps with other bits. What is not installed is listed with the reason.
+    Calls the schedules of Keras, TensorFlow, Paddle and PyTorch, and the formula written by hand
+    in each framework ("peers"). Reports staircase drops that come late or early, and steps whose
+    rates have different bits. Runs on the CPU, one process per framework. Libraries that are not
+    installed are listed with the reason.
 
     Example: `invtime audit --lr 0.1 -S 41 -R 0.5 --staircase --peer keras-jax`
 
-    Exit status: 0 if nobody was affected (other bits within rounding affect nobody), 1 if
-    somebody was or failed, 2 for bad input.
+    Exit status: 0 if every peer agrees within rounding, 1 if one does not or fails, 2 for bad
+    input.
     """
     from invtime import audit
 
@@ -75,12 +76,12 @@ def audit(
         report = audit.audit(schedules, peers=peer, start=start, steps=steps, progress=progress)
     _check_compared(report)
     emit(_lines(report, layout))
-    # A peer that was asked for is installed, so that its framework does not import.
+    # _check_installed found the named peers: if one was skipped, its framework cannot be imported.
     raise typer.Exit(0 if report.ok and not (peer and report.skipped) else 1)
 
 
 def _check_installed(names: Iterable[str]) -> None:
-    """Raise a ConfigError for a peer that was asked for and cannot be called here."""
+    """Raise a ConfigError if a named peer is not installed."""
     from invtime.audit.peers import PEERS
 
     for name in names:
@@ -89,17 +90,19 @@ def _check_installed(names: Iterable[str]) -> None:
             if find_spec(module) is None:
                 raise ConfigError(
                     f"--peer {name} needs {module}, which is not installed; "
-                    "install it, or leave this --peer out"
+                    "install it, or remove this --peer"
                 )
 
 
 def _check_compared(report: Audit) -> None:
-    """Raise a ConfigError where no peer was called for any of the schedules."""
+    """Raise a ConfigError if no peer was called for any schedule."""
     if all(finding.skipped for finding in report.findings):
         reasons = [(skipped.peer, skipped.reason) for skipped in report.skipped]
         reasons += [(finding.peer, str(finding.skipped)) for finding in report.findings]
         why = "; ".join(f"{peer}: {reason}" for peer, reason in dict.fromkeys(reasons))
-        raise ConfigError(f"nothing was compared; {why}; pass another --peer, or none for all")
+        raise ConfigError(
+            f"nothing was compared; {why}; name another --peer, or omit --peer to try them all"
+        )
 
 
 def _lines(report: Audit, layout: str) -> Iterator[str]:

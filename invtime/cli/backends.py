@@ -21,17 +21,19 @@ COLUMNS = ("backend", "version", "usable", "devices", "distribution", "problem")
 def backends(
     devices: Annotated[
         bool,
-        typer.Option("--devices", metavar="", help="Import the frameworks and list their devices."),
+        typer.Option(
+            "--devices", metavar="", help="Also import each framework and list its devices."
+        ),
     ] = False,
     layout: Annotated[
-        Literal["table", "json"], typer.Option("--format", help="How to write it.")
+        Literal["table", "json"], typer.Option("--format", help="The output format.")
     ] = "table",
 ) -> None:
-    """List every backend: its version, who announced it, and whether it can be used.
+    """List the backends: version, status, and the package that provides each.
 
     Example: `invtime backends --devices`
 
-    Exit status: 0, also where a backend cannot be used; 2 for bad input.
+    Exit status: 0, even if a backend cannot be used; 2 for bad input.
     """
     states = registry.list_backends()
     found = _found(states) if devices else {}
@@ -44,7 +46,7 @@ def _lines(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _found(states: list[registry.BackendState]) -> dict[str, Result]:
-    """What each usable backend has, its framework imported in a process of its own."""
+    """The devices of each usable backend. Each framework is imported in its own process."""
     from invtime.verification import apart
 
     names = [state.name for state in states if state.problem is None]

@@ -20,40 +20,43 @@ def check_log(
         str,
         typer.Argument(
             metavar="FILE",
-            help="A log, an event file, or a directory of event files; - is standard input.",
+            help="A log file, or a directory of TensorBoard event files; - reads stdin.",
         ),
     ],
     step_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The column or key of the steps.")
+        str | None, typer.Option(metavar="NAME", help="The column or key that has the steps.")
     ] = None,
     rate_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The column, key or tag of the rates.")
+        str | None, typer.Option(metavar="NAME", help="The column, key or tag that has the rates.")
     ] = None,
     run: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The run, where the log has several.")
+        str | None, typer.Option(metavar="NAME", help="Which run to check, if the log has several.")
     ] = None,
     first_step: Annotated[
         int | None,
-        typer.Option(metavar="N", parser=whole(), help="What the log calls the schedule's step 0."),
+        typer.Option(
+            metavar="N", parser=whole(), help="The log's number for the schedule's step 0."
+        ),
     ] = None,
     layout: Annotated[
-        Literal["table", "json"], typer.Option("--format", help="How to write it.")
+        Literal["table", "json"], typer.Option("--format", help="The output format.")
     ] = "table",
 ) -> None:
-    """Say whether a run's logged learning rates are those of a schedule, and if not, why.
+    """Check whether logged learning rates follow a schedule, and if not, explain why.
 
-    The log may be CSV, JSON, JSON lines, a trainer_state.json, what Hugging Face's Trainer
-    prints, lines of a step and a rate, an export of wandb's, a metric file of MLflow's, or
-    TensorBoard's event files.
+    Reads CSV, JSON, JSON lines, trainer_state.json, the output of Hugging Face's Trainer, text
+    with a step and a rate per line, wandb exports, MLflow metric files and TensorBoard event
+    files.
 
-    A match is one in bits (float64, or float32) or in the digits that were printed. What else
-    may explain the log is tried: shifted steps, epochs for updates, a staircase or none, the
-    late drop of compiled Keras, another parameter, a change half-way, and more.
+    The log matches if every rate equals the schedule's in float64, in float32, or to the digits
+    that were printed. If it does not match, known mistakes are tried: shifted steps, epochs
+    counted as updates, a missing or unwanted staircase, the late drop of compiled Keras, a
+    different parameter, a change during the run, and more.
 
     Example: `invtime check-log metrics.csv --lr 0.1 -S 41 -R 0.5 --staircase`
 
-    Exit status: 0 for a match, 1 for none, 2 for bad input, 3 for a match that tests nothing of
-    the decay.
+    Exit status: 0 for a match, 1 for no match, 2 for bad input, 3 for a match in which no rate
+    comes from the decay.
     """
     from invtime import checklog
 

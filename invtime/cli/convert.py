@@ -17,7 +17,7 @@ from invtime.errors import ConfigError, cut, shown
 from invtime.spec import InverseTimeDecay
 
 NAMES = ", ".join(DIALECTS)
-CONFIG = "The parameters as a JSON object, or Keras's envelope"
+CONFIG = "The parameters as a JSON object, or Keras's serialized form"
 
 
 def _dialect(name: str, text: str) -> Any:
@@ -35,24 +35,29 @@ def convert(
     parameters: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="KEY=VALUE", help="The parameters, by their names in the dialect --from."
+            metavar="KEY=VALUE", help="Parameters under the names of the --from dialect."
         ),
     ] = None,
-    source: Annotated[str, _dialect("--from", f"One of {NAMES}.")] = "invtime",
-    target: Annotated[str, _dialect("--to", "One of the same.")] = "invtime",
+    source: Annotated[str, _dialect("--from", f"The input dialect: {NAMES}.")] = "invtime",
+    target: Annotated[
+        str, _dialect("--to", "The output dialect: one of the same names.")
+    ] = "invtime",
     layout: Annotated[
-        Literal["code", "json"], typer.Option("--format", help="How to write it.")
+        Literal["code", "json"], typer.Option("--format", help="The output format.")
     ] = "code",
 ) -> None:
-    """Convert a schedule to another library's dialect, exactly or not at all.
+    """Convert a schedule to or from another library's parameters.
 
-    The schedule is given by the options, or by KEY=VALUE or --config in the dialect --from. torch
-    and optax are code, which is converted to and not from. Schedules with phases are converted to
-    and from levanter and deepmd, whose lengths need num_train_steps or numb_steps.
+    A dialect is one library's parameters for this schedule. Pass the schedule as options, or as
+    KEY=VALUE pairs or a --config file in the --from dialect. The conversion is exact: a schedule
+    that the target cannot express exactly is an error.
+
+    torch and optax can only be written. Only invtime, levanter, deepmd, torch and optax have
+    phases. Reading levanter needs num_train_steps, reading deepmd needs numb_steps.
 
     Example: `invtime convert --to paddle --lr 0.1 -S 1000 -R 0.5`
 
-    Exit status: 0; 2 for bad input, and where the target cannot express the schedule exactly.
+    Exit status: 0; 2 for bad input, or if the target cannot express the schedule exactly.
     """
     schedule = _schedule(source, given, parameters or [])
     if layout == "json":
@@ -64,19 +69,19 @@ def convert(
 def _schedule(
     source: str, given: Sequence[InverseTimeDecay | str], pairs: Sequence[str]
 ) -> InverseTimeDecay:
-    """The schedule of the options, of the name of a config's file, or of the pairs."""
+    """The schedule given by the options, by a config file, or by KEY=VALUE pairs."""
     if not given:
         return from_dialect(source, _parameters(pairs))
     (found,) = given
     if pairs:
-        other = "--config was" if isinstance(found, str) else "the options of a schedule were"
-        raise ConfigError(f"{other} given with {cut(' '.join(pairs))}; leave one of them out")
+        other = "--config was" if isinstance(found, str) else "schedule options were"
+        raise ConfigError(f"{other} given with {cut(' '.join(pairs))}; remove one of them")
     if isinstance(found, str):
         return from_dialect(source, configs.loads(read_file(found)))
     if source != "invtime":
         raise ConfigError(
-            f"the options of a schedule are invtime's parameters, and --from is {shown(source)}; "
-            "pass its parameters as KEY=VALUE or by --config, or leave --from out"
+            f"schedule options are invtime's parameters, but --from is {shown(source)}; "
+            "pass its parameters as KEY=VALUE or with --config, or remove --from"
         )
     return found
 
@@ -86,8 +91,8 @@ def _parameters(pairs: Sequence[str]) -> dict[str, Any]:
     for text in pairs:
         key, equals, value = text.partition("=")
         if not equals:
-            raise ConfigError(f"{shown(text)} is not KEY=VALUE; write it so, as decay_steps=1000")
+            raise ConfigError(f"{shown(text)} is not KEY=VALUE; write it like decay_steps=1000")
         if key in found:
-            raise ConfigError(f"{shown(key)} was given twice; leave one of them out")
+            raise ConfigError(f"{shown(key)} was given twice; remove one of them")
         found[key] = {"true": True, "false": False}.get(value.lower(), read_number(value))
     return found

@@ -20,23 +20,24 @@ def fingerprint(
     values: Annotated[
         int | None,
         typer.Option(
-            metavar="N", parser=whole(1), help="Of the bits of the rates at the steps 0 to N - 1."
+            metavar="N", parser=whole(1), help="Hash the bits of the rates at steps 0 to N - 1."
         ),
     ] = None,
     dtype: Annotated[
         Dtype | None,
         typer.Option(
-            metavar="DTYPE", help=f"Of those rates: {DTYPES}; if left out, the config's or float64."
+            metavar="DTYPE",
+            help=f"With --values, the dtype: {DTYPES}; default: the config's, or float64.",
         ),
     ] = None,
     layout: Annotated[
-        Literal["plain", "json"], typer.Option("--format", help="How to write it.")
+        Literal["plain", "json"], typer.Option("--format", help="The output format.")
     ] = "plain",
 ) -> None:
-    """Print a short digest of what a schedule means, or of the bits of its first values.
+    """Print a short hash of a schedule, or of the bits of its first rates.
 
-    Schedules whose rates are the same numbers at every step have the same fingerprint, however
-    they are written.
+    Schedules with equal rates at every step have the same fingerprint, even if their parameters
+    are written differently.
 
     Example: `invtime fingerprint --lr 0.1 -S 1000 -R 0.5`
 
@@ -46,8 +47,8 @@ def fingerprint(
 
     if dtype is not None and values is None:
         raise ConfigError(
-            f"--dtype is {dtype} and there is no --values; the fingerprint of the meaning has no "
-            "dtype; pass --values N too, or leave --dtype out"
+            f"--dtype is {dtype} and there is no --values; without --values the fingerprint does "
+            "not depend on a dtype; add --values N, or remove --dtype"
         )
     name = None if values is None else dtype or schedule.dtype or Dtype.float64
     with progress_bar("fingerprint") as progress:

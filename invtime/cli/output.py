@@ -1,4 +1,4 @@
-"""What the commands write: results on stdout, one line about a failure on stderr."""
+"""Output of the commands: results on stdout, one line per failure on stderr."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from invtime.errors import InvTimeError, shown
 
 
 def emit(lines: Iterable[str]) -> None:
-    """Write the lines to stdout; leave quietly, with status 141, where its reader has gone."""
+    """Write the lines to stdout. If its reader closed the pipe, exit quietly with status 141."""
     try:
         for line in lines:
             print(line)
         sys.stdout.flush()
     except BrokenPipeError:
-        # What is still buffered could raise again as Python closes stdout; see the note on
+        # Python flushes stdout at exit, and buffered text could raise again. See the note on
         # SIGPIPE in the documentation of the module `signal`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(141) from None
 
 
 def width() -> int | None:
-    """The columns of the terminal that stdout is; None where it is a pipe or a file."""
+    """The width of the terminal in columns, or None if stdout is a pipe or a file."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def prose(text: str) -> str:
-    """A line of words, broken between them where it is longer than the terminal is wide."""
+    """Wrap a line of text to the width of the terminal; unchanged if there is no terminal."""
     columns = width()
     if columns is None:
         return text
@@ -45,13 +45,13 @@ def prose(text: str) -> str:
 
 
 def complain(text: str) -> None:
-    """Write the line about a failure to stderr."""
+    """Write an error to stderr, on one line."""
     print(f"invtime: {' '.join(text.split())}", file=sys.stderr)
 
 
 @contextmanager
 def bad_input() -> Iterator[None]:
-    """Turn what the user got wrong into one line on stderr and exit status 2."""
+    """Turn errors in the input into one line on stderr and exit status 2."""
     try:
         yield
     except (InvTimeError, OSError, ImportError) as error:
@@ -63,31 +63,31 @@ def _file_trouble(error: OSError) -> str:
     if not isinstance(error.filename, str | bytes | os.PathLike):
         return str(error)
     remedies = {
-        FileNotFoundError: "check the spelling, and the folder that the command runs in",
-        IsADirectoryError: "pass the name of a file",
-        PermissionError: "pass a file that you may use, or change its permissions",
+        FileNotFoundError: "check the spelling and the current directory",
+        IsADirectoryError: "pass a file",
+        PermissionError: "change its permissions, or pass another file",
     }
     remedy = remedies.get(type(error), "pass another file")
     return f"{shown(os.fspath(error.filename))}: {error.strerror}; {remedy}"
 
 
 def read_file(file: str) -> bytes:
-    """What is in a file, or on stdin for -."""
+    """Read a file, or stdin for -."""
     return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
 
 
 def check_writable(path: Path) -> None:
-    """Raise OSError before any work is done, where a file cannot be written in the end."""
+    """Raise OSError now if a file cannot be written, before any work is done."""
     with path.open("ab"):
         pass
 
 
-SOON = 1.0  # seconds: what takes less shows no bar
+SOON = 1.0  # seconds of work before the bar appears
 
 
 @contextmanager
 def progress_bar(name: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on stderr while it is a terminal, gone at the end; called with done and total."""
+    """A progress bar on stderr, if that is a terminal. Yields a callback of (done, total)."""
     if not sys.stderr.isatty():
         yield None
         return

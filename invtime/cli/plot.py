@@ -18,7 +18,7 @@ OPTIONS = {"start": "--start", "stop": "--stop", "yscale": "--y-scale"}
 
 Configs = Annotated[
     list[str] | None,
-    options.config_option("A config in JSON; several are drawn on one axis"),
+    options.config_option("A JSON config; repeat it to draw several schedules"),
 ]
 
 
@@ -26,7 +26,8 @@ Configs = Annotated[
 def plot(
     *schedules: InverseTimeDecay,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The picture, .png or .svg.")
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="The file to write, .png or .svg."),
     ],
     start: Annotated[int, typer.Option(metavar="N", parser=whole(0), help="The first step.")] = 0,
     stop: Annotated[
@@ -34,21 +35,20 @@ def plot(
         typer.Option(
             metavar="N",
             parser=whole(1),
-            help="The steps end before this one; if left out, past the last phase.",
+            help="The end of the range, exclusive; default: past the last phase.",
         ),
     ] = None,
-    x_scale: Annotated[Scale, typer.Option(help="The axis of the steps.")] = "linear",
-    y_scale: Annotated[Scale, typer.Option(help="The axis of the rate.")] = "linear",
+    x_scale: Annotated[Scale, typer.Option(help="The scale of the step axis.")] = "linear",
+    y_scale: Annotated[Scale, typer.Option(help="The scale of the rate axis.")] = "linear",
 ) -> None:
-    """Draw one or several schedules as a PNG or an SVG.
+    """Draw schedules as a PNG or SVG file.
 
-    A staircase's plateaus bear a marker at their first step, where there are at most 50. The
-    phases of a schedule that is alone are shaded and named. The numbers themselves are what
-    `invtime table` prints.
+    A staircase of at most 50 plateaus has a marker at the first step of each. If there is one
+    schedule, its phases are shaded and named. For the numbers, use `invtime table`.
 
     Example: `invtime plot --lr 0.1 -S 1000 -R 0.5 -o rate.svg`
 
-    Exit status: 0; 2 for bad input, or where matplotlib is missing.
+    Exit status: 0; 2 for bad input, or if matplotlib is not installed.
     """
     from invtime import plotting
 

@@ -1,4 +1,4 @@
-"""The options that say which schedule is meant, shared by the commands."""
+"""The options that describe a schedule, shared by the commands."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from invtime.cli.values import read_number
 from invtime.errors import ConfigError, shown
 from invtime.spec import InverseTimeDecay
 
-PANEL = "Schedule: L / (1 + R * n / S) at step n, or --config"
-PHASES = "Phases around the decay, all optional"
+PANEL = "Schedule: L / (1 + R * n / S) at step n; or --config"
+PHASES = "Phases of the schedule (optional)"
 
 
 def _option(letter: str, text: str, *names: str, panel: str = PANEL) -> Any:
@@ -28,40 +28,48 @@ def _phase(letter: str, text: str) -> Any:
     return Annotated[str | None, _option(letter, text, panel=PHASES)]
 
 
-# By the name of the parameter, in the order of the help. The numbers are kept as written.
+# By parameter, in the order of the help. Numbers stay text: `read_number` keeps 1000 an int.
 OPTIONS = {
     "initial_learning_rate": Annotated[
         str | None,
-        _option("L", "The rate at step 0, or the peak.", "--lr", "--initial-learning-rate"),
+        _option(
+            "L",
+            "The learning rate at step 0, or after the warm-up.",
+            "--lr",
+            "--initial-learning-rate",
+        ),
     ],
     "decay_steps": Annotated[
-        str | None, _option("S", "The steps of one decay rate.", "--decay-steps", "-S")
+        str | None,
+        _option("S", "The steps in which the divisor grows by R.", "--decay-steps", "-S"),
     ],
-    "decay_rate": Annotated[str | None, _option("R", "0 or more.", "--decay-rate", "-R")],
+    "decay_rate": Annotated[
+        str | None, _option("R", "The decay rate, 0 or more.", "--decay-rate", "-R")
+    ],
     "staircase": Annotated[
-        bool | None, _option("", "Drop only at multiples of S: floor(n / S).", "--staircase")
+        bool | None, _option("", "Use floor(n / S): the rate drops every S steps.", "--staircase")
     ],
-    "warmup_steps": _phase("W", "The steps of a linear warm-up."),
-    "warmup_learning_rate": _phase("w", "The rate at step 0; 0 if left out."),
-    "stable_steps": _phase("H", "The steps at L before the decay."),
-    "minimum_learning_rate": _phase("m", "The floor of the decay."),
-    "cooldown_start": _phase("X", "Where a linear cool-down begins."),
-    "cooldown_steps": _phase("K", "The steps of the cool-down."),
-    "final_learning_rate": _phase("f", "The rate after it; 0 if left out."),
+    "warmup_steps": _phase("W", "The length of the linear warm-up, in steps."),
+    "warmup_learning_rate": _phase("w", "The rate where the warm-up starts; default: 0."),
+    "stable_steps": _phase("H", "The steps at the rate L before the decay."),
+    "minimum_learning_rate": _phase("m", "The floor: the lowest rate of the decay."),
+    "cooldown_start": _phase("X", "The step where the linear cool-down starts."),
+    "cooldown_steps": _phase("K", "The length of the cool-down, in steps."),
+    "final_learning_rate": _phase("f", "The rate after the cool-down; default: 0."),
 }
 NEEDED = [*OPTIONS][:3]
 
 
 def config_option(text: str) -> Any:
-    """The option --config, which takes what `text` says."""
+    """The option --config; `text` is the start of its help."""
     return _option("FILE", f"{text}; - reads stdin.", "--config", "-c")
 
 
-Config = Annotated[str | None, config_option("A config in JSON, bare or in Keras's envelope")]
+Config = Annotated[str | None, config_option("A JSON config, plain or as serialized by Keras")]
 
 
 def from_config(file: str) -> InverseTimeDecay:
-    """The schedule of the config in a file, or on stdin for -."""
+    """Read a schedule from a config file, or from stdin for -."""
     return InverseTimeDecay.from_json(read_file(file))
 
 
@@ -70,12 +78,12 @@ def takes(
     read: Callable[[Any], Iterable[Any]] = lambda file: [from_config(file)],
     needed: bool = True,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of a schedule, and as its first arguments the schedules meant.
+    """Add the schedule options to a command. It gets the schedules as positional arguments.
 
     Args:
-        config: the option --config, where it is more than the name of one file.
-        read: from its value to the schedules.
-        needed: whether it is an error to give no schedule at all.
+        config: the annotation of --config, if it is not the name of one file.
+        read: turns the value of --config into schedules.
+        needed: whether a command line without a schedule is an error.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -89,7 +97,7 @@ def takes(
             if config not in (None, []):
                 if given:
                     together = ", ".join(map(option_of, given))
-                    raise ConfigError(f"--config was given with {together}; leave one of them out")
+                    raise ConfigError(f"--config was given with {together}; remove one of them")
                 found = read(config)
             elif given or needed:
                 found = [build(given)]
@@ -107,14 +115,17 @@ def takes(
 
 
 def build(given: Mapping[str, Any]) -> InverseTimeDecay:
-    """The schedule of the options that were given, by the names of the parameters.
+    """Build the schedule from option values, keyed by parameter name.
 
     Raises:
-        ConfigError: one is missing or not accepted; it speaks of the options.
+        ConfigError: a value is missing or not accepted. The message names the options.
     """
     missing = [option_of(name) for name in NEEDED if name not in given]
     if missing:
-        raise ConfigError(f"no schedule without {', '.join(missing)}; pass that, or --config FILE")
+        raise ConfigError(
+            f"missing {', '.join(missing)}; pass --initial-learning-rate, --decay-steps and "
+            "--decay-rate, or --config FILE"
+        )
     numbers = {}
     for name, text in given.items():
         numbers[name] = text if name == "staircase" else read_number(text)
@@ -128,13 +139,13 @@ def build(given: Mapping[str, Any]) -> InverseTimeDecay:
 
 
 def option_of(name: str) -> str:
-    """The option for a parameter."""
+    """The option that sets a parameter."""
     return f"--{name.replace('_', '-')}"
 
 
 @contextmanager
 def speaking_of(options: Mapping[str, str]) -> Iterator[None]:
-    """Let a ConfigError about parameters speak of the options in their place."""
+    """Replace parameter names by option names in the message of a ConfigError."""
     try:
         yield
     except ConfigError as error:

@@ -18,7 +18,7 @@ from invtime.spec import InverseTimeDecay
 from invtime.table import Table
 
 Row = tuple[int | float, float, str]
-RATE = 23  # the longest rate, such as 2.2250738585072014e-308
+RATE = 23  # characters of the longest rate, such as 2.2250738585072014e-308
 
 
 @options.takes()
@@ -27,33 +27,33 @@ def table(
     *,
     start: Annotated[
         int | None,
-        typer.Option(metavar="N", parser=whole(), help="The first step; 0 if left out."),
+        typer.Option(metavar="N", parser=whole(), help="The first step; default: 0."),
     ] = None,
     stop: Annotated[
         int | None,
-        typer.Option(metavar="N", parser=whole(), help="The steps end before this one."),
+        typer.Option(metavar="N", parser=whole(), help="The end of the range, exclusive."),
     ] = None,
     step: Annotated[
         int | None,
         typer.Option(
-            metavar="N", parser=whole(1), help="From one step to the next; 1 if left out."
+            metavar="N", parser=whole(1), help="The distance between two steps; default: 1."
         ),
     ] = None,
     at: Annotated[
         str | None,
-        typer.Option(metavar="LIST", help="The steps themselves, such as 0,1000,2500.5."),
+        typer.Option(metavar="LIST", help="A list of steps, such as 0,1000,2500.5."),
     ] = None,
     dtype: Annotated[
-        Dtype, typer.Option(metavar="DTYPE", help=f"Round to it: {DTYPES}.")
+        Dtype, typer.Option(metavar="DTYPE", help=f"Round the rates to this dtype: {DTYPES}.")
     ] = Dtype.float64,
     layout: Annotated[
-        Literal["table", "csv", "json"], typer.Option("--format", help="How to write it.")
+        Literal["table", "csv", "json"], typer.Option("--format", help="The output format.")
     ] = "table",
 ) -> None:
     """Print the exact learning rate at a range or a list of steps.
 
-    A rate of any dtype is printed with the digits of binary64, and so exactly; in JSON, one
-    that overflows its dtype is null. A schedule with phases has a column for them.
+    Every rate is printed with enough digits to be read back exactly as a float64. In JSON, a rate
+    that overflows its dtype is null. If the schedule has phases, a column names them.
 
     Example: `invtime table --lr 0.1 -S 1000 -R 0.5 --stop 5000 --step 1000`
 
@@ -67,23 +67,23 @@ def table(
 
 
 def _steps(at: str | None, given: dict[str, int | None]) -> Sequence[int | float]:
-    """The steps of the list --at, or of the range that the other options give."""
+    """The steps in the list --at, or in the range --start, --stop, --step."""
     start, stop, step = given.values()
     if at is not None:
         others = ", ".join(option for option, number in given.items() if number is not None)
         if others:
-            raise StepTypeError(f"--at was given with {others}; leave one of them out")
+            raise StepTypeError(f"--at was given with {others}; remove one of them")
         return _listed(at)
     if stop is None:
         raise StepTypeError(
-            "no steps without --stop or --at; pass --stop N, with --start and --step if need be, "
-            "or --at 0,1000,2500.5"
+            "no steps were given; pass a range with --stop N (and --start, --step), or a list such "
+            "as --at 0,1000,2500.5"
         )
     found = range(start or 0, stop, step or 1)
     if not found:
         raise StepTypeError(
-            f"--start is {found.start} and --stop is {stop}; there is no step between, since the "
-            "steps end before --stop; pass a --stop above --start"
+            f"--start is {found.start} and --stop is {stop}, so the range is empty (--stop is "
+            "exclusive); pass a --stop above --start"
         )
     return found
 
@@ -93,14 +93,14 @@ def _listed(at: str) -> list[int | float]:
     for step in steps:
         if isinstance(step, str) or (isinstance(step, float) and not isfinite(step)):
             raise StepTypeError(
-                f"--at {shown(at)} has {shown(step)} in it; a step must be a finite number; "
-                "separate the steps by commas, as in 0,1000,2500.5"
+                f"--at is {shown(at)}; {shown(step)} is not a finite number; pass numbers "
+                "separated by commas, such as 0,1000,2500.5"
             )
     return [int(step) if step == int(step) else step for step in steps]
 
 
 def _rounding(dtype: str) -> Callable[[float], float]:
-    """From the binary64 rate to the rate in `dtype`, as a Python float."""
+    """A function that rounds a float64 rate to `dtype` and returns a Python float."""
     if dtype == "float64":
         return float
     from invtime.reference import chained, float_of_bits
@@ -109,7 +109,7 @@ def _rounding(dtype: str) -> Callable[[float], float]:
 
 
 def _phases(schedule: InverseTimeDecay) -> Callable[[int | float], str]:
-    """From a step to the name of its phase, which is empty where the schedule has none."""
+    """A function from a step to the name of its phase, or "" for a schedule without phases."""
     form = schedule.form
     if not isinstance(form, Table):
         return lambda step: ""

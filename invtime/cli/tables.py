@@ -1,4 +1,4 @@
-"""Tables as wide as their cells, for a terminal of any width and for a pipe."""
+"""Text tables for terminals of any width and for pipes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from invtime.cli.output import width
 
-INDENT = "    "  # of the notes below a row
+INDENT = "    "  # before a note below its row
 
 
 def as_table(
@@ -18,16 +18,17 @@ def as_table(
     names: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> Iterator[str]:
-    """The lines of a table, without the columns that are empty in every row; none without rows.
+    """Lay out a table as lines of text. Without rows there are no lines.
 
-    No cell is ever cut. On a terminal a rule divides the header from the rows.
+    Columns that are empty in every row are left out. No cell is cut. On a terminal, a rule
+    separates the header from the rows.
 
     Args:
         columns: the headers.
-        rows: of each, a cell under each header.
-        numbers: the columns that are aligned to the right.
-        names: those that stand once above the table where all rows have the same.
-        notes: those that stand below their row where it would be longer than the terminal.
+        rows: one cell per header.
+        numbers: the columns to align right.
+        names: the columns to print once above the table if all rows have the same value.
+        notes: the columns to print below each row if the row is wider than the terminal.
     """
     found = [dict(zip(columns, row, strict=True)) for row in rows]
     if not found:
@@ -71,7 +72,7 @@ def _aligned(
     numbers: Sequence[str],
     gap: str = "  ",
 ) -> list[str]:
-    """The lines, each cell padded to the width of its column."""
+    """Pad each cell to the width of its column, and join the cells of each line."""
     widths = {column: _longest(line[column] for line in lines) for column in columns}
     return [
         gap.join(

@@ -1,4 +1,4 @@
-"""What is written on the command line: numbers, dtypes, and the names that a shell completes."""
+"""Values on the command line: numbers, dtypes, and names for shell completion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from invtime.errors import shown
 
 
 class Dtype(StrEnum):
-    """The dtypes of a result, those of `invtime.dtypes`."""
+    """The dtypes of a result: the names in `invtime.dtypes`."""
 
     float64 = "float64"
     float32 = "float32"
@@ -25,7 +25,7 @@ DTYPES = ", ".join(Dtype)
 
 
 def read_number(text: str) -> Any:
-    """A number as it was written: an int, else a float, else the text for others to refuse."""
+    """Parse an int, else a float. Return other text unchanged, for the caller to reject."""
     for kind in (int, float):
         try:
             return kind(text)
@@ -35,7 +35,7 @@ def read_number(text: str) -> Any:
 
 
 def whole(least: int | None = None) -> Callable[[str], int]:
-    """What reads a whole number, such as 1000, 1e6 or 1_000_000, not below `least`."""
+    """A parser of integers such as 1000, 1e6 or 1_000_000 that rejects numbers below `least`."""
 
     def parse(text: str) -> int:
         number = read_number(text)
@@ -53,7 +53,7 @@ def whole(least: int | None = None) -> Callable[[str], int]:
 
 
 def completes(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
-    """What completes a name in a shell."""
+    """A shell-completion function for these names."""
 
     def complete(incomplete: str) -> list[str]:
         return [name for name in names() if name.startswith(incomplete)]
@@ -62,5 +62,5 @@ def completes(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
 
 
 def backends_here() -> list[str]:
-    """The names of the backends that are announced."""
+    """The names of the known backends, installed or not."""
     return [state.name for state in registry.list_backends()]

@@ -30,7 +30,7 @@ def verify(
     steps: Annotated[
         int,
         typer.Option(
-            metavar="N", parser=whole(1), help="Compare at the steps 0 to N - 1, and at the edges."
+            metavar="N", parser=whole(1), help="Compare at steps 0 to N - 1 and at edge cases."
         ),
     ] = 100_000,
     backend: Annotated[
@@ -38,31 +38,34 @@ def verify(
         typer.Option(
             metavar="NAME",
             autocompletion=completes(backends_here),
-            help="Only this backend; may be repeated.",
+            help="Verify only this backend; may be repeated.",
         ),
     ] = None,
     mode: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Only this mode, such as eager; may be repeated."),
+        typer.Option(metavar="NAME", help="Verify only this mode, such as eager; may be repeated."),
     ] = None,
     device: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Only this device, or kind of device; may be repeated."),
+        typer.Option(
+            metavar="NAME", help="Verify only this device or kind of device; may be repeated."
+        ),
     ] = None,
     dtype: Annotated[
         list[Dtype] | None,
-        typer.Option(metavar="DTYPE", help="Only this dtype of the rates; may be repeated."),
+        typer.Option(metavar="DTYPE", help="Verify only this dtype of the rates; may be repeated."),
     ] = None,
     layout: Annotated[
-        Literal["table", "json"], typer.Option("--format", help="How to write it.")
+        Literal["table", "json"], typer.Option("--format", help="The output format.")
     ] = "table",
     junit: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write JUnit XML too, for a CI system.")
+        Path | None, typer.Option(metavar="FILE", help="Also write a JUnit XML report.")
     ] = None,
     dask: Annotated[
         str | None,
         typer.Option(
-            metavar="ADDRESS", help="Do the work on a Dask cluster, such as tcp://host:8786."
+            metavar="ADDRESS",
+            help="Run on the Dask cluster at this address, such as tcp://host:8786.",
         ),
     ] = None,
     timeout: Annotated[
@@ -70,24 +73,24 @@ def verify(
         typer.Option(
             metavar="SECONDS",
             min=1,
-            help="With --dask, the longest wait for one piece; 1800 if left out.",
+            help="With --dask, the longest wait for a piece of the work; default: 1800.",
         ),
     ] = None,
 ) -> None:
-    """Compare every installed backend with the exact values, bit by bit.
+    """Compare every installed backend with the exact values, bit for bit.
 
-    Each mode (eager, compiled), device and dtype is one row. A mismatch is a step with bits
-    that the contract does not allow.
+    Prints one row per backend, mode (eager, compiled), device and dtype. A mismatch is a rate
+    with other bits than the guarantees allow.
 
     Example: `invtime verify --lr 0.1 -S 1000 -R 0.5 --backend numpy`
 
-    Exit status: 0 if nothing differs, 1 on a mismatch or where a framework or a worker failed, 2
+    Exit status: 0 if there is no mismatch, 1 if there is one or a framework or worker failed, 2
     for bad input.
     """
     from invtime import verification
 
     if timeout is not None and dask is None:
-        raise ConfigError("--timeout was given without --dask; pass both, or leave it out")
+        raise ConfigError("--timeout was given without --dask; add --dask, or remove --timeout")
     if junit is not None:
         check_writable(junit)
     with _verify(dask, timeout or 1800) as work, progress_bar("verify") as progress:
@@ -108,7 +111,7 @@ def verify(
 
 @contextmanager
 def _verify(address: str | None, timeout: float) -> Iterator[Callable[..., Report]]:
-    """What does the work: processes of this machine, or a Dask cluster, by its address."""
+    """A function that runs the verification, in local processes or on a Dask cluster."""
     from invtime.verification import verify
     from invtime.verification.apart import verify_apart
 
@@ -121,20 +124,20 @@ def _verify(address: str | None, timeout: float) -> Iterator[Callable[..., Repor
 
 @contextmanager
 def _executor(address: str) -> Iterator[Executor]:
-    """The workers of a Dask cluster."""
+    """An executor that runs on the workers of a Dask cluster."""
     try:
         from distributed import Client
         from distributed.comm import resolve_address
     except ImportError as error:
         raise ImportError(
-            f"--dask needs dask.distributed, which does not import ({error}); "
+            f"--dask needs dask.distributed, which cannot be imported ({error}); "
             'run: python -m pip install "dask[distributed]"'
         ) from error
     try:
-        resolve_address(address)  # a client of a wrong one would go on trying behind its error
+        resolve_address(address)  # a Client would keep retrying an invalid one in the background
     except ValueError as error:
         raise ConfigError(
-            f"--dask is {shown(address)}: {error}; pass one such as tcp://host:8786"
+            f"--dask is {shown(address)}: {error}; pass an address such as tcp://host:8786"
         ) from None
     with Client(address, timeout=10, set_as_default=False) as client:
         client.wait_for_workers(1, timeout=30)
@@ -153,5 +156,5 @@ def _lines(report: Report) -> Iterator[str]:
         notes=("note",),
     )
     yield ""
-    yield from words.absences(report)  # not broken: each ends in a command to copy
+    yield from words.absences(report)  # not wrapped: each ends in a command to copy
     yield prose(words.verdict(report))

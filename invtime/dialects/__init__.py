@@ -1,6 +1,7 @@
-"""The same schedule in the parameters of other libraries, exactly or not at all.
+"""Convert a schedule to and from the parameters of other libraries, exactly.
 
-Each dialect's formula, source and limits are in `docs/dialects.md`.
+A dialect is one library's parameters for the schedule. A conversion that would not be exact
+raises an error. `docs/dialects.md` has the formula, source and limits of each dialect.
 
 >>> schedule = from_dialect("paddle", {"learning_rate": 0.1, "gamma": 0.0005})
 >>> schedule
@@ -33,27 +34,35 @@ __all__ = ["DIALECTS", "from_dialect", "to_code", "to_dialect"]
 
 
 def from_dialect(name: str, parameters: Mapping[str, Any]) -> InverseTimeDecay:
-    """The schedule that the parameters of a dialect mean.
+    """Build the schedule from the parameters of a dialect.
+
+    Args:
+        name: the dialect, a key of `DIALECTS`.
+        parameters: the parameters under the library's names. Missing ones have the library's
+            defaults.
 
     Raises:
-        ConfigError: no such dialect, not a set of its parameters, or not inverse time decay.
+        ConfigError: the dialect is unknown or can only be written, a parameter is unknown or
+            missing, or the parameters do not describe inverse time decay.
     """
     dialect = _dialect(name)
     if dialect.read is None:
         raise ConfigError(
-            f"{name} is code, which is converted to and not from; "
-            "pass the numbers in it in another dialect, such as invtime"
+            f"{name} can be written but not read; "
+            "pass its numbers in another dialect, such as invtime"
         )
     keys = ", ".join(dialect.keys)
     if not isinstance(parameters, Mapping):
         raise ConfigError(
             f"the parameters are {typed(parameters)}; they must "
-            f"be a dict or a JSON object with keys out of {keys}"
+            f"be a dict or a JSON object with keys among {keys}"
         )
     for alias, key in dialect.aliases.items():
         if alias in parameters:
             if key in parameters:
-                raise ConfigError(f"{alias} and {key} are one parameter of {name}; remove {alias}")
+                raise ConfigError(
+                    f"{alias} and {key} are the same parameter of {name}; remove {alias}"
+                )
             parameters = {**parameters, key: parameters[alias]}
             del parameters[alias]
     needed = [key for key in dialect.keys if key not in dialect.defaults]
@@ -64,44 +73,55 @@ def from_dialect(name: str, parameters: Mapping[str, Any]) -> InverseTimeDecay:
             if key in PHASES:
                 remedy = "use the dialect invtime, which has it"
             elif missing:
-                remedy = f"write {' or '.join(missing)} for it if that is meant, or else remove it"
+                remedy = f"rename it to {' or '.join(missing)} if that is meant, or remove it"
             raise ConfigError(
-                f"the schedule of {name} has no parameter {shown(key)}, which is {shown(value)}; "
+                f"the schedule of {name} has no parameter {shown(key)} (given as {shown(value)}); "
                 f"accepted are {keys}; {remedy}"
             )
     if missing:
         raise ConfigError(
-            f"{name} needs {', '.join(needed)}; there is no {shown(missing[0])}; add it"
+            f"{name} needs {', '.join(needed)}; {shown(missing[0])} is missing; add it"
         )
     return dialect.read({**dialect.defaults, **parameters})
 
 
 def to_dialect(name: str, schedule: InverseTimeDecay) -> Parameters:
-    """The parameters of a schedule in a dialect, in the order of that library.
+    """Convert a schedule to the parameters of a dialect, in the library's order.
+
+    Args:
+        name: the dialect, a key of `DIALECTS`.
+        schedule: the schedule to convert.
 
     Raises:
-        ConfigError: no such dialect, or it cannot express the schedule exactly.
+        ConfigError: the dialect is unknown, or it cannot express the schedule exactly.
     """
     dialect = _dialect(name)
     config = schedule.get_config()
     if "dtype" in config:
         raise ConfigError(
-            f"dtype is {shown(config['dtype'])}, which no dialect has a parameter for; "
-            "build the schedule without it, from plain numbers"
+            f"dtype is {shown(config['dtype'])}, and no dialect has a dtype; "
+            "remove it, for example with schedule.replace(dtype=None)"
         )
     phases = [key for key in config if key in PHASES]
     if phases and not dialect.phases:
         key, able = phases[0], ", ".join(n for n, other in DIALECTS.items() if other.phases)
         raise ConfigError(
-            f"{key} is {shown(config[key])}, and {name} has the bare decay, without phases; "
-            f"dialects with phases are {able}; convert to one of these, or to {name} the schedule "
-            f"without {', '.join(phases)}"
+            f"{key} is {shown(config[key])}, but {name} has no phases; dialects with phases are "
+            f"{able}; use one of these, or remove {', '.join(phases)} from the schedule"
         )
     return dialect.write(schedule)
 
 
 def to_code(name: str, schedule: InverseTimeDecay) -> str:
-    """A schedule in the code of a library; raises what `to_dialect` raises."""
+    """Convert a schedule to code for a library.
+
+    Args:
+        name: the dialect, a key of `DIALECTS`.
+        schedule: the schedule to convert.
+
+    Raises:
+        ConfigError: as for `to_dialect`.
+    """
     return _dialect(name).code(to_dialect(name, schedule))
 
 

@@ -1,4 +1,4 @@
-"""The frameworks whose schedules are code: PyTorch in exact integers, Optax in its functions."""
+"""The dialects that are code: PyTorch with exact integers, Optax with its own functions."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from invtime.table import Line, Table
 
 
 def _torch(schedule: InverseTimeDecay) -> Parameters:
-    """The exact pieces, each with one division of integers, which Python rounds correctly."""
+    """The exact pieces. Each has one division of integers, which Python rounds correctly."""
     form = schedule.form
     if not isinstance(form, Table):
         return {"lr": 1, "lr_lambda": _factor(form)}
-    # Of two rows that start at one step the later counts.
+    # If two rows start at the same step, the later one applies.
     rows = {row.first: row for row in form.rows}
     factors = [_factor(row.piece) for row in rows.values()]
     return {"lr": 1, "lr_lambdas": factors, "milestones": [*rows][1:]}
 
 
 def _factor(piece: Form | Line) -> str:
-    """The rate as a function of the steps since the start of its piece."""
+    """The rate as a function of the steps since its piece started."""
     if isinstance(piece, Line):
         terms = [*filter(None, (_times(piece.a, f"({piece.K} - n)"), _times(piece.b, "n")))]
         line = terms[0] if len(terms) == 1 else f"({' + '.join(terms)})"
@@ -39,7 +39,7 @@ def _factor(piece: Form | Line) -> str:
 
 
 def _times(number: int, text: str) -> str:
-    """A product, which is nothing for 0 and needs no factor for 1."""
+    """A product as text: "" for a factor of 0, and no factor for 1."""
     return "" if number == 0 else text if number == 1 else f"{number} * {text}"
 
 
@@ -53,7 +53,7 @@ def _torch_code(parameters: Parameters) -> str:
         return f"{first}scheduler = {module}.LambdaLR(optimizer, {parameters['lr_lambda']})"
     lambdas = "".join(f"    {factor},\n" for factor in parameters["lr_lambdas"])
     return (
-        f"{first}factors = [  # of n, the steps since the last milestone\n{lambdas}]\n"
+        f"{first}factors = [  # n is the number of steps since the last milestone\n{lambdas}]\n"
         f"schedulers = [{module}.LambdaLR(optimizer, factor) for factor in factors]\n"
         f"scheduler = {module}.SequentialLR(\n"
         f"    optimizer, schedulers, milestones={parameters['milestones']}\n)"
@@ -71,15 +71,15 @@ def _optax(schedule: InverseTimeDecay) -> Parameters:
     }
     if any(number and not 2.0**-126 <= number < 2.0**128 for number in numbers.values()):
         raise ConfigError(
-            f"the parameters are {tuple(numbers.values())}, not all in the range of float32; "
-            "pass the schedule itself to Optax"
+            f"the parameters are {tuple(numbers.values())}, not all in the range of float32, which "
+            "Optax uses; pass the schedule itself to Optax"
         )
     if schedule.staircase and schedule.decay_rate:
         steps = schedule.decay_steps
         if steps != int(steps) or steps >= 2**31:
             raise ConfigError(
-                f"decay_steps is {shown(steps)}; floor(count / decay_steps) is exact in Optax for "
-                "integers below 2**31 alone; pass the schedule itself, which is one of Optax's"
+                f"decay_steps is {shown(steps)}; Optax computes floor(count / decay_steps) exactly "
+                "only for integers below 2**31; pass the schedule itself to Optax"
             )
     if not isinstance(schedule.form, Table):
         return {"learning_rate": f"lambda count: {_decay(schedule, 'count')}"}
@@ -87,8 +87,8 @@ def _optax(schedule: InverseTimeDecay) -> Parameters:
     last = max(phases)
     if last >= 2**31:
         raise ConfigError(
-            f"the {phases[last].name} starts at step {last}, and Optax counts in int32, to "
-            "2**31 - 1; pass the schedule itself, or leave this phase out"
+            f"the {phases[last].name} starts at step {last}, but Optax counts steps in int32, up "
+            "to 2**31 - 1; pass the schedule itself to Optax, or remove this phase"
         )
     pieces = "".join(f"        {_piece(schedule, phase.name)},\n" for phase in phases.values())
     boundaries = [start for start in phases if start]
@@ -108,21 +108,21 @@ def _decay(schedule: InverseTimeDecay, count: str) -> str:
 
 
 def _piece(schedule: InverseTimeDecay, phase: str) -> str:
-    """A phase, as a function of the steps since its start."""
+    """A phase as a function of the steps since it started."""
     if phase == "warm-up":
         line = float(schedule.warmup_learning_rate), float(schedule.initial_learning_rate)
         return f"optax.linear_schedule({line[0]}, {line[1]}, {schedule.warmup_steps})"
     if phase == "cool-down":
         last, steps = float(schedule.final_learning_rate), schedule.cooldown_steps
         return f"optax.linear_schedule({_before(schedule)}, {last}, {steps})"
-    if phase == "decay":  # join_schedules asks each piece before its start, too
+    if phase == "decay":  # join_schedules also calls each piece for earlier steps
         return f"lambda count: {_decay(schedule, 'jnp.maximum(count, 0)')}"
     rate = schedule.initial_learning_rate if phase == "stable" else schedule.minimum_learning_rate
     return f"optax.constant_schedule({float(rate)})"
 
 
 def _before(schedule: InverseTimeDecay) -> str:
-    """The rate where the cool-down starts, as the expression of the phase that it ends."""
+    """The rate where the cool-down starts, as an expression of the phase before it."""
     step = schedule.cooldown_start
     assert step is not None  # there is a cool-down
     bare = schedule.replace(cooldown_start=None, cooldown_steps=0, final_learning_rate=0)

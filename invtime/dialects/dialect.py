@@ -1,4 +1,4 @@
-"""What a dialect is, and what several of them need."""
+"""The type of a dialect, and helpers for several of them."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ class Dialect(NamedTuple):
     """One library's parameters for the schedule."""
 
     write: Callable[[InverseTimeDecay], Parameters]
-    """From a schedule to the parameters; raises ConfigError where they cannot express it."""
+    """Convert a schedule to parameters. Raises ConfigError if they cannot express it."""
     code: Callable[[Parameters], str]
-    """From the parameters to the library's code."""
+    """Convert parameters to code for the library."""
     read: Callable[[Parameters], InverseTimeDecay] | None = None
-    """From every parameter to the schedule; None for code, which is only converted to."""
+    """Convert a full set of parameters to a schedule. None if the dialect can only be written."""
     keys: tuple[str, ...] = ()
-    """The parameters that `read` knows, in the library's order."""
+    """The parameters that `read` accepts, in the library's order."""
     defaults: Mapping[str, Any] = {}
-    """What the library takes for a parameter that is left out."""
+    """The library's defaults for missing parameters."""
     aliases: Mapping[str, str] = {}
-    """Other names that the library takes for a parameter."""
+    """Other names of a parameter that the library accepts."""
     phases: bool = False
-    """Whether `write` takes a schedule with phases."""
+    """Whether `write` accepts a schedule with phases."""
 
 
 def fraction(number: int | float) -> Fraction:
-    """The number that a parameter means."""
+    """The exact number that a parameter stands for."""
     return Fraction(*exact_number(number))
 
 
 def written(key: str, value: Fraction) -> int | float:
-    """The parameter `key` that means exactly `value`; a ConfigError where there is none."""
+    """The number to write for `key` so that it means exactly `value`, or a ConfigError."""
     number = shortest_decimal(value)
     if number is None:
         raise unwritable(key, value, "pass that number yourself if an approximation is acceptable")

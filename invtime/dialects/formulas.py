@@ -1,4 +1,4 @@
-"""The libraries that have the decay alone, under other names: one formula each."""
+"""The dialects that have only the decay, under other names: one formula each."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def _renamed(
     defaults: Mapping[str, Any],
     convert: Callable[[InverseTimeDecay], Parameters] = InverseTimeDecay.get_config,
 ) -> Dialect:
-    """A dialect that calls each parameter of `convert` something else: `names`, theirs to ours."""
+    """A dialect with other names for the parameters of `convert`. `names` maps theirs to ours."""
 
     def read(given: Parameters) -> InverseTimeDecay:
-        config: Parameters = {"decay_steps": 1}  # where there is no such parameter
+        config: Parameters = {"decay_steps": 1}  # if the dialect has no such parameter
         for key, own in names.items():
             value = given[key]
             config[own] = read_number(key, value)[0] if own in NUMBERS else value
@@ -37,17 +37,17 @@ def _renamed(
 
 
 def _slope(key: str, schedule: InverseTimeDecay) -> int | float:
-    """R / S of a schedule that may be no staircase, for the parameter `key`."""
+    """R / S of a continuous schedule, for the parameter `key`."""
     if schedule.staircase:
         raise ConfigError(
-            "staircase is True, and this dialect has no staircase; pass the continuous schedule "
-            "if that is meant, or use a dialect that has one"
+            "staircase is True, but this dialect has no staircase; use a dialect that has one, or "
+            "pass a schedule with staircase=False"
         )
     return written(key, fraction(schedule.decay_rate) / fraction(schedule.decay_steps))
 
 
 def _per_step(code: str, key: str, defaults: Mapping[str, Any]) -> Dialect:
-    """L / (1 + R / S * n): the rate, and R / S under the name `key`."""
+    """The dialect of L / (1 + R / S * n): it has the rate L, and R / S under the name `key`."""
 
     def convert(schedule: InverseTimeDecay) -> Parameters:
         return {**schedule.get_config(), "decay_rate": _slope(key, schedule)}
@@ -60,18 +60,18 @@ def _mindspore(schedule: InverseTimeDecay) -> Parameters:
     rate, decay = schedule.initial_learning_rate, schedule.decay_rate
     if not rate or not decay:
         raise ConfigError(
-            f"initial_learning_rate is {shown(rate)} and decay_rate {shown(decay)}; MindSpore "
-            "takes none of 0; pass a constant rate there"
+            f"initial_learning_rate is {shown(rate)} and decay_rate is {shown(decay)}; MindSpore "
+            "accepts 0 for neither; use a constant rate in MindSpore"
         )
     steps = schedule.decay_steps
     if steps != int(steps):
         if schedule.staircase:
             raise ConfigError(
-                f"decay_steps is {shown(steps)}; MindSpore takes an integer; round it where the "
+                f"decay_steps is {shown(steps)}; MindSpore takes an integer; round it if the "
                 "staircase may change"
             )
         steps, decay = 1, _slope("decay_rate", schedule)
-    # It refuses an int for a rate, and a float for the steps.
+    # MindSpore rejects an int for a rate, and a float for the steps.
     numbers = {"initial_learning_rate": float(rate), "decay_rate": float(decay)}
     return {**schedule.get_config(), **numbers, "decay_steps": int(steps)}
 

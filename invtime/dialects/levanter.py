@@ -1,4 +1,4 @@
-"""Levanter: the part of an optimizer's config that is its learning-rate schedule."""
+"""Levanter: the learning-rate schedule in the config of an optimizer."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def _read(given: Parameters) -> InverseTimeDecay:
         one = isinstance(value, int | float) and value == 1 and key != "haps"
         if value is not None and not one:
             raise ConfigError(
-                f"{key} is {shown(value)}; a schedule here has one cycle; convert each cycle by "
-                "itself, with its length as num_train_steps and rewarmup as warmup"
+                f"{key} is {shown(value)}; an invtime schedule has one cycle; convert each cycle "
+                "separately, with its length as num_train_steps and its rewarmup as warmup"
             )
     total = read_count("num_train_steps", given["num_train_steps"])
     rest = 0 if given["cooldown"] is None else _steps("cooldown", given["cooldown"], total)
@@ -48,7 +48,7 @@ def _read(given: Parameters) -> InverseTimeDecay:
     if main < 1 or min(stable, decay) < 0 or (not decay and kind != "constant"):
         raise ConfigError(
             f"num_train_steps is {total}; the warm-up takes {warmup} of them, the decay {decay} "
-            f"and the cooldown {rest}; for a sum above the total, or no steps to decay in, "
+            f"and the cooldown {rest}; if these exceed the total, or the decay has no steps, "
             "Levanter's versions differ; change one of these"
         )
     peak = fraction(read_number("learning_rate", given["learning_rate"])[0])
@@ -57,28 +57,28 @@ def _read(given: Parameters) -> InverseTimeDecay:
         raise ConfigError(
             f"learning_rate is {shown(given['learning_rate'])} and min_lr_ratio is "
             f"{shown(given['min_lr_ratio'])}; inv divides by the product of the two, and a ratio "
-            "above 1 is no decay; pass a rate above 0, and a ratio above 0 and at most 1"
+            "above 1 is not a decay; pass a rate above 0, and a ratio above 0 and at most 1"
         )
-    if kind == "constant" and rest:  # from its end, `cooldown` goes down in a line
+    if kind == "constant" and rest:  # after it, `cooldown` is a straight line
         kind, stable, decay = "linear", main - warmup, rest
     return Recipe(kind, peak, end, Fraction(0), warmup, stable, decay).schedule()
 
 
 def _kind(given: Any) -> str:
-    """Our name of an `lr_schedule`, which is a name or {"type": name}."""
+    """Our name for an `lr_schedule`, given as a name or as {"type": name}."""
     theirs = given
     if isinstance(given, Mapping) and set(given) == {"type"}:
         theirs = given["type"]
     if not isinstance(theirs, str) or theirs not in KINDS:
         raise ConfigError(
             f"lr_schedule is {shown(given)} (Levanter's default is 'cosine'); accepted are "
-            f"{', '.join(KINDS)}; the others are neither inverse time decay nor straight lines"
+            f"{', '.join(KINDS)}; other kinds are neither inverse time decay nor straight lines"
         )
     return KINDS[theirs]
 
 
 def _steps(key: str, value: Any, total: int) -> int:
-    """A number of steps or, up to 1, a fraction of the total."""
+    """The steps in a length. A length of at most 1 is a fraction of the total."""
     number, _ = read_number(key, value)
     if number < 0 or (number > 1 and number != int(number)):
         raise ConfigError(
@@ -92,13 +92,13 @@ def _write(schedule: InverseTimeDecay) -> Parameters:
     recipe = Recipe.of("levanter", schedule)
     if recipe.warmup and recipe.first:
         raise ConfigError(
-            f"warmup_learning_rate is {shown(schedule.warmup_learning_rate)}, and Levanter's "
-            "warm-up starts at 0; pass 0 if that is meant"
+            f"warmup_learning_rate is {shown(schedule.warmup_learning_rate)}, but Levanter's "
+            "warm-up starts at 0; pass 0 if that is acceptable"
         )
     if recipe.end and not recipe.peak:
         raise ConfigError(
             "initial_learning_rate is 0 and final_learning_rate is "
-            f"{shown(schedule.final_learning_rate)}; Levanter has the ratio of the two; pass an "
+            f"{shown(schedule.final_learning_rate)}; Levanter needs the ratio of the two; pass an "
             "initial_learning_rate above 0"
         )
     total = max(recipe.total("levanter"), 1)
@@ -109,7 +109,9 @@ def _write(schedule: InverseTimeDecay) -> Parameters:
         found["min_lr_ratio"] = float(written("min_lr_ratio", recipe.end / recipe.peak))
         lengths["decay"] = recipe.decay
     for key, steps in lengths.items():
-        found[key] = share_of(key, 1, total) if steps == 1 else steps  # 1 is the whole run
+        found[key] = (
+            share_of(key, 1, total) if steps == 1 else steps
+        )  # a length of 1 would be the whole run
     return {**found, "lr_schedule": kind, "num_train_steps": total}
 
 

@@ -1,6 +1,6 @@
-"""What Levanter's and DeePMD-kit's schedules have in common: three phases and their lengths.
+"""The schedules that Levanter and DeePMD-kit share: a linear warm-up, a stable phase, a descent.
 
-A linear warm-up, a stable phase, and one way down. Their lengths may be fractions of a total.
+The descent is an inverse time decay or a straight line. Lengths may be fractions of a total.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from invtime.spec import InverseTimeDecay
 
 
 class Recipe(NamedTuple):
-    """A linear warm-up from `first` to `peak`, a stable phase, and the way down to `end`."""
+    """A linear warm-up from `first` to `peak`, a stable phase, and the descent to `end`."""
 
     kind: str
-    """Of the way down: "inverse", "linear", or "constant", where there is none."""
+    """The kind of descent: "inverse", "linear", or "constant" if there is none."""
     peak: Fraction
     end: Fraction
     first: Fraction
     warmup: int
     stable: int
     decay: int
-    """The steps of the way down."""
+    """The steps of the descent."""
 
     def schedule(self) -> InverseTimeDecay:
-        """The schedule; a ConfigError where no parameter means one of its numbers."""
+        """The schedule, or a ConfigError if no parameter stands for one of its numbers."""
         rate = written("initial_learning_rate", self.peak)
         phases: Parameters = {"warmup_steps": self.warmup, "stable_steps": self.stable}
         if self.warmup:
@@ -50,19 +50,19 @@ class Recipe(NamedTuple):
         return InverseTimeDecay(rate, 1, 0, **phases)
 
     def total(self, name: str) -> int:
-        """The steps up to the end of the way down; a ConfigError where they are no run."""
+        """The steps up to the end of the descent, or a ConfigError if they are too many."""
         total = self.warmup + self.stable + self.decay
         if total > 2**53:
             raise ConfigError(
-                f"the rate is constant from step {total} on, which would be the total of {name}; "
-                "it must be at most 2**53; choose a faster decay, a higher minimum_learning_rate "
-                "or shorter phases"
+                f"the rate is constant from step {total} on, which is the number of steps to write "
+                f"for {name}; it must be at most 2**53; choose a faster decay, a higher "
+                "minimum_learning_rate or shorter phases"
             )
         return total
 
     @classmethod
     def of(cls, name: str, schedule: InverseTimeDecay) -> Recipe:
-        """The recipe that a schedule is; a ConfigError, which names the dialect, if it is none."""
+        """The recipe of a schedule, or a ConfigError that names the dialect if it has none."""
         peak = fraction(schedule.initial_learning_rate)
         floor = fraction(schedule.minimum_learning_rate)
         first = fraction(schedule.warmup_learning_rate)
@@ -73,9 +73,9 @@ class Recipe(NamedTuple):
             start, end = schedule.cooldown_start, fraction(schedule.final_learning_rate)
             if decays and start > warmup + stable:
                 raise ConfigError(
-                    f"cooldown_start is {start}, and the decay starts at {warmup + stable}; {name} "
-                    "has one way down, the decay or a cool-down; leave out one of them, or start "
-                    "the cool-down where the decay starts"
+                    f"cooldown_start is {start}, but the decay starts at {warmup + stable}; {name} "
+                    "has a decay or a cool-down, not both; remove one of them, or start the "
+                    "cool-down where the decay starts"
                 )
             constant = constant._replace(stable=start - warmup)
             if end == peak:
@@ -85,37 +85,37 @@ class Recipe(NamedTuple):
             return constant
         if schedule.staircase:
             raise ConfigError(
-                f"staircase is True, and {name} has no staircase; pass the continuous schedule if "
-                "that is meant"
+                f"staircase is True, but {name} has no staircase; pass a schedule with "
+                "staircase=False"
             )
         if not floor:
             raise ConfigError(
-                f"minimum_learning_rate is 0, and the decay of {name} has an end; pass the rate "
-                "at its end as minimum_learning_rate"
+                f"minimum_learning_rate is 0, but the decay of {name} ends at a rate above 0; pass "
+                "that rate as minimum_learning_rate"
             )
         slope = fraction(schedule.decay_rate) / fraction(schedule.decay_steps)
         steps = (peak / floor - 1) / slope
         if steps.denominator != 1:
             raise ConfigError(
                 f"minimum_learning_rate is {shown(schedule.minimum_learning_rate)}, and the decay "
-                f"meets it after {cut(str(steps))} steps; {name} takes a whole number; choose "
-                "decay_steps and decay_rate by from_endpoints"
+                f"reaches it after {cut(str(steps))} steps; {name} needs a whole number; build the "
+                "schedule with InverseTimeDecay.from_endpoints"
             )
         return constant._replace(kind="inverse", end=floor, decay=int(steps))
 
 
 def steps_of(key: str, share: Any, total: int) -> int:
-    """The steps in a fraction of the total: both libraries truncate the binary64 product."""
+    """The steps in a fraction of the total. Both libraries truncate the binary64 product."""
     return int(read_number(key, share)[0] * total)
 
 
 def share_of(key: str, steps: int, total: int) -> float:
-    """A fraction of the total in which there are `steps`."""
+    """A fraction of the total that the libraries read as `steps` steps."""
     for numerator in (steps, steps + 0.5):
         share = numerator / total
         if share <= 1 and steps_of(key, share, total) == steps:
             return share
     raise ConfigError(
-        f"{key} would have to be a fraction that gives {cut(str(steps))} of {total} steps, and no "
-        "binary64 number does; change one of the two"
+        f"{key} must be a fraction that gives {cut(str(steps))} of {total} steps, but no binary64 "
+        "number does; change one of the two"
     )

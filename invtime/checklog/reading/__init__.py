@@ -1,4 +1,4 @@
-"""From a file to a log: the format by its content, the columns and the run by their names."""
+"""Read a log from a file: detect the format, find the columns, choose the run."""
 
 from __future__ import annotations
 
@@ -22,20 +22,23 @@ def read(
     rate_column: str | None = None,
     run: str | None = None,
 ) -> Log:
-    """The log in a file, in a directory of TensorBoard's, or in the bytes of a file.
+    """Read a log from a file, a directory of TensorBoard event files, or the bytes of a file.
 
     Args:
-        path: the file; its format is found out from its content.
-        step_column: the column or the key that has the steps; None guesses.
-        rate_column: the one that has the rates, TensorBoard's tag; None guesses.
-        run: the one to read where there are several: its name in the column of the runs, before
-            " - " in a column of wandb's, or its directory; where they have no names, its number
-            from 1. None takes the only one.
+        path: the file. Its format is detected from its content.
+        step_column: the column or key that has the steps; None guesses.
+        rate_column: the column or key that has the rates, or the TensorBoard tag; None guesses.
+        run: which run to read, if the log has several: its name in the column of runs, its name
+            before " - " in a wandb column, its directory below that of the event files, or, for
+            runs without names, its number from 1. None reads the only run.
+
+    Returns:
+        The log.
 
     Raises:
-        LogError: it is not a log, the columns cannot be guessed, or it has several runs.
-        OSError: it cannot be read.
-        BackendUnavailableError: TensorBoard's reader is not installed.
+        LogError: the file is not a log, a column cannot be guessed, or there are several runs.
+        OSError: the file cannot be read.
+        BackendUnavailableError: the package tensorboard is needed and not installed.
     """
     if not isinstance(path, bytes):
         path = Path(path)
@@ -48,16 +51,16 @@ def read(
         text = path.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise LogError(
-            "the file is not text in UTF-8, and its name has no 'tfevents' in it; pass CSV, "
+            "the file is not UTF-8 text, and its name does not contain 'tfevents'; pass CSV, "
             "JSON lines, a trainer_state.json or an event file"
         ) from error
     if not text.strip():
-        raise LogError("the file is empty; pass a log that has learning rates")
+        raise LogError("the file is empty; pass a log with learning rates")
     return _log(_table(text), step_column, rate_column, run)
 
 
 def _table(text: str) -> Table:
-    """The rows of a text, whose format is found out from how it starts."""
+    """The table in a text. The format is detected from how the text starts."""
     dictionaries = DICTIONARY.search(text)
     if text.lstrip()[0] in "{[":
         try:
@@ -98,7 +101,7 @@ def _log(table: Table, step_column: str | None, rate_column: str | None, run: st
 def _with_rates(
     table: Table, rate: str, step: str | None, of_run: str | None
 ) -> tuple[list[Entry], list[str]]:
-    """The rows that have a rate, and notes on those that have none."""
+    """The rows with a rate, and notes on the rows without one."""
     low, high = (rate + end for end in columns.EXTREMES)
     whole = low not in table.columns
     entries: list[Entry] = []
@@ -111,17 +114,17 @@ def _with_rates(
             else:
                 means += 1
         elif any(v not in (None, "") for key, v in row.items() if key not in (step, of_run)):
-            others += 1  # Lightning and Hugging Face log other things in lines of their own
+            others += 1  # Lightning and Hugging Face log other values in separate rows
         else:
-            raise LogError(f"{place} has a step and no learning rate; mend it or take it out")
-    notes = [f"rows with other values and no learning rate, left out: {others}"] if others else []
+            raise LogError(f"{place} has a step but no learning rate; fix or remove that row")
+    notes = [f"rows with other values but no learning rate, ignored: {others}"] if others else []
     if means:
-        notes.append(f"rows that are means over several steps, left out: {means}")
+        notes.append(f"rows that average several steps, ignored: {means}")
     return entries, notes
 
 
 def _unit(step: str | None, entries: Sequence[Entry], *, guessed: bool) -> str:
-    """What the steps count; an epoch that is no whole number, or has several rows, is no step."""
+    """The unit of the steps. Epochs that are fractional or have several rows are no steps."""
     if step is None:
         return "row"
     if not columns.is_epoch(step):

@@ -1,4 +1,4 @@
-"""Text with a row in each line: CSV with a header or none, columns between spaces, MLflow's."""
+"""Read text with one row per line: CSV, columns separated by spaces, MLflow metric files."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from itertools import chain
 from invtime.checklog.log import LogError
 from invtime.checklog.reading.table import Row, Table
 
-MLFLOW = ("timestamp", "value", "step")  # and the data set, in later columns
-MILLISECONDS = 10**12  # since 1970: above it is a timestamp, that of 2001, and no step
+MLFLOW = ("timestamp", "value", "step")  # later columns name the data set
+MILLISECONDS = 10**12  # since 1970, in 2001; a larger number is a timestamp, not a step
 
 
 def delimited(text: str) -> Table:
-    """The table of a text that is not empty; the delimiter is found out from its first line."""
+    """The table in a text that is not empty. The first line shows the delimiter."""
     lines = text.splitlines()
     header = next(line for line in lines if line.strip())
     delimiter = max(",\t;", key=header.count)
@@ -26,9 +26,9 @@ def delimited(text: str) -> Table:
         return Table("MLflow", MLFLOW, _rows(MLFLOW, rest))
     if not _numbers(first):
         columns = [name.strip() for name in first]
-        if spaced and columns[0] == "#":  # as numpy.savetxt writes a header
+        if spaced and columns[0] == "#":  # numpy.savetxt writes such a header
             del columns[0]
-        # Where logs were put together, each has its header.
+        # Concatenated logs repeat the header.
         cells = (cell for cell in cells if cell[0] != first)
         return Table("text" if spaced else "CSV", columns, _rows(columns, cells))
     held = list(rest)
@@ -43,7 +43,7 @@ def _separated(lines: Sequence[str], delimiter: str) -> Iterator[tuple[list[str]
             if row:
                 yield row, f"line {reader.line_num}"
     except csv.Error as error:
-        raise LogError(f"line {reader.line_num} is not CSV ({error}); mend it") from error
+        raise LogError(f"line {reader.line_num} is not CSV ({error}); fix that line") from error
 
 
 def _spaced(lines: Sequence[str]) -> Iterator[tuple[list[str], str]]:
@@ -58,7 +58,7 @@ def _rows(columns: Sequence[str], cells: Iterable[tuple[list[str], str]]) -> Ite
 
 
 def _positions(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Names for columns that have none: their numbers, where they do not show what they are."""
+    """Names for columns without a header: their numbers, or what their values show them to be."""
     width = len(rows[0])
     columns = [str(number) for number in range(1, width + 1)]
     if width == 1:

@@ -1,4 +1,4 @@
-"""TensorBoard's event files, by its own reader of records, which needs no TensorFlow."""
+"""Read TensorBoard event files with TensorBoard's record reader, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from invtime.checklog.reading.missing import no_events
 from invtime.errors import BackendUnavailableError, shown
 
 Scalars = dict[str, list[tuple[int, Any]]]
-"""Steps and values by tag: each a float, or a tensor as TensorFlow writes it."""
+"""Steps and values by tag. A value is a float, or a tensor as TensorFlow writes it."""
 
 
 def from_events(path: Path, tag: str | None, run: str | None) -> Log:
-    """The log in an event file, or in those of one run in a directory or below it."""
+    """The log in an event file, or in the event files of one run in or below a directory."""
     files = _runs(path)
     wanted = files if run not in files else [run]
     found = {name: _scalars(files[name]) for name in wanted}
@@ -35,7 +35,7 @@ def from_events(path: Path, tag: str | None, run: str | None) -> Log:
 
 
 def _runs(path: Path) -> dict[str, list[Path]]:
-    """The event files of each run: each directory that has some is one."""
+    """The event files by run. Each directory with event files is a run."""
     if not path.is_dir():
         return {path.name: [path]}
     found: dict[str, list[Path]] = {}
@@ -48,10 +48,10 @@ def _runs(path: Path) -> dict[str, list[Path]]:
 
 
 def _all(found: dict[str, Scalars]) -> Scalars:
-    """Every tag, for an error that no run has the one that is looked for."""
+    """The scalars of all runs, for the error that no run has the tag."""
     scalars = {tag: rows for each in found.values() for tag, rows in each.items()}
     if not scalars:
-        raise LogError("there is no scalar in the event file; pass one that has learning rates")
+        raise LogError("the event file has no scalars; pass one with learning rates")
     return scalars
 
 
@@ -60,12 +60,12 @@ def _scalars(files: list[Path]) -> Scalars:
         from tensorboard.compat.proto.event_pb2 import SessionLog
     except ImportError as error:
         raise BackendUnavailableError(
-            f"an event file needs TensorBoard's reader, which does not import ({error}); "
+            f"an event file needs the package tensorboard, which cannot be imported ({error}); "
             "run: python -m pip install tensorboard"
         ) from error
     found: Scalars = {}
     for event in (event for file in files for event in _events(file)):
-        if event.session_log.status == SessionLog.START:  # what came later is logged again
+        if event.session_log.status == SessionLog.START:  # a resumed run logs later steps again
             for tag, rows in found.items():
                 found[tag] = [(step, value) for step, value in rows if step < event.step]
         for value in event.summary.value:
@@ -77,7 +77,7 @@ def _scalars(files: list[Path]) -> Scalars:
 
 
 def _events(file: Path) -> Iterator[Any]:
-    """The events of a file, up to a record that is still being written."""
+    """The events in a file, up to a record that is still being written."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.tensorflow_stub import errors
     from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
@@ -95,7 +95,7 @@ def _events(file: Path) -> Iterator[Any]:
             if "truncated record" in str(error):
                 return
             raise LogError(
-                f"a record of the event file is damaged ({error}); log again, or pass a copy"
+                f"a record of the event file is damaged ({error}); pass a good copy, or log again"
             ) from error
         yield event
 
@@ -107,5 +107,5 @@ def _number(value: Any, tag: str) -> float:
         return value if isinstance(value, float) else make_ndarray(value).item()
     except (TypeError, ValueError) as error:
         raise LogError(
-            f"{shown(tag)} has tensors that are no numbers ({error}); pass a tag of scalars"
+            f"{shown(tag)} has tensors that are not numbers ({error}); pass a tag with scalars"
         ) from error

@@ -1,4 +1,4 @@
-"""One run of a log that has several: beside each other, by a column's name, one after another."""
+"""Choose one run of a log: runs in columns, named in a column, or one after another."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from invtime.checklog.reading.columns import listed
 from invtime.errors import shown
 
 Entry = tuple[Any, Any, str, Any]
-"""A step, a rate, where they stand, and the run they are of."""
+"""A step, a rate, their place in the file, and their run."""
 
-BETWEEN = " - "  # the run and the metric, in the columns that wandb exports
+BETWEEN = " - "  # between the run and the metric in wandb columns
 
 
 def pick(run: str | None, runs: Collection[str]) -> str:
-    """The run that was asked for, or the only one."""
+    """The given run, or the only one."""
     if run is None and len(runs) == 1:
         return next(iter(runs))
     if run is not None and run in runs:
         return run
-    what = f"{len(runs)} runs have" if run is None else f"there is no run {shown(run)} with"
-    raise LogError(f"{what} learning rates; there are {listed(runs)}; choose one with --run")
+    what = f"{len(runs)} runs have" if run is None else f"no run {shown(run)} has"
+    raise LogError(f"{what} learning rates; the runs are {listed(runs)}; choose one with --run")
 
 
 def beside(columns: Sequence[str]) -> dict[str, str]:
-    """The columns of a metric by their runs, where each is one run's, as wandb exports them."""
+    """The columns by run, if each is named "run - metric" as in wandb exports."""
     runs = {column.rpartition(BETWEEN)[0]: column for column in columns}
     return runs if "" not in runs and len(runs) == len(columns) else {}
 
 
 def one(entries: list[Entry], run: str | None) -> list[Entry]:
-    """The entries of one run: of a name, or of a number where the steps start anew."""
+    """The entries of one run, by its name or, for runs that restart the steps, by its number."""
     named = list(dict.fromkeys(str(of) for *_, of in entries if of is not None))
     if len(named) > 1 or (named and run is not None):
         picked = pick(run, named)

@@ -1,4 +1,4 @@
-"""What each format of text is read into: rows of cells, and the names of the columns."""
+"""The table that each text format is read into: rows of cells, and column names."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 Row = tuple[Mapping[Any, Any], str]
-"""The cells by their columns, and where they stand."""
+"""The cells by column, and their place in the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rows of a file, which are read once."""
+    """The rows of a file. They can be read only once."""
 
     kind: str
     """The format, such as "CSV"."""
