@@ -261,7 +261,7 @@ def test_a_fraction_is_written_as_the_number_that_means_it():
         ((0.1, 0.01, 100), {"staircase": True, "decay_steps": 101}, "at most the 100 steps"),
         ((0.1, 0.01, 100), {"decay_steps": 0}, "decay_steps is 0"),
         ((0.1, 0.03, 100), {"decay_steps": 100}, "would have to be 7/3"),
-        ((1 / 3, 1 / 70, 100), {}, "off by 7.5e-18 of it"),
+        ((1 / 3, 1 / 70, 100), {}, "relative error of 7.5e-18"),
         ((0.1, 0.01, 100), {"warmup_steps": 100}, "steps is 100, warmup_steps is 100 and stable"),
         ((0.1, 0.01, 100), {"warmup_steps": 60, "stable_steps": 40}, "end above 100, or shorter"),
         ((0.1, 0.01, 100), {"minimum_learning_rate": 0.02}, "minimum_learning_rate is 0.02 and"),
