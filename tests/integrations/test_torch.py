@@ -641,7 +641,9 @@ def test_a_group_that_joins_under_a_list_is_given_its_schedule():
 
 def test_a_schedule_is_added_to_a_group():
     for scheduler in (build(STAIRCASE)[1], InverseTimeLR(sgd(1.0), [STAIRCASE])):
-        with pytest.raises(ConfigError, match="each of the 1 parameter groups already has a schedule"):
+        with pytest.raises(
+            ConfigError, match="each of the 1 parameter groups already has a schedule"
+        ):
             scheduler.add_schedule(RECIPE)
     join(scheduler.optimizer)
     with pytest.raises(ConfigError, match=r"0\.1 of type float is not a schedule"):
@@ -876,7 +878,9 @@ def test_a_schedule_in_the_place_of_its_parameters():
 
 @pytest.mark.parametrize("make", [InverseTimeLR, InverseTimeLR.from_schedule])
 def test_one_number_is_no_schedule(make):
-    message = r"10 of type int is not a schedule; .*InverseTimeDecay.* both decay_steps and decay_rate"
+    message = (
+        r"10 of type int is not a schedule; .*InverseTimeDecay.* both decay_steps and decay_rate"
+    )
     with pytest.raises(ConfigError, match=message):
         make(sgd(0.1), 10)
 
