@@ -163,7 +163,7 @@ def test_endpoints_are_met_exactly_or_refused(start, end, steps, staircase, data
     needed = (exact_number(start) / exact_number(end) - 1) / reach
     options = {"decay_steps": period, "staircase": staircase}
     if staircase and number_of(needed) is None:
-        with pytest.raises(ConfigError, match="off by"):
+        with pytest.raises(ConfigError, match="relative error"):
             InverseTimeDecay.from_endpoints(start, end, steps, **options)
         return
     schedule = InverseTimeDecay.from_endpoints(start, end, steps, **options)

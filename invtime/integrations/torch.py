@@ -130,7 +130,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
     def __init__(
         self,
         optimizer: Optimizer,
-        decay_steps: Scalar | InverseTimeDecay | Iterable[InverseTimeDecay],
+        decay_steps: Any,
         decay_rate: Scalar | None = None,
         staircase: bool = False,
         last_epoch: int = -1,
@@ -145,7 +145,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         cooldown_steps: Scalar = 0,
         final_learning_rate: Scalar = 0,
     ) -> None:
-        parameters = {
+        parameters: dict[str, Any] = {
             "staircase": staircase,
             "warmup_steps": warmup_steps,
             "warmup_learning_rate": warmup_learning_rate,
