@@ -26,7 +26,7 @@ Ratio = tuple[int, int]
 
 
 class Line:
-    """The integers of (a * (K - t) + b * t) / d for 0 <= t < K. No term is subtracted.
+    """The integers of (a * (K - t) + b * t) / d for 0 <= t < K. No term is negative.
 
     >>> Line((0, 1), (1, 10), 1000)
     Line((0 * (1000 - t) + 1 * t) / 10000)
@@ -151,7 +151,7 @@ class Table:
         return row.ratio(n, d)
 
     def until(self, highest: int) -> Form | Table:
-        """Return a table with only the rows of the integer steps up to `highest`."""
+        """Return the table or form with only the rows of the integer steps up to `highest`."""
         rows = tuple(row for row in self.rows if row.first <= highest)
         return self if len(rows) == len(self.rows) else of_rows(rows)
 
