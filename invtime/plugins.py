@@ -69,10 +69,7 @@ class Plugins:
         try:
             found = metadata.entry_points(group=GROUP)
         except Exception as error:  # one damaged distribution, of any kind, is enough
-            return [
-                f"no plugin can be used: the entry points cannot be read ({in_words(error)}); "
-                "repair or uninstall the distribution that is damaged"
-            ]
+            return [f"no plugin can be used: the entry points cannot be read ({in_words(error)})"]
         blocked = os.environ.get(SWITCH, "")
         faults = []
         for point in sorted(found, key=lambda point: (point.name, point.value)):

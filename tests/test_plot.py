@@ -474,7 +474,7 @@ def test_without_matplotlib_the_command_says_so_in_one_line(tmp_path):
     status, out, err = finished("plot", "-o", tmp_path / "a.png", *NUMBERS, env=environment)
     assert (status, out) == (2, "")
     assert err == (
-        "invtime: a picture needs matplotlib, which does not import (not here); "
+        "invtime: plotting needs matplotlib, which failed to import (not here); "
         'run: python -m pip install "invtime[plot]"\n'
     )
 
