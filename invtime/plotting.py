@@ -55,7 +55,7 @@ def draw(
     for name, scale in (("xscale", xscale), ("yscale", yscale)):
         if not _is_scale(scale):
             raise ConfigError(
-                f"{name} is {shown(scale)}; it must be 'linear', 'log' or None; pass one of these"
+                f"{name} is {shown(scale)}; it must be 'linear' or 'log'; pass one of these"
             )
     for name, step in (("start", start), ("stop", stop)):
         if type(step) is not int:
@@ -67,8 +67,9 @@ def draw(
     first = max(start, 1) if logarithmic else start
     if not 0 <= start <= first < stop <= MOST_STEPS:
         raise ConfigError(
-            f"start is {shown(start)} and stop is {shown(stop)}; 0 <= start < stop <= 1e300 must "
-            "hold; a log axis begins at step 1, so stop must be above 1 there; pass such a range"
+            f"start is {shown(start)} and stop is {shown(stop)}; they must satisfy "
+            "0 <= start < stop <= 1e300, with stop above 1 on a log axis, which begins at step 1; "
+            "pass such a range"
         )
     last = stop - 1
     points, style = _curve(form, first, last, logarithmic)
