@@ -103,7 +103,7 @@ class Backend(Primitives):
         )
 
     def dtype(self, dtype: str) -> str:
-        """Return `dtype` if this backend can return results in it, else raise a `PlacementError`."""
+        """Return `dtype` if results can have it on this backend, else raise a `PlacementError`."""
         return dtype
 
     # -- evaluating --------------------------------------------------------------------
