@@ -196,8 +196,8 @@ def _at_floats(form: Form | Table, backend: Primitives, step: Any, dtype: str) -
     if last < 0:
         value = double_word()
     else:
-        # NaN is not equal to itself. `last + 1`, since TensorFlow's `enable_check_numerics` does
-        # not allow infinity.
+        # NaN is not equal to itself, so it becomes last + 1 too. Not infinity, which TensorFlow's
+        # `enable_check_numerics` does not allow.
         whole = backend.where(backend.floor(held) == held, held, float(last + 1))
         value = backend.choose(whole, last, exact, double_word)
     if backend.differentiable:  # adds zeros that have the derivative of the plain formula

@@ -429,7 +429,7 @@ def test_schedules_with_phases_have_no_counterpart_in_keras():
     with pytest.raises(
         ConfigError,
         match=r"the schedule has warmup_steps=500, minimum_learning_rate=0\.01, which Keras's "
-        r"own InverseTimeDecay has no parameters; use this one, .* or convert a schedule without",
+        r"own InverseTimeDecay does not support; use this .* or convert a schedule without",
     ):
         schedule.to_keras()
 

@@ -256,7 +256,7 @@ def test_an_injected_schedule_has_a_count_of_its_own(optax, schedule, rate):
 
 
 def test_what_is_given_for_a_schedule_must_be_one(optax):
-    with pytest.raises(TypeError, match=r"0.1 of type float is not a schedule; pass the function"):
+    with pytest.raises(TypeError, match=r"0.1 of type float is not a schedule; pass the sch"):
         current_rates(optax.sgd(SCHEDULE).init({}), 0.1)
 
 
