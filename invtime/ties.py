@@ -25,7 +25,7 @@ from invtime.primitives import Primitives
 from invtime.stage import signed64
 from invtime.table import Line
 
-# Values are examined closely if their relative distance to the midpoint is below this.
+# A value is examined closely if it is nearer to a midpoint than this, relative to half an ULP.
 CLOSE = 2.0**-44
 # r fits in int64 if D is below SURE and N is below SURE_ABOVE.
 SURE, SURE_ABOVE = 2**104, 2**156
@@ -95,7 +95,7 @@ def rounded(
     value = q + c
     rest = c - (value - q)  # the exact error of the addition
     near, far = value + rest * (1 - CLOSE), value + rest * (1 + CLOSE)
-    gap = far - near  # 0, except close to a midpoint: then its two neighbours
+    gap = far - near  # 0, unless these are the two floats beside a midpoint
     down = gap < 0
     gap = backend.where(down, near - far, gap)
     close = gap > 0

@@ -429,8 +429,8 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
             f"to {shown(last)}: another scheduler (such as ReduceLROnPlateau, or LinearLR in a "
             "ChainedScheduler), a callback or the training loop has changed it, or only one of "
             "optimizer and scheduler has loaded its state. InverseTimeLR sets the rate at each "
-            "step(), so the change is lost now. Let only InverseTimeLR set the rate; for a warm-up, "
-            "a floor or a cool-down, pass it the arguments of its phases",
+            "step(), so the change is lost now. Let only InverseTimeLR set the rate; for a "
+            "warm-up, a floor or a cool-down, pass it the arguments of its phases",
             UserWarning,
             stacklevel=3,
         )

@@ -569,7 +569,7 @@ def test_a_state_without_a_count_has_none_to_keep():
     optimizer = sgd(0.1)
     chain = ChainedScheduler([StepLR(optimizer, 10)], optimizer)
     changed = InverseTimeLR(sgd(0.1), STAIRCASE, keep_count=True)
-    with pytest.raises(ConfigError, match="if the state has a last_epoch, .* keep_count=True"):
+    with pytest.raises(ConfigError, match=r"if the state has a last_epoch, .* keep_count=True"):
         changed.load_state_dict(chain.state_dict())
 
 
