@@ -226,10 +226,9 @@ def _stage_of_floats(
         t = backend.index(floor) + backend.index(carry)
         period = backend.integer(p)
         remainder = wrapped * backend.integer(signed64(q)) - t * period
-        mend = backend.widest(remainder >= period) - backend.widest(remainder < 0)
-        carry = carry + backend.where(backend.floor(n) == n, mend, 0.0)
-    # Add first, so that 1 - 1 is 0: in the sum of the products with a large k it would cancel
-    # `one` too.
+        correction = backend.widest(remainder >= period) - backend.widest(remainder < 0)
+        carry = carry + backend.where(backend.floor(n) == n, correction, 0.0)
+    # Add these here, so that 1 - 1 is 0. In the sum of the products, a large k would absorb `one`.
     stage = floor + carry
     return stage, carry - (stage - floor)
 

@@ -236,9 +236,9 @@ class InverseTimeDecay(NoArray):
         Args:
             step: an int, a float, or NumPy data, an array, a tensor or a variable of any integer
                 or float dtype and any shape. Negative steps count as step 0. NaN gives NaN.
-                Infinity gives the limit: without phases 0, or L if `decay_rate` is 0. A uint64
-                step of 2**63 or more is exact in NumPy and Dask arrays; tensors treat it as
-                2**63 - 1.
+                Infinity gives the limit of the rate: 0 for a plain decay, L if `decay_rate` is 0.
+                A uint64 step of 2**63 or more is exact in NumPy and Dask arrays; tensors treat
+                it as 2**63 - 1.
 
         Raises:
             StepTypeError: (a TypeError) the step is a bool, complex, text, or of a type that no
