@@ -203,7 +203,7 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
     def to_keras(self) -> Any:
         """Return Keras's own schedule with the same parameters.
 
-        Keras's schedule rounds differently, so its rates may differ in the last bits.
+        Keras's schedule rounds differently, so its rates may differ slightly.
 
         Raises:
             ConfigError: (a ValueError) the schedule has phases, which Keras's schedule lacks.
