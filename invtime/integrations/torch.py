@@ -47,8 +47,9 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
     the training loop, and warns once. It does not check tensor rates, so there is no warning for
     these. A rate written into `base_lrs` is the group's L from the next `step()` on.
 
-    A group added by `optimizer.add_param_group` uses the same count, from its next update on. Its
-    schedule is the one of all groups if a single schedule was passed. Otherwise its own rate is L.
+    A group added by `optimizer.add_param_group` uses the same count, from its next update on. If a
+    single schedule was passed, the group uses it. If `decay_steps` and `decay_rate` were passed, L
+    is the group's own rate. If a list of schedules was passed, call `add_schedule`.
 
     Args:
         optimizer: a `torch.optim.Optimizer`. L of each group is its `initial_lr`, if another
