@@ -396,7 +396,11 @@ def test_a_choice_of_modes_devices_and_dtypes_is_the_same_apart():
     [
         ({"backends": ["nope"]}, UnknownBackendError, "nope"),
         ({"backends": ["gone"]}, BackendUnavailableError, "'gone' .* cannot be loaded"),
-        ({"backends": ["gone"], "modes": ["eager"]}, BackendUnavailableError, "'gone' .* be loaded"),
+        (
+            {"backends": ["gone"], "modes": ["eager"]},
+            BackendUnavailableError,
+            "'gone' .* be loaded",
+        ),
         ({"modes": ["eager", "jitted"]}, PlacementError, r"'jitted'; there are \['eager'\]"),
         ({"devices": ["cuda"]}, PlacementError, r"'cuda'; there are \['cpu'\]"),
         ({"dtypes": ["float8"]}, PlacementError, "float8"),
