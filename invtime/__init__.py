@@ -1,6 +1,6 @@
-"""Inverse time decay of a learning rate, with the same bits in every framework.
+"""Inverse time decay of a learning rate, bit-identical in every framework.
 
-Importing this imports no framework, no NumPy and no pluggy; each comes when it is needed.
+`import invtime` imports no framework, no NumPy and no pluggy. Each is imported on first use.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The arrays of any framework, as type checkers see them."""
+"""Types for type checkers: the arrays of any framework, and scalar parameters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 
 
 class Array(Protocol):
-    """An array, a tensor or a variable: what has a dtype and a shape."""
+    """An array, a tensor or a variable: any object with a dtype and a shape."""
 
     @property
     def dtype(self) -> Any:
@@ -18,24 +18,28 @@ class Array(Protocol):
 
 
 class NoArray:
-    """What has a `dtype` and is no array, although JAX takes everything with one for an array."""
+    """Base class of objects that have a `dtype` but are not arrays.
+
+    JAX treats every object with a `dtype` as an array.
+    """
 
     __slots__ = ()
 
     @property
     def weak_type(self) -> NoReturn:
-        """What JAX asks of an argument of a compiled function: a TypeError, which it words.
+        """Raise the TypeError that makes JAX refuse the object as a traced argument.
 
-        Without it the function is handed a tracer in place of the schedule. JAX's message names
-        the argument, and says to mark it as static.
+        JAX reads this attribute of each argument of a compiled function. Without the error, the
+        function would get a tracer instead of the schedule. JAX's own message then names the
+        argument and says to mark it as static.
         """
         raise TypeError(
-            f"a {type(self).__name__} is no array; name it in static_argnums or static_argnames, "
-            "or let the function close over it"
+            f"a {type(self).__name__} is not an array; name it in static_argnums or "
+            "static_argnames, or let the function close over it"
         )
 
     def __dir__(self) -> list[str]:
-        """Without `weak_type`, so that what reads every attribute works."""
+        """List the attributes without `weak_type`, so that tools can read every one of them."""
         return [name for name in super().__dir__() if name != "weak_type"]
 
 

@@ -1,9 +1,9 @@
-"""Work in processes of its own: some of them at a time, each message as it comes, and its end.
+"""Run tasks in worker processes, several at a time, and yield their messages as they arrive.
 
-A worker is a module with a function `work(job, say)`, imported from where this process imports. Its
-job comes on stdin and what it says goes to stdout, pickled; the work itself finds stdin empty. What
-else it prints is kept, and shown where it failed. A worker ends with the process that started it,
-however that ends.
+A worker is a module with a function `work(job, say)`, imported from the same paths as in this
+process. Its job arrives on stdin, and its messages go to stdout, both pickled. Inside `work`, stdin
+is empty. Other output of the worker is kept, and shown if the worker fails. A worker ends when the
+process that started it ends, even if that one is killed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from threading import Lock, Thread
 from typing import Any, NamedTuple
 
 MOST = 8  # workers at a time: one that has imported TensorFlow takes about a gigabyte
-DONE = None  # what a worker says last; a framework may crash as its process ends, after that
+DONE = None  # the last message of a worker; after it, a framework may crash as the process ends
 
 
 class Task(NamedTuple):
@@ -32,21 +32,21 @@ class Task(NamedTuple):
     module: str
     job: Any
     environment: Mapping[str, str]
-    """What is set in the worker's environment beside what this process has."""
+    """Environment variables of the worker, in addition to those of this process."""
 
 
 class Ended(NamedTuple):
     """The last message of each task."""
 
     problem: str | None
-    """How its process failed; None where it did not."""
+    """How the process failed; None if it did not."""
 
 
 def run(tasks: Sequence[Task]) -> Generator[tuple[int, Any], None, None]:
-    """Every message of every task, with the task's index; some tasks are in work at a time.
+    """Run the tasks, several at a time; yield each message with the index of its task.
 
-    The processes are killed where the iterator is closed, or an exception, such as that of
-    Ctrl-C, leaves it.
+    The processes are killed if the iterator is closed or an exception leaves it, such as that of
+    Ctrl-C.
     """
     workers = _Workers()
     threads = ThreadPoolExecutor(min(cores(), MOST))
@@ -64,14 +64,14 @@ def run(tasks: Sequence[Task]) -> Generator[tuple[int, Any], None, None]:
 
 
 def cores() -> int:
-    """The number of CPUs that this process may use."""
+    """Return the number of CPUs that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 class _Workers:
-    """The processes that are running, and what they say."""
+    """The running processes and their messages."""
 
     def __init__(self) -> None:
         self.messages: SimpleQueue[tuple[int, Any]] = SimpleQueue()
@@ -79,7 +79,7 @@ class _Workers:
         self._lock, self._killed = Lock(), False
 
     def follow(self, index: int, task: Task) -> None:
-        """Start the process of a task, and hand on its messages until it has ended."""
+        """Start the process of a task, and forward its messages until it ends."""
         problem: str | None
         try:
             job, done = pickle.dumps(task.job), False
@@ -94,7 +94,7 @@ class _Workers:
                 with self._lock:
                     self._running.discard(process)
                 problem = None if done else _problem(status, printed)
-        except Exception as error:  # no process can be made, or the job cannot be pickled
+        except Exception as error:  # the process cannot be started, or the job cannot be pickled
             problem = f"{type(error).__name__}: {error}"
         self.messages.put((index, Ended(problem)))
 
@@ -102,7 +102,7 @@ class _Workers:
         with self._lock:
             if self._killed:
                 raise RuntimeError("the others were interrupted")
-            # It imports from where this process does: -m without -P adds the current folder.
+            # Import from the same paths as this process; without -P, -m adds the current folder.
             paths = os.pathsep.join(map(str, sys.path))
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "invtime.children", task.module],
@@ -115,7 +115,7 @@ class _Workers:
             return process
 
     def kill(self) -> None:
-        """End all of them, and start no more."""
+        """Kill all processes, and start no more."""
         with self._lock:
             self._killed = True
             for process in self._running:
@@ -123,13 +123,13 @@ class _Workers:
 
 
 def _messages(process: subprocess.Popen[bytes], job: bytes) -> Iterator[Any]:
-    """What a process says until its work is done or it ends; stdin is open until then.
+    """Yield the messages of a process until its work is done or it ends, and keep stdin open.
 
-    The worker ends where stdin does, so that a framework cannot hang as its process ends.
+    The worker ends when stdin is closed, so a framework cannot hang while its process ends.
     """
     assert process.stdin is not None
     assert process.stdout is not None
-    # It may end before it has read its job, or amid a message, where pickle raises anything.
+    # It may end before it reads its job, or within a message, where pickle may raise any error.
     with suppress(Exception), process.stdin, process.stdout:
         process.stdin.write(job)
         process.stdin.flush()
@@ -140,7 +140,7 @@ def _messages(process: subprocess.Popen[bytes], job: bytes) -> Iterator[Any]:
 
 
 def _problem(status: int, printed: Any) -> str:
-    """How a process ended before its work was done, with the last line that it printed."""
+    """Describe how a process ended before its work was done, with its last line of output."""
     killed = status < 0 and -status in set(signal.Signals)  # some real-time signals have no name
     name = f" ({signal.Signals(-status).name})" if killed else ""
     printed.seek(0)
@@ -149,11 +149,11 @@ def _problem(status: int, printed: Any) -> str:
 
 
 def main() -> None:
-    """Do the job on stdin, in a process that `run` has started."""
-    out = os.fdopen(os.dup(1), "wb", closefd=False)  # its end says that the process has ended
+    """Do the job on stdin, in a process that `run` started."""
+    out = os.fdopen(os.dup(1), "wb", closefd=False)  # stays open until the process ends
     os.dup2(2, 1)
-    # The pipe of stdin moves to another number. On Windows, NumPy's DLLs ask for the type of stdin
-    # as they are loaded, and that waits until no thread reads it (numpy/numpy#24290).
+    # Move the pipe of stdin to another file descriptor. On Windows, NumPy's DLLs query the type of
+    # stdin when they are loaded, which blocks while a thread reads it (numpy/numpy#24290).
     source = os.fdopen(os.dup(0), "rb", closefd=False)
     with open(os.devnull, "rb") as empty:
         os.dup2(empty.fileno(), 0)
@@ -169,7 +169,7 @@ def main() -> None:
 
 
 def _end_with_the_parent(source: int) -> None:
-    os.read(source, 1)  # nothing comes, but its end
+    os.read(source, 1)  # returns only when the pipe is closed
     os._exit(1)
 
 

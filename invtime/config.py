@@ -1,4 +1,4 @@
-"""The config as JSON: text, JSON Schema (2020-12), and the envelope that Keras writes."""
+"""The config as JSON text, its JSON Schema (2020-12), and the envelope that Keras writes."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ ENVELOPE = ("module", "class_name", "config", "registered_name")
 
 
 def check_keys(config: Any) -> None:
-    """Raise a ConfigError for a config that is no mapping, or has a wrong set of keys."""
+    """Raise a ConfigError if the config is not a mapping, or its keys are wrong."""
     if not isinstance(config, Mapping):
         raise ConfigError(
             f"the config is {typed(config)}; it must be a dict or "
-            f"a JSON object with the keys {', '.join(NUMBERS)}"
+            f"a JSON object; pass one with the keys {', '.join(NUMBERS)}"
         )
     for key in config:
         if key not in KEYS:
             raise ConfigError(
                 f"the config has the unknown key {shown(key)} with value {shown(config[key])}; "
-                f"accepted are {', '.join(KEYS)}; remove it"
+                f"accepted keys are {', '.join(KEYS)}; remove it"
             )
     for key in NUMBERS:
         if key not in config:
@@ -34,15 +34,20 @@ def check_keys(config: Any) -> None:
     if not isinstance(dtype, str) or dtype not in DTYPES:
         raise ConfigError(
             f"dtype is {shown(dtype)}; accepted are {', '.join(DTYPES)}; "
-            "use one of these, or leave the key out for the framework's default"
+            "use one of these, or remove the key to get the framework's default"
         )
 
 
 def config_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of `get_config()`: accepts what `from_config` accepts.
+    """Return the JSON Schema (draft 2020-12) of the configs that `from_config` accepts.
 
-    It speaks of JSON numbers, which are read as binary64. Two rules compare numbers, which JSON
-    Schema cannot: minimum_learning_rate <= initial_learning_rate, cooldown_start >= warmup_steps.
+    JSON numbers are read as binary64. The schema lacks two rules, because JSON Schema cannot
+    compare two numbers: minimum_learning_rate <= initial_learning_rate, and
+    cooldown_start >= warmup_steps.
+
+    >>> from invtime import config_schema
+    >>> config_schema()["required"]
+    ['initial_learning_rate', 'decay_steps', 'decay_rate']
     """
     magnitude = {"minimum": 1e-60, "maximum": 1e60}
     some = {"minimum": 1}
@@ -100,7 +105,7 @@ def config_schema() -> dict[str, Any]:
 
 
 def dumps(config: dict[str, Any], envelope: Any) -> str:
-    """The config as JSON text, bare or in Keras's envelope."""
+    """Return the config as JSON text, bare or in Keras's envelope."""
     import json
 
     if envelope is not None and not (isinstance(envelope, str) and envelope == "keras"):
@@ -111,10 +116,11 @@ def dumps(config: dict[str, Any], envelope: Any) -> str:
     if envelope == "keras":
         if "dtype" in config:
             raise ConfigError(
-                f"dtype is {shown(config['dtype'])}, and Keras's InverseTimeDecay takes no such "
-                "key; build the schedule from plain numbers to write Keras's envelope"
+                f"dtype is {shown(config['dtype'])}; Keras's InverseTimeDecay has no key for it; "
+                "to write Keras's envelope, build the schedule from plain numbers and without "
+                "dtype"
             )
-        own = all(key not in config for key in PHASES)  # Keras's own class has no phases
+        own = all(key not in config for key in PHASES)  # Keras's class has no phases
         config = {
             "module": "keras.optimizers.schedules" if own else "invtime.integrations.keras",
             "class_name": "InverseTimeDecay",
@@ -125,13 +131,13 @@ def dumps(config: dict[str, Any], envelope: Any) -> str:
 
 
 def loads(text: str | bytes) -> Any:
-    """The config in a JSON text, taken out of Keras's envelope where it is in one."""
+    """Return the config in a JSON text, without Keras's envelope if there is one."""
     import json
 
     if not isinstance(text, str | bytes | bytearray):
         raise ConfigError(
-            f"the JSON is {typed(text)}; pass the text itself as str or "
-            "bytes, or use from_config for a dict"
+            f"the JSON is {typed(text)}; it must be text, as str or bytes; pass the text, "
+            "or call from_config for a dict"
         )
     try:
         config = json.loads(
@@ -143,19 +149,19 @@ def loads(text: str | bytes) -> Any:
     except ConfigError:
         raise
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"the text is not JSON ({error}); mend it at that place") from error
+        raise ConfigError(f"the text is not JSON ({error}); fix the JSON there") from error
     if isinstance(config, dict) and ("class_name" in config or "config" in config):
         return _open_envelope(config)
     return config
 
 
 def _open_envelope(envelope: dict[str, Any]) -> Any:
-    """The inner config. The names in the envelope are compared, never imported."""
+    """Return the inner config. The names in the envelope are compared, never imported."""
     for key, value in envelope.items():
         if key not in (*ENVELOPE, "build_config"):
             raise ConfigError(
                 f"the Keras envelope has the unknown key {shown(key)} with value {shown(value)}; "
-                f"accepted are {', '.join(ENVELOPE)}; remove it"
+                f"accepted keys are {', '.join(ENVELOPE)}; remove it"
             )
     for key in ("class_name", "config"):
         if key not in envelope:
@@ -163,15 +169,15 @@ def _open_envelope(envelope: dict[str, Any]) -> Any:
     found = envelope["class_name"]
     if found != "InverseTimeDecay":
         raise ConfigError(
-            f"class_name is {shown(found)}; only the envelope of 'InverseTimeDecay' can be read; "
-            "pass the JSON of that schedule"
+            f"class_name is {shown(found)}; it must be 'InverseTimeDecay'; "
+            "pass the JSON of such a schedule"
         )
     module = envelope.get("module")
     known = ("keras", "tf_keras", "tensorflow", "invtime")
     if module is not None and not str(module).startswith(known):
         raise ConfigError(
-            f"module is {shown(module)}; only the InverseTimeDecay of Keras and of invtime can be "
-            "read; pass the schedule's own config, without the envelope"
+            f"module is {shown(module)}; only the InverseTimeDecay of Keras or of invtime is "
+            "accepted; pass the inner config, without the envelope"
         )
     return envelope["config"]
 
@@ -181,8 +187,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for key, value in pairs:
         if key in found:
             raise ConfigError(
-                f"the JSON has the key {shown(key)} twice, with {shown(found[key])} and "
-                f"{shown(value)}; keep one"
+                f"the JSON has the key {shown(key)} twice, with the values {shown(found[key])} "
+                f"and {shown(value)}; keep one"
             )
         found[key] = value
     return found
@@ -193,6 +199,6 @@ def _no_constant(token: str) -> float:
 
 
 def _read_int(token: str) -> int | float:
-    """A JSON integer, read as binary64 first: what it means must not depend on the reader."""
+    """Read a JSON integer as binary64, because most JSON readers do: all must agree."""
     number = float(token)
     return int(number) if abs(number) <= 1e60 else number

@@ -1,9 +1,9 @@
-"""Which rational number a parameter means, and which parameter means a rational number.
+"""Convert between parameters and the rational numbers that they mean.
 
-`0.1`, `np.float32(0.1)` and a bfloat16 tensor that holds 0.1 are three different
-binary numbers, and all three were written as 1/10. An integer-valued number means
-that integer; any other float means the decimal with the fewest significant digits
-that rounds back to it in its own dtype, the nearest one among those.
+`0.1`, `np.float32(0.1)` and a bfloat16 tensor that holds 0.1 are three different binary numbers,
+but each was written as 0.1, so each means 1/10. An integer-valued number means that integer. Any
+other float means the shortest decimal (fewest significant digits) that rounds back to it in its
+dtype; among several, the nearest.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from invtime.dtypes import DTYPES, bare_name
 from invtime.errors import ConfigError, cut, shown, typed
 
 if TYPE_CHECKING:
-    from fractions import Fraction  # 8 ms, which plain numbers do without
+    from fractions import Fraction  # takes 8 ms to import, and plain numbers do not need it
 
 DtypeName: TypeAlias = Callable[[Any], str]
-"""What names a framework's dtype."""
+"""A function that returns the name of a framework's dtype."""
 
 SMALLEST, LARGEST = 1e-60, 1e60
 
 
 def exact_number(value: int | float) -> tuple[int, int]:
-    """The number that a parameter means, as (numerator, denominator), not reduced.
+    """Return the number that a parameter means, as (numerator, denominator), not reduced.
 
     >>> exact_number(0.1), exact_number(1000.0), exact_number(1e23)
     ((1, 10), (1000, 1), (99999999999999991611392, 1))
@@ -40,10 +40,10 @@ def exact_number(value: int | float) -> tuple[int, int]:
 
 
 def shortest_decimal(value: Fraction) -> int | float | None:
-    """The parameter that means exactly `value`, or None where there is none.
+    """Return the parameter that means exactly `value`, or None if there is none.
 
-    It can only be the binary64 number nearest to the value: whatever reads as a decimal is
-    the nearest to it.
+    The only candidate is the binary64 number nearest to `value`, since a parameter is the
+    binary64 number nearest to the decimal that it means.
 
     >>> from fractions import Fraction
     >>> shortest_decimal(Fraction(1, 2000)), shortest_decimal(Fraction(99))
@@ -59,42 +59,42 @@ def shortest_decimal(value: Fraction) -> int | float | None:
 
 
 def unwritable(what: str, value: Fraction, remedy: str) -> ConfigError:
-    """The error for a parameter that would have to be `value`, and how near it one can get."""
+    """Return the error for a parameter that no float can express; it names the nearest float."""
     nearest = value.numerator / value.denominator
     numerator, denominator = exact_number(nearest)
     off = float(abs(numerator - value * denominator) / (value * denominator))
     return ConfigError(
-        f"{what} would have to be {cut(str(value))}, and no binary64 number is written so: the "
-        f"nearest, {nearest!r}, is off by {off:.1e} of it; {remedy}"
+        f"{what} would have to be {cut(str(value))}, which cannot be written exactly as a float; "
+        f"the nearest, {nearest!r}, has a relative error of {off:.1e}; {remedy}"
     )
 
 
 def read_number(
     key: str, value: Any, name_of: DtypeName = bare_name
 ) -> tuple[int | float, str | None]:
-    """The int or float that the parameter `key` means, and the dtype that it pins, if any.
+    """Return the int or float that the parameter `key` means, and the dtype it pins, or None.
 
-    Takes Python numbers, NumPy scalars, 0-d arrays and concrete scalar tensors; an array or a
-    tensor of floats pins its dtype. The range is |x| in [1e-60, 1e60] or zero.
+    `value` may be a Python number, a NumPy scalar, a 0-d array or a concrete scalar tensor. A 0-d
+    array or tensor with a float dtype pins that dtype. |x| must be 0 or in [1e-60, 1e60].
 
     Raises:
-        ConfigError: it is of another type, has more than one element or no value yet, or is out
-            of range.
+        ConfigError: the value has another type, is not a scalar, has no value yet (a traced
+            tensor), or is out of range.
     """
     number, pinned = _plain(key, value, name_of)
     if number != number or not (number == 0 or SMALLEST <= abs(number) <= LARGEST):
         raise ConfigError(
             f"{key} is {shown(value)}; it must be finite and, unless zero, between 1e-60 and 1e60 "
-            "in magnitude; use a value in that range"
+            "in magnitude; pass a value in that range"
         )
-    return number or abs(number), pinned  # -0.0 is 0.0
+    return number or abs(number), pinned  # -0.0 becomes 0.0
 
 
 def read_count(key: str, value: Any, name_of: DtypeName = bare_name) -> int:
-    """The number of steps that the parameter `key` means: a whole number from 0 to 2**53.
+    """Return the number of steps that the parameter `key` means: an integer from 0 to 2**53.
 
     Raises:
-        ConfigError: it is no number, not a whole one, or out of range.
+        ConfigError: the value is not a number, not whole, or out of range.
 
     >>> read_count("warmup_steps", 1000.0)
     1000
@@ -103,7 +103,7 @@ def read_count(key: str, value: Any, name_of: DtypeName = bare_name) -> int:
     if number != int(number) or not 0 <= number <= 2**53:
         raise ConfigError(
             f"{key} is {shown(number)}; it must be a whole number of steps from 0 to 2**53; "
-            "round it"
+            "pass an int in that range"
         )
     return int(number)
 
@@ -121,7 +121,7 @@ def _plain(key: str, value: Any, name_of: DtypeName) -> tuple[int | float, str |
 
 
 def _scalar(key: str, value: Any, name_of: DtypeName) -> tuple[int | float, str | None]:
-    """A NumPy scalar, a 0-d array or a scalar tensor."""
+    """Read a NumPy scalar, a 0-d array or a scalar tensor."""
     if not hasattr(value, "dtype") or not hasattr(value, "shape"):
         raise _not_a_number(key, value)
     dtype = name_of(value.dtype)
@@ -131,23 +131,23 @@ def _scalar(key: str, value: Any, name_of: DtypeName) -> tuple[int | float, str 
         shape = (-1,)
     if shape:
         raise ConfigError(
-            f"{key} has shape {shape}; a schedule has one scalar for each parameter; "
-            "pass one element, and build one schedule for each"
+            f"{key} has shape {shape}; each parameter must be a scalar; "
+            "pass one element, or build one schedule for each element"
         )
     integer = dtype.startswith(("int", "uint"))
     if not integer and dtype not in DTYPES:
         raise ConfigError(
             f"{key} has dtype {cut(dtype)}; accepted are the integer dtypes and "
-            f"{', '.join(DTYPES)}; convert it to float64 yourself if the rounding is meant"
+            f"{', '.join(DTYPES)}; convert it to one of these, such as float64"
         )
-    if hasattr(value, "detach"):  # torch warns where a tensor that requires grad is read
+    if hasattr(value, "detach"):  # torch warns if a tensor that requires grad is read
         value = value.detach()
     try:
         number = _concrete(value, int if integer else float)
-    except Exception as error:  # each framework has its own error for a tensor without a value
+    except Exception as error:  # each framework raises another error for a tensor without a value
         raise ConfigError(
-            f"{key} is a {type(value).__name__} without a value at this point (traced, symbolic "
-            "or 'meta'); a parameter must be known when the schedule is built; pass a number"
+            f"{key} is a {type(value).__name__} that has no value yet (traced, symbolic "
+            "or 'meta'); parameters must be known when the schedule is built; pass a number"
         ) from error
     if integer:
         return _exact_int(key, int(number)), None
@@ -158,7 +158,7 @@ def _scalar(key: str, value: Any, name_of: DtypeName) -> tuple[int | float, str 
 
 
 def _concrete(value: Any, kind: type[int | float]) -> int | float:
-    """The number in a 0-d array; some have no `__float__`."""
+    """Return the number in a 0-d array, which may lack `__float__`."""
     try:
         return kind(value)
     except TypeError:
@@ -174,8 +174,8 @@ def _exact_int(key: str, value: int) -> int:
         exact = False
     if not exact:
         raise ConfigError(
-            f"{key} is {shown(value)}, an integer that binary64 cannot hold exactly, so it would "
-            f"not survive JSON; pass one that it can, such as float({key})"
+            f"{key} is {shown(value)}, an integer that binary64 cannot hold exactly, so JSON "
+            f"would change it; pass one that binary64 can hold, such as float({key})"
         )
     return value
 
@@ -183,8 +183,8 @@ def _exact_int(key: str, value: int) -> int:
 def _not_a_number(key: str, value: Any) -> ConfigError:
     if isinstance(value, str):
         return ConfigError(
-            f"{key} is {typed(value)}; it must be a number, such as 0.1 or 1000; pass one, "
-            "without quotes"
+            f"{key} is {typed(value)}; it must be a number; pass one without quotes, such as "
+            "0.1 or 1000"
         )
     return ConfigError(
         f"{key} is {typed(value)}; accepted are int, float, a NumPy "
@@ -193,7 +193,7 @@ def _not_a_number(key: str, value: Any) -> ConfigError:
 
 
 def as_binary64(value: float, dtype: str) -> float:
-    """The binary64 number closest to what `value`, read from a `dtype`, was written as.
+    """Return the binary64 number nearest to the decimal that a value of `dtype` means.
 
     >>> as_binary64(0.10000000149011612, "float32"), as_binary64(0.10009765625, "bfloat16")
     (0.1, 0.1)
@@ -205,15 +205,15 @@ def as_binary64(value: float, dtype: str) -> float:
 
 
 def _shortest(value: float, precision: int, smallest: int) -> tuple[int, int]:
-    """The shortest decimal, as (digits, power of ten), that rounds back to `value` > 0."""
-    from fractions import Fraction  # 8 ms, and only narrow dtypes need it
+    """Return the shortest decimal that rounds back to `value` > 0, as (digits, power of ten)."""
+    from fractions import Fraction  # takes 8 ms to import, and only narrow dtypes need it
     from math import frexp
 
     exact = Fraction(value)
     exponent = max(frexp(value)[1] - precision, smallest)
     significand = exact / Fraction(2) ** exponent
     above = Fraction(2) ** exponent / 2
-    # Just above a power of two the spacing below is half as wide.
+    # At a power of two, the spacing below is half the spacing above.
     lowest = significand == 2 ** (precision - 1) and exponent > smallest
     below = above / 2 if lowest else above
     closed = significand % 2 == 0  # ties round to the even significand

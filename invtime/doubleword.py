@@ -1,19 +1,19 @@
-"""The double-word form, for what does not fit: long decimals, and steps past the bound.
+"""The double-word form, for integers that do not fit a float: long decimals, and large steps.
 
-    lr = L / (1 + k * n)    with L, k exact fractions and k * n one or two such products
+    lr = L / (1 + k * n)    with L and k exact fractions; k * n is one or two such products
 
-The denominator is summed as an unevaluated pair of floats, and the quotient is mended
-by its exact residual. Dekker's and Veltkamp's tricks break when a compiler contracts
-`a * b - p` into one rounding, so nothing here depends on that: the only products whose
-rounding would matter are of pieces short enough to be exact (21 by 32 bits, 26 by 27),
-split on the host, by integer shifts or by masks. Fusing an exact product changes nothing.
+The denominator is summed as an unevaluated pair of floats, and the quotient is corrected by its
+exact residual. Dekker's and Veltkamp's algorithms fail if a compiler contracts `a * b - p` into
+one rounding, so they are not used here. The only products whose rounding would matter are of
+pieces short enough to be exact (21 by 32 bits, 26 by 27). The pieces are split on the host, by
+integer shifts or by masks. Fusing an exact product changes nothing.
 
-Bound, relative to the denominator, with u = 2**-53: the pieces of k leave out 2**-114, and
-the products of the last piece round at 2**-114. Each of the m <= 8 additions (16 for a
-staircase of fractional decay_steps) moves at most u into `low`, exactly, so |low| <= m * u,
-and summing `low` rounds by less than m * (m + 1) / 2 * u**2: 36 (136) u**2. The residual,
-its product with `low` and the last division add 17 u**2. So the value before its one
-rounding is within 2**-98 of the true one. `docs/numerics.md` has each step.
+The error bound is relative to the denominator, with u = 2**-53. The pieces of k leave out 2**-114,
+and the products of the last piece round at 2**-114. Each of the m <= 8 additions (16 for a
+staircase with fractional decay_steps) moves at most u into `low`, exactly. So |low| <= m * u, and
+summing `low` rounds by less than m * (m + 1) / 2 * u**2: 36 (136) u**2. The residual, its product
+with `low` and the last division add 17 u**2. So the value before its final rounding is within
+2**-98 of the exact one. `docs/numerics.md` has the full proof.
 
 Sources: Dekker, A floating-point technique for extending the available precision (1971);
 Knuth, TAOCP 2, 4.2.2 (the branch-free sum); Joldes, Muller, Popescu, Tight and rigorous
@@ -31,34 +31,34 @@ from invtime.form import Form
 from invtime.primitives import Primitives
 from invtime.stage import CHUNK_BITS, chunks, signed64, stage_index, stage_remainder
 
-# precision of the words -> (bits of a constant's short pieces, their number); one word of the
-# full precision follows, small enough that the rounding of its products does not matter
+# precision of the words -> (bits of a constant's short pieces, their number). One word of full
+# precision follows, which is so small that the rounding of its products does not matter.
 PIECES = {53: (21, 3), 24: (12, 2)}
-# precision of the words -> the largest of them. A step past it is infinite; TensorFlow's
-# `enable_check_numerics` refuses an infinity to compare with.
+# precision of the words -> the largest finite word, to detect infinite steps. TensorFlow's
+# `enable_check_numerics` does not allow a comparison with infinity.
 LARGEST = {53: (2 - 2.0**-52) * 2.0**1023, 24: (2 - 2.0**-23) * 2.0**127}
 
-# precision of the words -> what a float is multiplied by, so that its head is not far below it:
-# with a smaller rest the residual stays exact where the division is off by a few units.
+# precision of the words -> the factor for a float whose head should be close to it. With a smaller
+# rest, the residual stays exact even if the division errs by a few units.
 CENTRED = {53: 1 + 2.0**-27, 24: 1 + 2.0**-13}
 
 Term = tuple[tuple[float, ...], list[Any]]
 
 
 class Words:
-    """The constants of one form, cut into words of one precision and scaled together.
+    """The constants of a form, cut into words of one precision and scaled together.
 
-    lr = (L' / (one + k' * n)) * 2**exponent, where k' < 1/2 so that no finite step overflows.
+    lr = (L' / (one + k' * n)) * 2**exponent, with k' < 1/2, so that no finite step overflows.
     """
 
     def __init__(self, form: Form, precision: int) -> None:
         self.precision = precision
-        # per step: R / S, as C / B or, for a staircase, as (C / B) * (Q / P)
+        # R / S per step: C / B, or (C / B) * (Q / P) for a staircase.
         numerator, denominator = form.C, form.B
         if form.staircase:
             numerator, denominator = numerator * form.Q, denominator * form.P
         largest = max(exponent_of(numerator, denominator), exponent_of(form.C, form.B))
-        # A k below 2**-126 is scaled up for binary32, as far as there is room for L.
+        # For binary32, a k below 2**-126 is scaled up, as far as L allows.
         lowest = 0 if precision == 53 else max(-60, exponent_of(form.A, form.B) - 240)
         self.scale = max(lowest, largest + 2)
         self.one = _power(-self.scale)
@@ -68,24 +68,25 @@ class Words:
         self.per_stage = cut(precision, form.C << up, form.B << down)
         self.per_jump = cut(precision, form.C * (form.Q // form.P) << up, form.B << down)
         if precision == 53:
-            # 1e-60 * 2**-402 is far from the edge of binary64. Its quotient by 1e308 is not, and
-            # what mends the quotient must not be subnormal: some frameworks flush that to zero.
+            # 1e-60 * 2**-402 is far from the limits of binary64, but its quotient by 1e308 is not.
+            # The correction of the quotient must not be subnormal: some frameworks flush
+            # subnormals to zero.
             self.exponent = -128
             self.initial = self.pair(form.A << 128, form.B << self.scale)
         else:
             self.initial = self._narrow_initial(form)
         if precision == 24 and self.scale > 100:
-            # Binary32 cannot hold `one` beside k', where from the first stage on it is
-            # negligible; before, where the denominator is then 0, the value is L.
+            # Binary32 cannot hold `one` next to k'. From the first stage on, `one` is negligible.
+            # Before it, the denominator is 0, and the value is L.
             self.one, start = 0.0, self._round(form.A, form.B)
             self.start = start if start < 2.0**128 else inf
 
     def _narrow_initial(self, form: Form) -> tuple[float, float]:
-        """L' = L * 2**-(scale + exponent), inside binary32 for any L; one exponent is left.
+        """Return L' = L * 2**-(scale + exponent), which fits binary32 for any L; set the exponent.
 
-        It is applied to the quotient by one product: compilers fold two constants into one.
-        L' is near 2**26 where L' / one leaves room for that, so that its quotient by 2**127 has
-        a remainder which is not subnormal.
+        The exponent is applied to the quotient by one product: compilers fold two constants into
+        one. L' is near 2**26 if L' / one leaves room for that. Then its quotient by 2**127 has a
+        remainder that is not subnormal.
         """
         size = exponent_of(form.A, form.B) - self.scale
         room = max(0, min(26, 124 - self.scale))
@@ -96,7 +97,7 @@ class Words:
         return self.pair(form.A << max(0, -shift), form.B << max(0, shift))
 
     def pair(self, numerator: int, denominator: int) -> tuple[float, float]:
-        """A fraction as a high and a low word."""
+        """Return a fraction as a high and a low word."""
         high, low = self._round(numerator, denominator), 0.0
         if high:
             n, d = high.as_integer_ratio()
@@ -110,7 +111,7 @@ class Words:
 
 
 def cut(precision: int, numerator: int, denominator: int) -> tuple[float, ...]:
-    """The leading pieces of a fraction, largest first, each within the one before."""
+    """Return the leading pieces of a fraction, largest first; each continues the one before it."""
     if not numerator:
         return ()
     bits, count = PIECES[precision]
@@ -127,14 +128,14 @@ def cut(precision: int, numerator: int, denominator: int) -> tuple[float, ...]:
 
 
 def parts(backend: Primitives, n: Any, highest: int) -> list[Any]:
-    """Integers 0 <= n <= highest as floats so short that their products with pieces are exact."""
+    """Split integers 0 <= n <= highest into floats short enough for exact products with pieces."""
     width = CHUNK_BITS[backend.precision(n)]
     cuts = chunks(backend, n, highest, width)
     return [times_power(backend.widest(c), i * width) for i, c in enumerate(cuts)]
 
 
 def at_integers(form: Form, backend: Primitives, n: Any, highest: int) -> Any:
-    """The value at integers 0 <= n <= highest, in the widest float of the backend."""
+    """Return the value at integers 0 <= n <= highest, in the widest float of the backend."""
     words = backend.kept(Words, form, backend.precision(n))
     stage, last = n, highest
     if not form.staircase:
@@ -143,7 +144,7 @@ def at_integers(form: Form, backend: Primitives, n: Any, highest: int) -> Any:
         stage, last = stage_index(form, backend, n, highest), form.stage(highest)
         terms = [(words.per_stage, parts(backend, stage, highest))]
     else:
-        # The stage is n * (Q // P) + e, and may pass 2**63 where n and e cannot.
+        # The stage is n * (Q // P) + e. It may exceed 2**63, while n and e cannot.
         n = backend.index(n)
         e = stage_remainder(form, backend, n, highest)
         stage, last = n * backend.integer(signed64(form.Q // form.P)) + e, form.stage(highest)
@@ -159,12 +160,12 @@ def at_integers(form: Form, backend: Primitives, n: Any, highest: int) -> Any:
 
 
 def at_floats(form: Form, backend: Primitives, n: Any, low: Any = None) -> Any:
-    """The value at floats n >= 0, NaN and infinity among them, or at n + low in two words."""
+    """Return the value at floats n >= 0, including NaN and infinity, or at the pair n + low."""
     words = backend.kept(Words, form, backend.precision(n))
     if not form.staircase:
         terms = [(words.per_step, split(backend, n, low))]
     else:
-        # From 2**6 stages per unit in the last place on, a stage is too narrow to tell.
+        # From 2**6 stages per unit in the last place on, floats cannot resolve stages.
         edge = min(form.P / form.Q * 2.0 ** (words.precision + 6), LARGEST[words.precision])
         small = n < edge
         near, far = backend.where(small, n, 0.0), backend.where(small, 0.0, n)
@@ -188,7 +189,7 @@ def at_floats(form: Form, backend: Primitives, n: Any, low: Any = None) -> Any:
             t, last = stage_index(form, backend, t, limit), form.stage(limit)
         return ties.of_decay(form, backend, t, last, whole)
 
-    apart = form.staircase and form.Q != 1  # a whole step may have more stages than that
+    apart = form.staircase and form.Q != 1  # a step may have more than one stage
     value = _quotient(backend, words, terms, n, None if apart else exact)
     if apart:
         value = backend.where(whole, at_integers(form, backend, integers(), limit), value)
@@ -199,11 +200,11 @@ def at_floats(form: Form, backend: Primitives, n: Any, low: Any = None) -> Any:
 def _stage_of_floats(
     form: Form, backend: Primitives, precision: int, n: Any, low: Any
 ) -> tuple[Any, Any]:
-    """floor((n + low) * Q / P) as a pair (f, c): f a float, c a small correction to it.
+    """Return floor((n + low) * Q / P) as a pair (f, c): a float and a small correction to it.
 
-    Exact where n is whole or P / Q is an integer; otherwise it may differ only where n * Q / P
-    lies within 2**-90 (2**-32 with binary32 words), relatively, of an integer. A `low` other
-    than 0 makes n whole and 2**53 or more.
+    It is exact if n is integer-valued or P / Q is an integer. Otherwise it can be wrong only if
+    n * Q / P lies within 2**-90, relatively, of an integer (2**-32 with binary32 words). If `low`
+    is not 0, n is integer-valued and at least 2**53.
     """
     p, q = form.P, form.Q
     if q == 1:  # halve n and P together, exactly, and drop the fraction of n
@@ -225,17 +226,17 @@ def _stage_of_floats(
         t = backend.index(floor) + backend.index(carry)
         period = backend.integer(p)
         remainder = wrapped * backend.integer(signed64(q)) - t * period
-        mend = backend.widest(remainder >= period) - backend.widest(remainder < 0)
-        carry = carry + backend.where(backend.floor(n) == n, mend, 0.0)
-    # 1 - 1 is 0 here: in the sum of the products with a large k it would take `one` along.
+        correction = backend.widest(remainder >= period) - backend.widest(remainder < 0)
+        carry = carry + backend.where(backend.floor(n) == n, correction, 0.0)
+    # Add these here, so that 1 - 1 is 0. In the sum of the products, a large k would absorb `one`.
     stage = floor + carry
     return stage, carry - (stage - floor)
 
 
 def differentiable(form: Form, backend: Primitives, n: Any) -> Any:
-    """A plain float formula that has the derivative of the schedule, of any order."""
+    """Return a plain float formula that has the schedule's derivatives of every order."""
     words = backend.kept(Words, form, backend.precision(n))
-    if form.staircase or not form.C or words.start is not None:  # the last: past binary32's range
+    if form.staircase or not form.C or words.start is not None:  # start: outside binary32's range
         return backend.where(n < 1, n, 0.0) * 0.0
     denominator = n * sum(words.per_step) + words.one
     value = backend.divide(words.initial[0], denominator)
@@ -249,9 +250,9 @@ def _quotient(
     like: Any,
     exact: Callable[[], ties.Fraction] | None = None,
 ) -> Any:
-    """(L' / (one + sum of the terms)) * 2**exponent, `like` giving the shape.
+    """Return (L' / (one + sum of the terms)) * 2**exponent, with the shape of `like`.
 
-    With the fraction that it is, ties come out even.
+    If `exact` is given, it returns the exact fraction, and ties round to even.
     """
     high, low = add_up(backend, words.one, terms, like)
     l_high, l_low = words.initial
@@ -273,7 +274,7 @@ def _quotient(
 def add_up(
     backend: Primitives, one: float | None, terms: list[Term], like: Any = None
 ) -> tuple[Any, Any]:
-    """one + the sum of all piece * part, as (high, low)."""
+    """Return one + the sum of all piece * part, as (high, low)."""
     leading = [pieces[0] * part for pieces, parts in terms if pieces for part in parts]
     if one is not None:
         leading.append(one if leading else like * 0.0 + one)
@@ -283,7 +284,7 @@ def add_up(
         back = total - high
         low = low + ((high - (total - back)) + (product - back))
         high = total
-    # Each of the rest is 2**-20 of a leading one or less, so it is below `high`.
+    # Each other product is at most 2**-20 of a leading one, so it is below `high`.
     for pieces, parts in terms:
         for piece in pieces[1:]:
             for part in parts:
@@ -296,13 +297,13 @@ def add_up(
 
 
 def split(backend: Primitives, x: Any, low: Any = None) -> list[Any]:
-    """x as its leading 26 (of 53) or 12 (of 24) bits and the rest, exactly; `low` follows."""
+    """Split x exactly into its leading 26 (of 53) or 12 (of 24) bits and the rest; append `low`."""
     head = backend.head(x)
     return [head, x - head] if low is None else [head, x - head, low]
 
 
 def exponent_of(numerator: int, denominator: int) -> int:
-    """The e for which 2**(e - 1) <= numerator / denominator < 2**(e + 1)."""
+    """Return an e with 2**(e - 1) <= numerator / denominator < 2**(e + 1)."""
     return numerator.bit_length() - denominator.bit_length() if numerator else -(10**4)
 
 
@@ -311,12 +312,12 @@ def _power(exponent: int) -> float:
 
 
 def times_power(x: Any, exponent: int) -> Any:
-    """x * 2**exponent, for a power that is a float."""
+    """Return x * 2**exponent; the power must be a float."""
     return x * _power(exponent) if exponent else x
 
 
 def nearest(numerator: int, denominator: int, precision: int) -> float:
-    """The float of `precision` significand bits nearest to a fraction, ties to even.
+    """Return the float with `precision` significand bits nearest to a fraction, ties to even.
 
     >>> nearest(1, 10, 24)
     0.10000000149011612
@@ -337,7 +338,7 @@ def nearest(numerator: int, denominator: int, precision: int) -> float:
 
 
 def as_float(numerator: int, denominator: int, precision: int) -> float:
-    """A constant, rounded to a precision; infinity where binary32 has no room for it."""
+    """Round a constant to a precision; return infinity if binary32 cannot hold it."""
     if precision == 53:
         return numerator / denominator
     value = nearest(numerator, denominator, precision)

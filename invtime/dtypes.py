@@ -1,4 +1,4 @@
-"""The dtypes of results and of steps, by the names that every framework knows them by."""
+"""The dtypes of results and of steps, by the names that all frameworks share."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 from invtime.errors import PlacementError, shown
 
-# The dtypes of results: significand bits and exponent of the smallest subnormal, as IEEE 754 and
-# bfloat16 have them.
+# The dtypes of results: the bits of the significand, and the exponent of the smallest subnormal.
 DTYPES = {
     "float64": (53, -1074),
     "float32": (24, -149),
@@ -16,7 +15,7 @@ DTYPES = {
     "bfloat16": (8, -133),
 }
 
-# The dtypes of steps: an integer's smallest and largest value, and the four floats.
+# The dtypes of steps: the integers, with their smallest and largest values, and the four floats.
 INTEGERS = {
     f"{'u' if low == 0 else ''}int{bits}": (low, (1 << bits) + low - 1)
     for bits in (8, 16, 32, 64)
@@ -24,30 +23,30 @@ INTEGERS = {
 }
 STEPS = {*INTEGERS, *DTYPES}
 
-# Integers of less than a byte, whose arithmetic the frameworks lack.
+# Integers of less than a byte: the frameworks have no arithmetic for them.
 SHORT_INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in range(1, 8)}
 
 
 def is_short(dtype: Any) -> bool:
-    """Whether a dtype has less than 8 bits, as int4 and float4: too few to count steps in."""
+    """Return whether a dtype has less than 8 bits, like int4 or float4: too few to count steps."""
     name = bare_name(dtype)
     return name in SHORT_INTEGERS or name.startswith(("float4_", "float6_"))
 
 
 def bare_name(dtype: Any) -> str:
-    """The name of a framework's dtype: "float32" for `torch.float32`, "int64" for `tf.int64`."""
+    """Return the name of a framework's dtype, such as "float32" for `torch.float32`."""
     if dtype is float:
         return "float64"
     name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or dtype
     text = str.__str__(name) if isinstance(name, str) else shown(name)
-    return text.rpartition(".")[2].lower()  # Paddle has FLOAT32
+    return text.rpartition(".")[2].lower()  # Paddle writes FLOAT32
 
 
 def dtype_name(dtype: Any, spelled: Callable[[Any], str] = bare_name) -> str:
-    """The name of a result dtype.
+    """Return the name of a result dtype.
 
-    Takes the names themselves, NumPy dtypes and scalar types, and the dtypes of a framework, which
-    `spelled` names. Raises `PlacementError` for anything but the four.
+    `dtype` may be a name, a NumPy dtype or scalar type, or the dtype of a framework, whose name
+    `spelled` returns. Raises a `PlacementError` if it is not one of the four.
     """
     name = spelled(dtype)
     if name not in DTYPES:

@@ -1,14 +1,17 @@
-"""What can go wrong, each also the builtin exception that a user would catch."""
+"""The exceptions and the warning of invtime, and how values are shown in messages.
+
+Each exception is also a subclass of the builtin exception that fits it.
+"""
 
 from __future__ import annotations
 
-from reprlib import Repr  # no cost: `typing` has imported it
+from reprlib import Repr  # costs nothing: `typing` already imports it
 
 WIDTH = 80
 
 
 class _Short(Repr):
-    """A repr that looks at the first few elements only, and survives one that raises."""
+    """A repr that reads only the first few elements, and handles elements whose repr raises."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,31 +28,31 @@ class _Short(Repr):
 
 
 def shown(value: object) -> str:
-    """`repr(value)` for a message: on one line, and at most 80 characters of it.
+    """Return `repr(value)` for a message: on one line, cut to 80 characters.
 
     >>> shown([1] * 1_000_000), shown(10**5000)
     ('[1, 1, 1, 1, 1, 1, ...]', '<int of 16610 bits>')
     """
     try:
         text = _Short().repr(value)
-    except Exception:  # a class that looks like one of the standard library's, and is none
+    except Exception:  # reprlib goes by the class name; this class only shares the name
         text = object.__repr__(value)
     return cut(" ".join(text.split()) if "\n" in text else text)
 
 
 def typed(value: object) -> str:
-    """`shown(value)` and its type."""
+    """Return `shown(value)` and the name of its type."""
     return f"{shown(value)} of type {cut(type(value).__name__)}"
 
 
 def cut(text: str) -> str:
-    """The text, without its middle where it is longer than 80 characters."""
+    """Return the text, with its middle removed if it is longer than 80 characters."""
     half = (WIDTH - 3) // 2
     return text if len(text) <= WIDTH else f"{text[:half]}...{text[-half:]}"
 
 
 class InvTimeError(Exception):
-    """The root of every exception that invtime raises on purpose."""
+    """The base class of all invtime exceptions."""
 
 
 class ConfigError(InvTimeError, ValueError):
@@ -57,11 +60,11 @@ class ConfigError(InvTimeError, ValueError):
 
 
 class StepTypeError(InvTimeError, TypeError):
-    """What was passed as the step is not a real number or an array of real numbers."""
+    """The step is not a real number or an array of real numbers."""
 
     @classmethod
     def refusing(cls, what: str, remedy: str = "convert it first") -> StepTypeError:
-        """The error for a step that is `what`, with what is accepted and what to do."""
+        """Return the error for a step that is `what`; `remedy` says what to do."""
         return cls(
             f"a step cannot be {what}; it must be an int, a float, or an array or tensor "
             f"of integers or floats; {remedy}"
@@ -69,20 +72,20 @@ class StepTypeError(InvTimeError, TypeError):
 
 
 class PlacementError(InvTimeError, ValueError):
-    """The device or the dtype asked for does not exist in that backend."""
+    """The backend does not have the requested device or dtype."""
 
 
 class UnknownBackendError(InvTimeError, LookupError):
-    """No installed backend has the name asked for."""
+    """No installed backend has the requested name."""
 
 
 class BackendUnavailableError(InvTimeError, ImportError):
-    """The backend is known, but its framework is not installed, too old, or does not import."""
+    """The backend exists, but its framework is missing, too old, or fails to import."""
 
 
 class BackendConflictError(InvTimeError, RuntimeError):
-    """Two installed distributions announce a backend of the same name."""
+    """Two installed distributions provide a backend with the same name."""
 
 
 class PluginWarning(UserWarning):
-    """A plugin could not be used; the others go on working."""
+    """A plugin failed to load. The other backends still work."""

@@ -1,9 +1,9 @@
-"""The formula on tensors, written once over the primitives of a framework.
+"""The shared evaluator: the formula on tensors, written once over the primitives.
 
-Where the integers of a piece fit in the significand of the float that a device computes in,
-every intermediate is exact and one IEEE division rounds once: the value is the correctly rounded
-one, and a compiler finds nothing to spoil. A schedule with phases selects the numerator and the
-denominator by comparing the step with the knots, and divides once too. Elsewhere `doubleword.py`
+If the integers of a piece fit in the significand of the device's float, every intermediate result
+is exact, and one IEEE division rounds once. So the value is correctly rounded, and compiler
+optimizations cannot change it. For a schedule with phases, the numerator and the denominator are
+selected by comparing the step with the knots, followed by one division. Otherwise `doubleword.py`
 and `pieces.py` compute the same fractions in pairs of floats.
 """
 
@@ -26,10 +26,10 @@ def evaluate(
     dtype: str,
     rare: Callable[[], Any] | None = None,
 ) -> Any:
-    """The schedule at every element of `step`, rounded along the chain to `dtype`.
+    """Return the schedule at each element of `step`, rounded to `dtype`.
 
-    `rare`, where given, computes the same values. It replaces the double-word form where integer
-    steps are past the exact form.
+    `rare`, if given, computes the same values. It replaces the double-word form for integer steps
+    that are too large for exact arithmetic.
     """
     if backend.integer_range(step) is None:
         return _at_floats(form, backend, step, dtype)
@@ -37,19 +37,19 @@ def evaluate(
 
 
 def _divide_once(form: Form, backend: Primitives, n: Any, last: int) -> Any:
-    """THE formula at whole 0 <= n <= last: A / (B + C * t), one operation of it inexact."""
+    """Evaluate A / (B + C * t) at integers 0 <= n <= last. Only the division is inexact."""
     x = backend.widest(n)
     numerator, denominator = _fraction(form, backend, n, x, 0, last)
-    if type(denominator) is float:  # a constant still follows the step's shape
+    if type(denominator) is float:  # a constant needs the step's shape
         denominator = x * 0.0 + denominator
     return backend.divide(numerator, denominator)
 
 
 def _select_and_divide(table: Table, backend: Primitives, n: Any, last: int) -> Any:
-    """The same for a table: the numerator and the denominator are those of the step's row.
+    """Evaluate a table: select the numerator and denominator of each step's row, and divide.
 
-    All denominators may be one constant, of which a compiler would make a reciprocal: it is
-    added to a 0 that depends on n.
+    If all denominators are the same constant, it is added to a 0 that depends on n. Otherwise a
+    compiler would multiply by its reciprocal.
     """
     rows = [row for row in table.rows if row.first <= last]
     ends = [*(row.first - 1 for row in rows[1:]), last]
@@ -62,7 +62,7 @@ def _select_and_divide(table: Table, backend: Primitives, n: Any, last: int) -> 
         if row is rows[0]:
             numerator, denominator = above, below
             continue
-        # Floats make for the faster loops; the knot after the last exact step may be none.
+        # Comparing floats is faster; but the knot after the last exact step may not be a float.
         exact = row.first <= 2 ** backend.precision(n)
         own = x >= float(row.first) if exact else n >= backend.integer(row.first)
         numerator = _select(backend, own, above, numerator, zero)
@@ -73,7 +73,7 @@ def _select_and_divide(table: Table, backend: Primitives, n: Any, last: int) -> 
 
 
 def _select(backend: Primitives, mask: Any, a: Any, b: Any, zero: Any) -> Any:
-    """a where the mask is true, else b; both may be numbers."""
+    """Return a where the mask is true, else b; both may be numbers."""
     if type(b) is float:
         if type(a) is float and a == b:
             return a
@@ -84,8 +84,8 @@ def _select(backend: Primitives, mask: Any, a: Any, b: Any, zero: Any) -> Any:
 def _fraction(
     piece: Form | Line, backend: Primitives, n: Any, x: Any, origin: int, last: int
 ) -> tuple[Any, Any]:
-    """The numerator and the denominator, exact at whole origin <= n <= last; x is n as a float."""
-    # At t = 0 alone C and Q may be of any size, and binary32 has no room for 1e60.
+    """Return numerator and denominator, exact at integers origin <= n <= last; x is n as float."""
+    # If t is always 0, C and Q may be too large for binary32, which cannot hold 1e60.
     if isinstance(piece, Form) and (not piece.C or last <= origin):
         return float(piece.A), float(piece.B)
     t = x - float(origin) if origin else x
@@ -95,14 +95,14 @@ def _fraction(
     if piece.staircase:
         steps = backend.clamp(n - backend.integer(origin)) if origin else n
         t = _stage(piece, backend, steps, t, last - origin)
-    # Where C does not fit, the stage is 0 at every exact step, and any C that fits will do.
+    # If C does not fit, the stage is 0 at every exact step, so any factor gives the same product.
     factor = min(piece.C, 2 ** backend.precision(n))
     product = t if factor == 1 else t * float(factor)
     return float(piece.A), product + float(piece.B)
 
 
 def _stage(form: Form, backend: Primitives, n: Any, t: Any, last: int) -> Any:
-    """The stage index at whole n <= last, of which t is the float, as a float."""
+    """Return the stage index at integers n <= last as a float; t is n as a float."""
     if last > last_short_step(form, backend.precision(n)):
         return backend.widest(stage_index(form, backend, n, last))
     t = t if form.Q == 1 else t * float(form.Q)
@@ -110,9 +110,9 @@ def _stage(form: Form, backend: Primitives, n: Any, t: Any, last: int) -> Any:
 
 
 def _last_exact(form: Form | Table, precision: int, short: bool) -> int:
-    """The last step up to which one division of exact integers gives the value, -1 for none.
+    """Return the last step up to which one division of exact integers gives the value, or -1.
 
-    With `short`, the stage is to come from floats too.
+    With `short`, the stage must be computed from floats too.
     """
     if isinstance(form, Form):
         last = form.last_exact_step(precision)
@@ -127,7 +127,7 @@ def _last_exact(form: Form | Table, precision: int, short: bool) -> int:
             last = _last_exact(piece, precision, short)
         last = row.origin + last if last >= 0 else -1
         if isinstance(piece, Line) or piece.C:
-            last = min(last, 2**precision)  # where n is an exact float
+            last = min(last, 2**precision)  # up to here, n is exact as a float
         if last < end - 1:
             return max(last, row.first - 1)
     return 2**63 - 1
@@ -149,7 +149,7 @@ def _at_integers(
     lowest, highest = backend.integer_range(step)  # type: ignore[misc]  # not a float here
     if lowest >= 0:
         step = backend.index(step)
-    if highest >= 2**63:  # a uint64 step past the end of int64 wraps: hold it there
+    if highest >= 2**63:  # a uint64 step above int64 wraps to a negative one: limit it
         highest = 2**63 - 1
         step = backend.where(step < 0, highest, step)
     others: Any = doubleword
@@ -157,13 +157,13 @@ def _at_integers(
         form = form.until(2**63 - 1)
         if isinstance(form, Table):
             others = pieces
-            if form.starts[-1] > highest:  # to be compared with a knot
+            if form.starts[-1] > highest:  # the step's dtype may not hold the knot
                 step = backend.index(step)
 
     def steps() -> Any:
         return backend.clamp(step) if lowest < 0 else step
 
-    # Everything is inside the branches, so that a compiler can fuse each into one loop.
+    # Everything is inside the branches, so a compiler can fuse each into one loop.
     def exact() -> Any:
         return rounded(_exact(form, backend, steps(), min(last, highest)), backend, dtype)
 
@@ -179,10 +179,10 @@ def _at_integers(
 
 
 def _at_floats(form: Form | Table, backend: Primitives, step: Any, dtype: str) -> Any:
-    """Float steps mean their exact binary value; whole ones have the integer's bits."""
+    """Evaluate float steps at their exact binary values; integer-valued ones like integers."""
     others: Any = pieces if isinstance(form, Table) else doubleword
     x = backend.widest(step)
-    n = backend.where(x < 0, 0.0, x)  # keeps NaN, and the right-hand derivative at 0
+    n = backend.where(x < 0, 0.0, x)  # keeps NaN, and keeps the right-hand derivative at 0
     held = backend.detach(n)
     precision = backend.precision(step)
     last = min(_last_exact(form, precision, short=True), 2**precision - 1)
@@ -196,19 +196,20 @@ def _at_floats(form: Form | Table, backend: Primitives, step: Any, dtype: str) -
     if last < 0:
         value = double_word()
     else:
-        # Not so for NaN. TensorFlow's `enable_check_numerics` would refuse an infinity.
+        # NaN is not equal to itself, so it becomes last + 1 too. Not infinity, which TensorFlow's
+        # `enable_check_numerics` does not allow.
         whole = backend.where(backend.floor(held) == held, held, float(last + 1))
         value = backend.choose(whole, last, exact, double_word)
-    if backend.differentiable:  # zero in value, and in the derivative that of the plain formula
+    if backend.differentiable:  # adds zeros that have the derivative of the plain formula
         value = value + others.differentiable(form, backend, n)
     return rounded(value, backend, dtype)
 
 
 def rounded(value: Any, backend: Primitives, dtype: str) -> Any:
-    """The value rounded along the chain, with no normal bfloat16 lost to a flushed float32.
+    """Round the value to float32 and then to `dtype`, without losing a normal bfloat16.
 
-    Below 2**-126 a float32 is subnormal, and some frameworks make it 0. The largest of them
-    are on their way to 2**-126, which is a bfloat16.
+    Below 2**-126 a float32 is subnormal, and some frameworks flush it to 0. The largest of these
+    would round to 2**-126, a normal bfloat16, so they are set to it first.
     """
     if dtype == "bfloat16":
         normal = 2.0**-126

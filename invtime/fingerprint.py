@@ -1,4 +1,4 @@
-"""Short digests: of what a schedule means, and of the bits of its first values.
+"""Fingerprints: short digests of a schedule's exact rates, or of the bits of its first values.
 
 `docs/fingerprint.md` defines both byte for byte.
 """
@@ -27,17 +27,17 @@ def fingerprint(
     dtype: Any = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> str:
-    """See `InverseTimeDecay.fingerprint`; `progress` is called as progress(done, values)."""
+    """Implement `InverseTimeDecay.fingerprint`; `progress` is called as progress(done, values)."""
     if values is None:
         if dtype is not None:
             raise ConfigError(
-                f"dtype is {shown(dtype)} and values is None; only values have a dtype; "
+                f"dtype is {shown(dtype)} and values is None; dtype needs values; "
                 "pass the number of values too, or leave dtype out"
             )
         return f"{VERSION}-{_short(canonical(form).encode('ascii'))}"
     if type(values) is not int or values < 1:
         raise ConfigError(
-            f"values is {shown(values)}; it must be an int of 1 or more; pass 1000, say"
+            f"values is {shown(values)}; it must be an int of 1 or more; pass, for example, 1000"
         )
     name = dtype_name("float64" if dtype is None else dtype, registry.default.dtype_name)
     digest = sha256()
@@ -50,7 +50,7 @@ def fingerprint(
 
 
 def canonical(form: Form | Table) -> str:
-    """The one text of all schedules that mean the same.
+    """Return a text that is the same for all schedules with the same rates.
 
     >>> from invtime import InverseTimeDecay
     >>> canonical(InverseTimeDecay(0.1, 1000, 0.5).form)
@@ -66,7 +66,7 @@ def canonical(form: Form | Table) -> str:
     pieces = [piece for row, after in followed for piece in _pieces(row, after)]
     found = [pieces[0]]
     for start, text in pieces[1:]:
-        if text != found[-1][1]:  # else the same function goes on
+        if text != found[-1][1]:  # the same text means that the same function continues
             found.append((start, text))
     if len(found) == 1:
         return found[0][1]
@@ -74,17 +74,17 @@ def canonical(form: Form | Table) -> str:
 
 
 def _pieces(row: Row, after: Row | None) -> Iterator[tuple[str, str]]:
-    """Where the pieces of a row begin, and their texts; `after` is the next row.
+    """Yield the start and the text of each piece of a row; `after` is the next row, or None.
 
-    A staircase that ends goes as far as its last drop from one plateau to another; after it, and
-    all the way where there is one such drop or none, its plateaus are constants.
+    A staircase that another row ends is written as a staircase up to its last drop, and as a
+    constant from there on. With at most one drop, each of its plateaus is written as a constant.
     """
     piece, origin = row.piece, row.origin
     text = _line(piece, origin) if isinstance(piece, Line) else _fraction(piece, origin)
     if after is None or isinstance(piece, Line) or not (piece.staircase and piece.A and piece.C):
         yield _number(*row.knot), text
         return
-    # The stage at the end; a drop there counts where a plateau follows.
+    # The stage at the end. A drop exactly at the end counts only if a plateau follows.
     n, d = (after.knot[0] - origin * after.knot[1]) * piece.Q, after.knot[1] * piece.P
     plateau = isinstance(after.piece, Form)
     drops = n // d if plateau else (n - 1) // d
@@ -94,7 +94,7 @@ def _pieces(row: Row, after: Row | None) -> Iterator[tuple[str, str]]:
 
 
 def _fraction(form: Form, origin: int) -> str:
-    """A / (B + C * t), with t counted from `origin`."""
+    """Return the text of A / (B + C * t), with t counted from `origin`."""
     if not form.A or not form.C:
         return _plateau(form, 0)
     if form.staircase:
@@ -104,25 +104,25 @@ def _fraction(form: Form, origin: int) -> str:
 
 
 def _plateau(form: Form, stage: int) -> str:
-    """The constant A / (B + C * stage)."""
+    """Return the text of the constant A / (B + C * stage)."""
     return "/".join(map(str, _lowest(form.A, form.B + form.C * stage)))
 
 
 def _line(line: Line, origin: int) -> str:
-    """(p + s * n) / d, the line written in the step itself."""
+    """Return the text of a line as a function of the step n: (p + s * n) / d."""
     s = line.b - line.a
     p, s, d = _lowest(line.a * line.K - s * origin, s, line.d)
     return f"({p}{s:+}*n)/{d}"
 
 
 def _number(n: int, d: int) -> str:
-    """A step, whole or a fraction in lowest terms."""
+    """Return the text of the step n / d: an integer, or a fraction in lowest terms."""
     n, d = _lowest(n, d)
     return str(n) if d == 1 else f"{n}/{d}"
 
 
 def _lowest(*terms: int) -> tuple[int, ...]:
-    """The terms divided by their greatest common divisor."""
+    """Divide the terms by their greatest common divisor."""
     common = gcd(*terms)
     return tuple(term // common for term in terms)
 
@@ -132,7 +132,7 @@ def _short(data: bytes) -> str:
 
 
 def _values(form: Form | Table, start: int, stop: int) -> Any:
-    """The rates at start <= n < stop in binary64, by arrays where that is exact by proof."""
+    """Return the binary64 rates at start <= n < stop, on arrays if that is provably exact."""
     import numpy as np
 
     if _exact(form, stop - 1):
@@ -142,7 +142,7 @@ def _values(form: Form | Table, start: int, stop: int) -> Any:
 
 
 def _exact(form: Form | Table, last: int) -> bool:
-    """Whether binary64 holds every integer that an array of steps up to `last` takes."""
+    """Return whether binary64 holds every integer needed for an array of steps up to `last`."""
     if isinstance(form, Form):
         return last <= form.last_exact_step(53)
     ends = (*form.starts[1:], last + 1)
@@ -154,7 +154,7 @@ def _exact(form: Form | Table, last: int) -> bool:
 
 
 def _bytes(values: Any, dtype: str) -> Any:
-    """The bits of `dtype`, rounded along the chain, little-endian."""
+    """Return the little-endian bits of the values, rounded to float32 first and then to `dtype`."""
     import numpy as np
 
     if dtype == "float64":
@@ -165,5 +165,5 @@ def _bytes(values: Any, dtype: str) -> Any:
             return single.astype("<f2").tobytes()
     if dtype == "float32":
         return single.tobytes()
-    word = single.view("<u4")  # NumPy has no bfloat16: the upper half, rounded to even
+    word = single.view("<u4")  # NumPy lacks bfloat16: take the upper half, rounded to even
     return ((word + 0x7FFF + (word >> 16 & 1)) >> 16).astype("<u2").tobytes()

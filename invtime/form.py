@@ -1,12 +1,12 @@
-"""A schedule as one fraction of integers, and its value on the host.
+"""A decay as one fraction of integers, and its value in Python integers.
 
     continuous   lr(n) = L / (1 + R * n / S)          = A / (B + C * n)
     staircase    lr(n) = L / (1 + R * floor(n / S))   = A / (B + C * floor(n * Q / P))
 
-L, R and S are fractions, so clearing the denominators leaves integers A, B and C, with
-S = P / Q in lowest terms. Python's `int / int` is correctly rounded at any size, so the one
-division below is the correctly rounded value, everywhere on the host. `evaluate.py` computes
-the same fraction on tensors.
+L (`initial_learning_rate`), R (`decay_rate`) and S (`decay_steps`) are fractions, so clearing the
+denominators leaves integers A, B and C; S = P / Q in lowest terms. Python's `int / int` is
+correctly rounded at any size, so the one division below returns the correctly rounded value.
+`evaluate.py` computes the same fraction on tensors.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from invtime.decimals import exact_number
 
 
 class Form:
-    """The integers of lr(n) = A / (B + C * t), immutable and hashable.
+    """The integers of lr(n) = A / (B + C * t). Immutable and hashable.
 
-    t is the step n itself, or for a staircase the stage floor(n * Q / P). The integers are for
-    backends: they may change where the values do not.
+    t is the step n, or for a staircase the stage floor(n * Q / P). The integers are meant for
+    backends. They may change between versions, while the values do not.
 
     >>> import invtime
     >>> invtime.InverseTimeDecay(0.1, 1000, 0.5).form
@@ -40,7 +40,7 @@ class Form:
     staircase: bool
     hash: int
     key: str
-    """All of it as text, which `of_key` reads."""
+    """The form as text, which `of_key` reads."""
 
     def __init__(self, A: int, B: int, C: int, P: int, Q: int, staircase: bool) -> None:
         common = gcd(A, B, C)
@@ -70,28 +70,28 @@ class Form:
 
     @classmethod
     def constant(cls, numerator: int, denominator: int) -> Form:
-        """The same rate at every step."""
+        """Return the form of a constant rate."""
         return cls(numerator, denominator, 0, 1, 1, False)
 
     @classmethod
     def of_key(cls, key: str) -> Form:
-        """The form that has this key."""
+        """Return the form with this key."""
         from ast import literal_eval
 
         return cls(*literal_eval(key))
 
     def at(self, step: int) -> float:
-        """The value at an integer step of any size, correctly rounded to binary64."""
-        if step < 0:  # noqa: PLR1730  # before the start the rate is L; max() takes twice as long
+        """Return the value at an integer step of any size, correctly rounded to binary64."""
+        if step < 0:  # noqa: PLR1730  # negative steps count as 0; max() takes twice as long
             step = 0
         if self.staircase:
-            if self.Q != 1:  # a product by 1 takes a twentieth of the call
+            if self.Q != 1:  # multiplying by 1 takes a twentieth of the call
                 step *= self.Q
             step //= self.P
         return self.A / (self.B + self.C * step)
 
     def at_real(self, step: Any) -> float:
-        """The same at any real number: a float, a long double, an instance of a subclass."""
+        """Return the value at a real step: a float, a long double, or a subclass instance."""
         if step != step:
             return float(step)
         if step <= 0:
@@ -102,23 +102,23 @@ class Form:
         return n / d
 
     def ratio(self, n: int, d: int) -> tuple[int, int]:
-        """The exact value at the step n / d, from 0 on, as a fraction that is not reduced."""
+        """Return the exact value at the step n / d >= 0, as a fraction that is not reduced."""
         if self.staircase:
             n, d = n * self.Q // (d * self.P), 1
         return self.A * d, self.B * d + self.C * n
 
     def stage(self, step: int) -> int:
-        """How many whole periods have passed at an integer step: floor(n * Q / P)."""
+        """Return the number of complete periods at an integer step: floor(n * Q / P)."""
         return max(step, 0) * self.Q // self.P
 
     def first_step(self, stage: int) -> int:
-        """The first integer step of a stage: ceil(stage * P / Q)."""
+        """Return the first integer step of a stage: ceil(stage * P / Q)."""
         return -(-stage * self.P // self.Q)
 
     def last_exact_step(self, precision: int) -> int:
-        """The last integer step whose A and B + C * t fit in `precision` bits.
+        """Return the last integer step at which A and B + C * t fit in `precision` bits.
 
-        -1 where there is none; 2**63 - 1 where every int64 step fits.
+        Return -1 if there is none, and 2**63 - 1 if every int64 step fits.
         """
         largest = 2**precision
         if largest < self.A or largest < self.B:

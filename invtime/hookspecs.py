@@ -1,7 +1,7 @@
-"""The two hooks of a plugin, and what it announces. Discovery only: no hook evaluates.
+"""The two plugin hooks, and `BackendInfo`. Hooks only announce backends; they compute nothing.
 
-A distribution joins by an entry point in the group `invtime` that names a module or an
-object with `@invtime.hookimpl` functions of these two names.
+A distribution becomes a plugin with an entry point in the group `invtime`. The entry point names
+a module or an object that has functions with these two names, decorated with `@invtime.hookimpl`.
 """
 
 from __future__ import annotations
@@ -16,32 +16,44 @@ hookimpl = pluggy.HookimplMarker("invtime")
 
 
 class BackendInfo(NamedTuple):
-    """One backend, announced without importing its framework."""
+    """The description of one backend. It does not import the framework.
+
+    >>> import invtime
+    >>> info = invtime.BackendInfo(
+    ...     name="mylib",
+    ...     modules=("mylib",),
+    ...     target="invtime_mylib.backend:MyBackend",
+    ...     install="python -m pip install mylib",
+    ...     oldest="2.6",
+    ... )
+    """
 
     name: str
-    """What `.on(name)` takes and `invtime backends` shows."""
+    """The name for `.on(name)`, also shown by `invtime backends`."""
     modules: tuple[str, ...]
-    """Top-level modules of the types it evaluates; the first is the framework's own.
+    """The top-level modules of the types that the backend evaluates, the framework's first.
 
-    Empty for a backend without a framework, which evaluates what a hook sends to it.
+    Empty for a backend without a framework, which evaluates only the types that
+    `invtime_backend_for` assigns to it.
     """
     target: str
-    """The backend class as "package.module:Class", imported when it is first needed."""
+    """The backend class as "package.module:Class", imported on first use."""
     install: str
     """The command that installs the framework."""
     oldest: str = ""
-    """The oldest version of the framework that works, such as "2.6"; empty where any does."""
+    """The oldest supported version of the framework, such as "2.6"; empty for any version."""
 
 
 @hookspec
 def invtime_backends() -> Iterable[BackendInfo]:  # type: ignore[empty-body]
-    """The backends of this plugin."""
+    """Return the backends of this plugin."""
 
 
 @hookspec(firstresult=True)
 def invtime_backend_for(step_type: type) -> str | None:
-    """The name of the backend that evaluates steps of this type, or None.
+    """Return the name of the backend that evaluates steps of this type, or None.
 
-    Asked once for each type. Where no plugin answers, the type's classes are searched in
-    MRO order for one whose top-level module a `BackendInfo` claims.
+    The hook is called once per type. If no plugin returns a name, the backend is the one that
+    lists the top-level module of the type, or of its first base class in MRO order, in
+    `BackendInfo.modules`.
     """

@@ -1,4 +1,4 @@
-"""The parameters of a schedule: which values are accepted, and what each of them means."""
+"""Read and check the parameters of a schedule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from invtime.form import Form
 
 
 class Parameters(NamedTuple):
-    """The parameters that decide the values, as plain Python numbers."""
+    """The parameters that determine the rates, as plain Python numbers."""
 
     initial_learning_rate: int | float
     decay_steps: int | float
@@ -36,14 +36,15 @@ COUNTS = ("warmup_steps", "stable_steps", "cooldown_start", "cooldown_steps")
 
 
 def read(given: dict[str, Any], name_of: DtypeName) -> tuple[Parameters, str | None]:
-    """The parameters that the arguments of the constructor mean, and the dtype that L pins.
+    """Read the constructor's arguments; return the parameters and the dtype that L pins, or None.
 
     Args:
         given: the arguments by name.
-        name_of: the name of a framework's dtype.
+        name_of: returns the name of a framework's dtype.
 
     Raises:
-        ConfigError: one is of a wrong type or out of range, or two do not go together.
+        ConfigError: an argument has the wrong type or is out of range, or two contradict each
+            other.
     """
     rate, pinned = _rate("initial_learning_rate", given, name_of)
     steps, _ = read_number("decay_steps", given["decay_steps"], name_of)
@@ -51,20 +52,19 @@ def read(given: dict[str, Any], name_of: DtypeName) -> tuple[Parameters, str | N
     staircase = given["staircase"]
     if steps <= 0:
         raise ConfigError(
-            f"decay_steps is {shown(steps)}; it must be above 0; pass the number of steps in "
-            "which the decay advances by one decay_rate"
+            f"decay_steps is {shown(steps)}; it must be above 0; pass the number of steps after "
+            "which the denominator has grown by decay_rate"
         )
     if not isinstance(staircase, bool):
         raise ConfigError(
-            f"staircase is {typed(staircase)}; it must be "
-            "True or False; pass bool(...) of it if that is meant"
+            f"staircase is {typed(staircase)}; it must be True or False; convert it with bool()"
         )
     if decay < 0:
         raise ConfigError(_pole(steps, decay, staircase))
     phases: dict[str, Any] = {}
     for key in PHASES:
         value = given[key]
-        if value is DEFAULTS[key]:  # as nearly always
+        if value is DEFAULTS[key]:  # the usual case
             continue
         if key in COUNTS:
             phases[key] = read_count(key, value, name_of)
@@ -80,57 +80,59 @@ def _rate(key: str, given: dict[str, Any], name_of: DtypeName) -> tuple[int | fl
     rate, pinned = read_number(key, given[key], name_of)
     if rate < 0:
         raise ConfigError(
-            f"{key} is {shown(rate)}; it must be 0 or more; pass its magnitude, "
-            "and to maximise, negate the update"
+            f"{key} is {shown(rate)}; it must be 0 or more; pass a positive rate "
+            "(to maximise, negate the update)"
         )
     return rate, pinned
 
 
 def _check_phases(p: Parameters) -> None:
-    """Raise a ConfigError where two parameters do not go together."""
+    """Raise a ConfigError if two parameters contradict each other."""
     if p.warmup_learning_rate and not p.warmup_steps:
         raise ConfigError(
             f"warmup_learning_rate is {shown(p.warmup_learning_rate)} and warmup_steps is 0; "
-            "without a warm-up it has no effect; pass warmup_steps, or leave it out"
+            "warmup_learning_rate needs a warm-up; pass warmup_steps, or leave "
+            "warmup_learning_rate out"
         )
     if _above(p.minimum_learning_rate, p.initial_learning_rate):
         raise ConfigError(
             f"minimum_learning_rate is {shown(p.minimum_learning_rate)}, above the "
             f"initial_learning_rate {shown(p.initial_learning_rate)}; it must be at most that; "
-            "pass a lower one, or a constant rate as initial_learning_rate with decay_rate=0"
+            "pass a lower floor; for a constant rate, pass it as initial_learning_rate with "
+            "decay_rate=0"
         )
     if (p.cooldown_start is None) != (p.cooldown_steps == 0):
         raise ConfigError(
             f"cooldown_start is {shown(p.cooldown_start)} and cooldown_steps is "
             f"{shown(p.cooldown_steps)}; "
-            "they come together, and cooldown_steps is 1 or more; pass both, or neither"
+            "a cool-down needs both, with cooldown_steps of 1 or more; pass both, or neither"
         )
     if p.final_learning_rate and not p.cooldown_steps:
         raise ConfigError(
             f"final_learning_rate is {shown(p.final_learning_rate)} and there is no cool-down; it "
-            "is the rate after one; pass cooldown_start and cooldown_steps, or "
+            "is the rate after a cool-down; pass cooldown_start and cooldown_steps, or "
             "minimum_learning_rate for a floor"
         )
     if p.cooldown_start is not None and p.cooldown_start < p.warmup_steps:
         raise ConfigError(
             f"cooldown_start is {p.cooldown_start} and warmup_steps is {p.warmup_steps}; the "
-            "cool-down must not start before the warm-up ends; pass a later step"
+            "cool-down cannot start before the warm-up ends; pass a later step"
         )
 
 
 def _above(a: int | float, b: int | float) -> bool:
-    """a > b as the decimals that they mean."""
+    """Return whether a > b, as the decimals that they mean."""
     (a_num, a_den), (b_num, b_den) = exact_number(a), exact_number(b)
     return a_num * b_den > b_num * a_den
 
 
 def _pole(steps: int | float, decay: int | float, staircase: bool) -> str:
-    """Why a negative decay_rate is refused, with the step where the rate would blow up."""
+    """Return the message for a negative decay_rate, with the step where the rate diverges."""
     form = Form.of(1, steps, -decay, staircase)
-    t = -(-form.B // form.C)  # where B - C * t is no longer above 0
+    t = -(-form.B // form.C)  # the first t with B - C * t <= 0
     step = form.first_step(t) if staircase else t
     return (
-        f"decay_rate is {shown(decay)}; it must be 0 or more: the denominator would reach zero at "
-        f"or just before step {step}; pass a positive decay_rate, or another kind of schedule for "
-        "a rate that grows"
+        f"decay_rate is {shown(decay)}; it must be 0 or more: with this one the denominator "
+        f"reaches zero at or just before step {step}; pass a positive decay_rate, or use another "
+        "schedule for a rate that grows"
     )

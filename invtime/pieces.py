@@ -1,10 +1,10 @@
-"""The double-word form of a table: each piece at the steps that are its own.
+"""The double-word form of a table: evaluates each piece at its own steps.
 
-A line is the sum a/d * (K - t) + b/d * t of two terms of one sign, so nothing cancels, and it
-needs no division. A decay is `doubleword.py`'s, at t = n - origin. A step that is not in a piece
-is replaced by the piece's first one, so that it makes no infinity and has no derivative there.
+A line is the sum a/d * (K - t) + b/d * t of two terms with the same sign, so nothing cancels and
+no division is needed. A decay is evaluated by `doubleword.py` at t = n - origin. Each piece
+replaces the steps outside it by its first step, so that these cause no infinity and no derivative.
 
-A float n beyond 2**53 makes t a sum of two words, since n - origin need not be a float.
+For a float n beyond 2**53, t is a sum of two words, since n - origin may not be a float.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from invtime.form import Form
 from invtime.primitives import Primitives
 from invtime.table import Line, Ratio, Row, Table
 
-# A float t of a line is scaled up by this: its lower half is not to be subnormal.
+# A float t of a line is scaled up by this power of two, so that its lower half is not subnormal.
 SCALE = {53: 200, 24: 0}
 
 
 class LineWords:
     """The slopes of a line in short words: v(t) = (first * (K - t) + last * t) * 2**exponent.
 
-    They are scaled: binary32 has no room for 1e60, and at a step of 1e-300 no product is to be
-    subnormal, for some frameworks flush that to zero.
+    They are scaled, because binary32 cannot hold 1e60, and because products at a step of 1e-300
+    must not be subnormal: some frameworks flush subnormals to zero.
     """
 
     def __init__(self, line: Line, precision: int) -> None:
@@ -53,14 +53,14 @@ class LineWords:
 
 
 def at_integers(table: Table, backend: Primitives, n: Any, highest: int) -> Any:
-    """The value at integers 0 <= n <= highest, in the widest float of the backend."""
+    """Return the value at integers 0 <= n <= highest, in the widest float of the backend."""
     n = backend.index(n)
     value = backend.widest(n) * 0.0
     for row, following in _spans(table):
         piece, own = row.piece, n >= backend.integer(row.first)
         gone = n - backend.integer(row.origin)
         if isinstance(piece, Line):
-            assert following is not None  # a line has an end
+            assert following is not None  # a line is never the last piece
             t = backend.where(own & (n < backend.integer(following.first)), gone, 0)
             left, gone = (parts(backend, x, piece.K) for x in (backend.integer(piece.K) - t, t))
             exact = partial(ties.of_line, piece, backend, t)
@@ -75,7 +75,7 @@ def at_integers(table: Table, backend: Primitives, n: Any, highest: int) -> Any:
 
 
 def at_floats(table: Table, backend: Primitives, n: Any) -> Any:
-    """The value at floats n >= 0, NaN and infinity among them."""
+    """Return the value at floats n >= 0, including NaN and infinity."""
     precision = backend.precision(n)
     value = n * 0.0
     for row, following in _spans(table):
@@ -97,7 +97,7 @@ def at_floats(table: Table, backend: Primitives, n: Any) -> Any:
 
 
 def differentiable(table: Table, backend: Primitives, n: Any) -> Any:
-    """Zero in value, with the derivative of the piece that a step is in, the right-hand one."""
+    """Return zeros whose derivative is the right-hand derivative of the piece of each step."""
     result = backend.where(n < 1, n, 0.0) * 0.0
     for row, following in _spans(table):
         piece = row.piece
@@ -108,24 +108,24 @@ def differentiable(table: Table, backend: Primitives, n: Any) -> Any:
             result = result + doubleword.differentiable(piece, backend, x - float(row.origin))
         else:
             slope = as_float(piece.b - piece.a, piece.d, backend.precision(n))
-            if abs(slope) < inf:  # or it is past binary32's range
+            if abs(slope) < inf:  # infinite if outside binary32's range
                 result = result + (x - backend.detach(x)) * slope
     return result
 
 
 def _fraction_at_floats(piece: Line, backend: Primitives, n: Any, t: Any) -> ties.Fraction:
-    """The fraction at the whole ones of the floats n, of which t are those within the line."""
+    """Return the fraction at the integer-valued floats n; t holds those within the line."""
     whole = (n < 2.0**53) & (backend.floor(n) == n)
     return ties.of_line(piece, backend, backend.index(backend.where(whole, t, 0.0)), whole)
 
 
 def _spans(table: Table) -> Iterator[tuple[Row, Row | None]]:
-    """Each row and the one after it."""
+    """Yield each row with the next one, or None."""
     return zip(table.rows, (*table.rows[1:], None), strict=True)
 
 
 def _inside(row: Row, following: Row | None, backend: Primitives, n: Any) -> Any:
-    """Floats n in the row; all others, NaN and infinity too, replaced by its first one."""
+    """Replace the floats outside the row, including NaN and infinity, by its first step."""
     precision = backend.precision(n)
     first = not_below(row.knot, precision)
     if following is None:
@@ -136,9 +136,9 @@ def _inside(row: Row, following: Row | None, backend: Primitives, n: Any) -> Any
 
 
 def _limit(table: Table, precision: int) -> float:
-    """The value at infinity."""
+    """Return the value at infinity."""
     last = table.rows[-1].piece
-    assert isinstance(last, Form)  # a line has an end
+    assert isinstance(last, Form)  # a line is never the last piece
     return 0.0 if last.C else as_float(last.A, last.B, precision)
 
 
@@ -157,7 +157,7 @@ def _on_line(
     exact: Callable[[], ties.Fraction],
     scale: int = 0,
 ) -> Any:
-    """first * left + last * gone, the words of K - t and of t times 2**scale."""
+    """Return first * left + last * gone; these are the words of K - t and t, times 2**scale."""
     precision = backend.precision(t)
     words = backend.kept(LineWords, piece, precision)
     value, rest = add_up(backend, None, [(words.first, left), (words.last, gone)])
@@ -165,11 +165,12 @@ def _on_line(
     if precision == 53:
         return times_power(ties.rounded(backend, value, rest, exponent, exact), exponent)
     value = times_power(value + rest, exponent)
-    return backend.where(t == 0, words.begin, value)  # which may be lost beside the other end
+    # The value at t = 0 may be too small to survive next to the other end.
+    return backend.where(t == 0, words.begin, value)
 
 
 def _minus(backend: Primitives, x: Any, whole: int, precision: int) -> tuple[Any, Any]:
-    """x - whole as a sum of two words, the first one of them the sum rounded."""
+    """Return x - whole as a sum of two words; the first is the rounded sum."""
     if not whole:
         return x, None
     low = None
@@ -181,14 +182,14 @@ def _minus(backend: Primitives, x: Any, whole: int, precision: int) -> tuple[Any
 
 
 def _from(backend: Primitives, whole: int, high: Any, low: Any, precision: int) -> tuple[Any, Any]:
-    """whole - (high + low), likewise.
+    """Return whole - (high + low) as a sum of two words.
 
-    The first word is chosen by `high`, so that it is no constant: of (c - x) - c TensorFlow's
-    graphs make (c - c) - x.
+    The first word is selected by `high`, so that it is not a constant: TensorFlow's graphs
+    rewrite (c - x) - c to (c - c) - x.
     """
     first, *rest = _words(whole, precision)
     opaque = backend.where(high >= 0, first, high)
-    total = opaque - high  # high is at most the first word, or Sterbenz makes it exact
+    total = opaque - high  # high is at most the first word, else exact by Sterbenz's lemma
     error = (opaque - total) - high
     for word in rest:
         error = error + word
@@ -199,14 +200,14 @@ def _from(backend: Primitives, whole: int, high: Any, low: Any, precision: int) 
 
 
 def _two_sum(a: Any, b: Any) -> tuple[Any, Any]:
-    """a + b rounded, and what the rounding left out (Knuth)."""
+    """Return a + b rounded, and the rounding error (Knuth)."""
     total = a + b
     back = total - a
     return total, (a - (total - back)) + (b - back)
 
 
 def _words(whole: int, precision: int) -> list[float]:
-    """A whole number as floats, each with its next `precision` bits."""
+    """Split an integer into floats, each with its next `precision` bits."""
     words = []
     while whole:
         below = max(0, whole.bit_length() - precision)
@@ -216,12 +217,12 @@ def _words(whole: int, precision: int) -> list[float]:
 
 
 def not_below(ratio: Ratio, precision: int) -> float:
-    """The smallest float of `precision` bits that is at least n / d."""
+    """Return the smallest float with `precision` bits that is at least n / d."""
     n, d = ratio
     value = as_float(n, d, precision)
     if value == inf:
         return value
-    if 0 < value < 2.0**-126 and precision == 24:  # binary32 would make it 0
+    if 0 < value < 2.0**-126 and precision == 24:  # binary32 may flush it to 0
         return 2.0**-126
     m, m_den = value.as_integer_ratio()
     if m * d >= n * m_den:

@@ -1,4 +1,4 @@
-"""What `schedule.on(...)` returns: a form with its backend, device and dtype fixed."""
+"""The object that `schedule.on(...)` returns."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ BackendT_co = TypeVar("BackendT_co", bound="str | None", covariant=True)
 @final
 @autograph.unconverted
 class PlacedSchedule(NoArray, Generic[BackendT_co]):
-    """A schedule on one backend, device and dtype; each None leaves that open.
+    """A schedule with a fixed backend, device or result dtype.
 
-    Call it as the schedule itself. With a backend named, a Python number gives a 0-d array of
-    that backend; with none named, a Python number still gives a Python float, which no dtype
-    narrows. Two are equal where they compute the same form at the same place.
+    Build it with `InverseTimeDecay.on`, and call it like the schedule. With a backend, a Python
+    number gives a 0-d array of that backend. Without one, a Python number gives a Python float,
+    and `dtype` does not apply to it. Two placed schedules are equal if they have the same rates,
+    computed from the same integers, and the same backend, device and dtype.
 
     Args:
         form: the integers of the schedule.
-        label: the schedule as it is to be shown.
-        backend: the name of a backend, or None for that of the step.
-        device: in the backend's vocabulary.
+        label: the `repr` of the schedule.
+        backend: the name of a backend; None selects it by the type of the step.
+        device: a device as the backend names it; None means the device of the step.
         dtype: the result dtype; None means the framework's default float.
     """
 
@@ -47,8 +48,8 @@ class PlacedSchedule(NoArray, Generic[BackendT_co]):
             dtype = dtype if dtype is None else found.dtype(dtype)
         elif device is not None:
             raise PlacementError(
-                f"device {shown(device)} was given without a backend, whose vocabulary it is in; "
-                "name the backend too, as in .on('torch', device='cuda:0')"
+                f"device {shown(device)} was given without a backend; device names differ between "
+                "backends; name the backend too, as in .on('torch', device='cuda:0')"
             )
         self._form = form
         self._label = label
@@ -63,17 +64,17 @@ class PlacedSchedule(NoArray, Generic[BackendT_co]):
 
     @property
     def backend(self) -> BackendT_co:
-        """The name of the backend, or None."""
+        """The name of the backend, or None if the step's type selects it."""
         return self._backend
 
     @property
     def device(self) -> Any:
-        """The device as it was given, or None."""
+        """The device as it was passed, or None for that of the step."""
         return self._device
 
     @property
     def dtype(self) -> str | None:
-        """The name of the result dtype, or None."""
+        """The name of the result dtype, or None for the framework's default float."""
         return self._dtype
 
     @overload
@@ -89,7 +90,7 @@ class PlacedSchedule(NoArray, Generic[BackendT_co]):
     @overload
     def __call__(self: PlacedSchedule[str], step: Scalar) -> Any: ...
     def __call__(self, step: Any = None) -> Any:
-        """The learning rate at `step`; see `InverseTimeDecay.__call__`."""
+        """Return the learning rate at `step`; see `InverseTimeDecay.__call__`."""
         return registry.default.evaluate(self._form, step, self._backend, self._device, self._dtype)
 
     def _key(self) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Questions asked before a run, answered exactly through the integers of a schedule."""
+"""Plan a run: find the step for a rate, or the parameters for two endpoints, exactly."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from invtime.table import Line, Table
 
 
 def step_for(form: Form | Table, lr: Any) -> int | None:
-    """The first integer step from the end of the warm-up on with v(n) <= lr; None without one."""
+    """Return the first integer step n after the warm-up with v(n) <= lr, or None."""
     rate, _ = read_number("lr", lr)
     if rate < 0:
-        raise ConfigError(f"lr is {shown(rate)}; it must be 0 or more; pass a rate")
+        raise ConfigError(f"lr is {shown(rate)}; it must be 0 or more; pass such a rate")
     p, q = exact_number(rate)
     if isinstance(form, Form):
         return _reached(form, p, q)
@@ -30,19 +30,19 @@ def step_for(form: Form | Table, lr: Any) -> int | None:
 
 
 def _reached(piece: Form | Line, p: int, q: int) -> int | None:
-    """The first whole t >= 0 at which the piece is p / q or less; None where there is none."""
+    """Return the first integer t >= 0 at which the piece is at most p / q, or None."""
     if isinstance(piece, Line):
-        # (a * K - (a - b) * t) / d <= p / q where (a - b) * q * t >= a * K * q - d * p.
+        # (a * K - (a - b) * t) / d <= p / q if (a - b) * q * t >= a * K * q - d * p.
         missing, gain = piece.a * piece.K * q - piece.d * p, (piece.a - piece.b) * q
     else:
-        # A / (B + C * t) <= p / q where C * p * t >= A * q - B * p.
+        # A / (B + C * t) <= p / q if C * p * t >= A * q - B * p.
         missing, gain = piece.A * q - piece.B * p, piece.C * p
     if missing <= 0:
         return 0
     if gain <= 0:
         return None
     t = -(-missing // gain)
-    # A stage is reached at its first step.
+    # For a staircase, t is a stage: return its first step.
     return piece.first_step(t) if isinstance(piece, Form) and piece.staircase else t
 
 
@@ -57,35 +57,37 @@ def endpoints(
     stable_steps: Any = 0,
     minimum_learning_rate: Any = 0,
 ) -> tuple[Any, int | float]:
-    """The decay_steps and the decay_rate that lead from `start` at the peak to `end` at `steps`."""
+    """Return the decay_steps and decay_rate that reach `end` at `steps` from the peak `start`."""
     first, last, n = (
         _number(key, value) for key, value in (("start", start), ("end", end), ("steps", steps))
     )
     if not 0 < last <= first:
         raise ConfigError(
-            f"start is {shown(start)} and end is {shown(end)}; the end must be above 0, which is "
-            "never reached, and not above the start; pass such a pair"
+            f"start is {shown(start)} and end is {shown(end)}; end must be above 0, which the "
+            "decay never reaches, and at most start; pass such a pair"
         )
     if n <= 0:
-        raise ConfigError(f"steps is {shown(steps)}; it must be above 0; pass the step of the end")
+        raise ConfigError(
+            f"steps is {shown(steps)}; it must be above 0; pass the step at which the rate is end"
+        )
     if _number("minimum_learning_rate", minimum_learning_rate) > last:
         raise ConfigError(
-            f"minimum_learning_rate is {shown(minimum_learning_rate)} and end is {shown(end)}; a "
-            "rate never gets below its floor; pass at most the end, which then is the rate from "
-            "there on"
+            f"minimum_learning_rate is {shown(minimum_learning_rate)} and end is {shown(end)}; "
+            "the rate cannot reach an end below the floor; pass a floor of at most end"
         )
     lead = read_count("warmup_steps", warmup_steps) + read_count("stable_steps", stable_steps)
     if n <= lead:
         raise ConfigError(
             f"steps is {shown(steps)}, warmup_steps is {shown(warmup_steps)} and stable_steps is "
-            f"{shown(stable_steps)}; steps counts from step 0, so that no step is left for the "
-            f"decay; pass a step of the end above {lead}, or shorter phases"
+            f"{shown(stable_steps)}; steps counts from step 0, so no step is left for the decay; "
+            f"pass steps above {lead}, or shorter phases"
         )
     if staircase and decay_steps is None:
         raise ConfigError(
-            "staircase is True and decay_steps is None; say how long a plateau is; pass decay_steps"
+            "staircase is True and decay_steps is None; a staircase needs the length of its "
+            "plateaus; pass decay_steps"
         )
-    # The end is reached where decay_rate * t is this, with t = decaying / decay_steps.
+    # The rate is `end` if decay_rate * t equals growth, with t = decaying / decay_steps.
     growth = (first - last) / last
     decaying = n - lead
     written = shortest_decimal(decaying) if lead else steps
@@ -95,7 +97,7 @@ def endpoints(
     if period <= 0 or (staircase and decaying < period):
         raise ConfigError(
             f"decay_steps is {shown(decay_steps)}; it must be above 0 and, for a staircase, at "
-            f"most the {shown(written)} steps of the decay, or there is no drop before their end; "
+            f"most the {shown(written)} steps of the decay, which otherwise has no drop; "
             "pass such a number"
         )
     rate = growth / (decaying // period if staircase else decaying / period)
@@ -111,11 +113,11 @@ def _number(key: str, value: Any) -> Fraction:
 
 
 def _slope(growth: Fraction, n: Fraction, written: Any) -> tuple[Any, int | float]:
-    """The n steps as they are `written` and the decay rate for them, or two of the same ratio."""
+    """Return decay_steps and decay_rate: n as `written` if possible, else a pair of that ratio."""
     decay = shortest_decimal(growth)
     if decay is not None and written is not None:
         return written, decay
-    # In integers, or with the decimals of n, which may take fewer digits.
+    # Try integers first, then the decimals of n, which may need fewer digits.
     ratio = growth / n
     integers = Fraction(ratio.numerator), Fraction(ratio.denominator)
     for pair in (integers, (Fraction(growth.numerator), n * growth.denominator)):

@@ -1,4 +1,4 @@
-"""Schedules drawn with matplotlib, which is imported when the first one is drawn."""
+"""Plot schedules with matplotlib, which is imported on first use."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 SCALES = ("linear", "log")
 POINTS = 600  # of a curve
 MOST_PLATEAUS, MOST_MARKERS = 2000, 50
-MOST_STEPS = int(1e300)  # a float holds no more than 1e308, and matplotlib wants a margin
-LONGEST = 115  # characters of a legend
+MOST_STEPS = int(1e300)  # a float holds up to 1e308, and matplotlib adds a margin
+LONGEST = 115  # characters in a line of the legend
 
 COLORS = {
     "warm-up": "tab:orange",
@@ -29,8 +29,8 @@ COLORS = {
     "cool-down": "tab:purple",
     "end": "tab:gray",
 }
-PHASE = "invtime-phase"  # the gid of what marks the phases
-LETTER, HEIGHT = 0.08, 0.15  # of a phase's name, in inches
+PHASE = "invtime-phase"  # the gid of the artists that mark the phases
+LETTER, HEIGHT = 0.08, 0.15  # the width of a letter and the height of a phase's name, in inches
 
 STEPS_LABEL = "step (updates made)"
 
@@ -45,16 +45,18 @@ def draw(
     xscale: str | None = None,
     yscale: str | None = None,
 ) -> Axes:
-    """Draw a form under a label, on `ax` or on pyplot's current axes.
+    """Draw the rates of a form with a label, on `ax` or on pyplot's current axes.
 
-    A staircase of at most 2000 plateaus in the range is drawn as one, and each of at most 50
-    bears a marker at its first step. Phases are shaded and named as long as theirs is the only
-    curve on the axes.
+    A staircase is drawn with its drops if the range has at most 2000 plateaus. With at most 50
+    plateaus, a marker shows the first step of each. Phases are shaded and named if this is the
+    only curve on the axes.
     """
     stop = last_step(form) + 1 if stop is None else stop
     for name, scale in (("xscale", xscale), ("yscale", yscale)):
         if not _is_scale(scale):
-            raise ConfigError(f"{name} is {shown(scale)}; it must be 'linear' or 'log'")
+            raise ConfigError(
+                f"{name} is {shown(scale)}; it must be 'linear' or 'log'; pass one of these"
+            )
     for name, step in (("start", start), ("stop", stop)):
         if type(step) is not int:
             raise ConfigError(
@@ -65,15 +67,16 @@ def draw(
     first = max(start, 1) if logarithmic else start
     if not 0 <= start <= first < stop <= MOST_STEPS:
         raise ConfigError(
-            f"start is {shown(start)} and stop is {shown(stop)}; they must be 0 <= start < stop "
-            "<= 1e300, and stop above 1 on a log axis, which begins at step 1"
+            f"start is {shown(start)} and stop is {shown(stop)}; they must satisfy "
+            "0 <= start < stop <= 1e300, with stop above 1 on a log axis, which begins at step 1; "
+            "pass such a range"
         )
     last = stop - 1
     points, style = _curve(form, first, last, logarithmic)
     steps, rates = zip(*points, strict=True)
     if yscale == "log" and not any(rates):
         raise ConfigError(
-            f"every rate from step {first} to step {last} is 0; a log axis has no 0; "
+            f"every rate from step {first} to step {last} is 0; a log axis cannot show 0; "
             "pass yscale='linear'"
         )
     alone = not ax.lines
@@ -96,11 +99,11 @@ def _is_scale(scale: Any) -> bool:
 
 
 def last_step(form: Form | Table) -> int:
-    """The last step that is drawn where nothing is said.
+    """Return the last step that is drawn by default.
 
-    A tenth past the step from which the rate is held, at the floor or after a cool-down. Where
-    there is none, or the floor is below a hundredth of the peak: ten times `decay_steps` from
-    the start of the decay.
+    It is a tenth past the step from which the rate is constant, at the floor or after the
+    cool-down. If there is no such step, or the floor is below a hundredth of the peak, it is ten
+    `decay_steps` after the start of the decay.
     """
     if isinstance(form, Form):
         return form.first_step(10)
@@ -114,9 +117,10 @@ def last_step(form: Form | Table) -> int:
 
 
 def formula(config: Mapping[str, Any]) -> str:
-    """The formula of a config in one line, with the phases, and the name where it has its own.
+    """Return the formula of a config in one line, with the phases, and the name if one is set.
 
     >>> import invtime
+    >>> from invtime.plotting import formula
     >>> formula(invtime.InverseTimeDecay(0.1, 1000, 0.5, staircase=True).get_config())
     '0.1 / (1 + 0.5 * floor(n / 1000))'
     >>> recipe = invtime.InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=500, stable_steps=2000)
@@ -144,12 +148,12 @@ def formula(config: Mapping[str, Any]) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that matplotlib shows as it is, and does not read as mathematics."""
+    """Escape text so that matplotlib does not read it as mathematics."""
     return text.replace("$", r"\$")
 
 
 def axes(ax: Axes | None) -> Axes:
-    """`ax`, or pyplot's current axes."""
+    """Return `ax`, or pyplot's current axes if it is None."""
     if ax is not None:
         return ax
     need_matplotlib()
@@ -160,7 +164,7 @@ def axes(ax: Axes | None) -> Axes:
 
 
 def figure(width: float = 8, height: float = 4.5) -> tuple[Figure, Axes]:
-    """A figure of its own, which no window and no pyplot knows, and its axes."""
+    """Return a new figure and its axes, without a window and not registered with pyplot."""
     need_matplotlib()
     from matplotlib.figure import Figure
 
@@ -169,7 +173,7 @@ def figure(width: float = 8, height: float = 4.5) -> tuple[Figure, Axes]:
 
 
 def save(drawn: Figure, path: str | Path) -> None:
-    """Write a figure of `figure`, with a legend below the axes, where it covers nothing.
+    """Write a figure from `figure` to a file, with a legend below the axes.
 
     The same figure gives the same bytes.
     """
@@ -184,12 +188,12 @@ def save(drawn: Figure, path: str | Path) -> None:
 
 
 def _wrapped(line: str) -> str:
-    """The line, or the formula and its phases in two where the legend would be too wide."""
+    """Split a line after the formula if the legend would be too wide."""
     return line if len(line) <= LONGEST else line.replace(", ", ",\n", 1)
 
 
 def check_path(path: str | Path) -> None:
-    """Raise, before any work is done, what `save` would raise for a path or without matplotlib.
+    """Check a path and matplotlib before any work is done, and raise what `save` would raise.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -198,17 +202,18 @@ def check_path(path: str | Path) -> None:
     need_matplotlib()
     if Path(path).suffix.lower() not in {".png", ".svg"}:
         raise ConfigError(
-            f"{shown(str(path))} is no name of a picture; it must end in .png or .svg"
+            f"{shown(str(path))} is not the name of an image file; pass one that ends in .png or "
+            ".svg"
         )
 
 
 def need_matplotlib() -> None:
-    """Raise an ImportError that says how to install matplotlib, where it does not import."""
+    """Raise an ImportError that says how to install matplotlib if its import fails."""
     try:
         import matplotlib as mpl  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            f"a picture needs matplotlib, which does not import ({error}); "
+            f"plotting needs matplotlib, which failed to import ({error}); "
             'run: python -m pip install "invtime[plot]"'
         ) from error
 
@@ -216,7 +221,7 @@ def need_matplotlib() -> None:
 def _curve(
     form: Form | Table, first: int, last: int, logarithmic: bool
 ) -> tuple[list[tuple[int, float]], dict[str, Any]]:
-    """The points of a curve, two at each drop of a staircase, and the style of its line."""
+    """Return the points of a curve, two at each drop of a staircase, and its line style."""
     knots = form.starts if isinstance(form, Table) else ()
     plateaus, end = _plateaus(form, first, last)
     steps = {first, last, *knots, *plateaus}
@@ -235,9 +240,9 @@ def _curve(
 
 
 def _plateaus(form: Form | Table, first: int, last: int) -> tuple[set[int], int | None]:
-    """The first steps of the plateaus from `first` to `last`, and the step after the last one.
+    """Return the first steps of the plateaus from `first` to `last`, and the step after the last.
 
-    There are none without a staircase, nor where they are too many.
+    The set is empty without a staircase, or if there are too many plateaus.
     """
     rows = form.rows if isinstance(form, Table) else (Row("decay", (0, 1), 0, form),)
     for row, after in zip(rows, (*rows[1:], None), strict=True):
@@ -248,7 +253,7 @@ def _plateaus(form: Form | Table, first: int, last: int) -> tuple[set[int], int 
             if low > high or other - one >= MOST_PLATEAUS:
                 break
             found = {row.origin + piece.first_step(stage) for stage in range(one, other + 1)}
-            if after is not None and after.name != "floor":  # which is the last plateau
+            if after is not None and after.name != "floor":  # the floor is the last plateau
                 found.discard(after.first)
             return {step for step in found if low <= step <= high}, end
     return set(), None
@@ -263,7 +268,7 @@ def _mark_phases(ax: Axes, table: Table, first: int, last: int) -> None:
             span = ax.axvspan(low, high, color=COLORS[row.name], alpha=0.12, linewidth=0, gid=PHASE)
             span.sticky_edges.x.extend((low, high))
             spans.append((row.name, low, high))
-    ax.get_xlim()  # or the limits are not yet those of the curve
+    ax.get_xlim()  # updates the limits to the curve
     inches = ax.transData + ax.figure.dpi_scale_trans.inverted()
     named = _angles([(name, *inches.transform([(a, 1), (b, 1)])[:, 0]) for name, a, b in spans])
     top = ax.secondary_xaxis("top")
@@ -279,9 +284,9 @@ def _mark_phases(ax: Axes, table: Table, first: int, last: int) -> None:
 
 
 def _angles(spans: list[tuple[str, float, float]]) -> list[tuple[str, float, int]]:
-    """The names of the phases that find room, the middle of each, and how it is turned.
+    """Return the names of the phases that fit, with the middle and the angle of each.
 
-    Upright is one that is longer than its phase is wide, and would run into another.
+    A name is upright if it is longer than its phase is wide and would overlap another name.
     """
     level = [((left + right) / 2, LETTER * len(name)) for name, left, right in spans]
     found = []
@@ -297,14 +302,14 @@ def _angles(spans: list[tuple[str, float, float]]) -> list[tuple[str, float, int
 
 
 def _clear_phases(ax: Axes) -> None:
-    """Take away what `_mark_phases` has drawn."""
+    """Remove the marks that `_mark_phases` has drawn."""
     for artist in [*ax.patches, *ax.child_axes]:
         if artist.get_gid() == PHASE:
             artist.remove()
 
 
 def _spread(first: int, last: int, logarithmic: bool) -> set[int]:
-    """Steps from `first` to `last`, as evenly as integers go on the axis."""
+    """Return steps from `first` to `last`, spaced evenly on the axis as far as integers allow."""
     if logarithmic:
         ratio = last / first
         return {round(first * ratio ** (i / POINTS)) for i in range(1, POINTS)}

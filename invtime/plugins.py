@@ -1,7 +1,7 @@
-"""What the plugins of a process announce and answer, gathered through pluggy.
+"""Find the plugins of a process, and call their hooks through pluggy.
 
-Each entry point is loaded by itself, so that a plugin that fails becomes a warning and leaves
-the others working.
+Each entry point is loaded separately, so a failing plugin only causes a warning and the others
+still work.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SWITCH = "INVTIME_DISABLE_PLUGINS"
 
 
 class Plugin(NamedTuple):
-    """Where a plugin comes from; its text is its name for pluggy and in messages."""
+    """A plugin's origin. `str()` of it is the plugin's name in pluggy and in messages."""
 
     name: str
     distribution: str
@@ -38,7 +38,7 @@ class Plugin(NamedTuple):
         return f"plugin {self.name!r} of {self.distribution}"
 
     def fault(self, problem: str) -> str:
-        """What to say of a problem, with what to do."""
+        """Return the message for a problem of this plugin, with what to do."""
         return f"{self} {problem}; fix or uninstall it, or set {SWITCH}={self.name}"
 
 
@@ -50,7 +50,7 @@ class Announced(NamedTuple):
 
 
 class Plugins:
-    """The plugins, each registered with pluggy, and the backends that they announce."""
+    """The plugins registered with pluggy, and the backends that they announce."""
 
     def __init__(self, builtin: object, version: str) -> None:
         self.announced: dict[str, Announced] = {}
@@ -65,10 +65,10 @@ class Plugins:
         self._builtin = frozenset(self.announced)
 
     def load_entry_points(self) -> list[str]:
-        """Register what the installed distributions bring; returns what to warn of."""
+        """Register the plugins of the installed distributions; return the warnings to emit."""
         try:
             found = metadata.entry_points(group=GROUP)
-        except Exception as error:  # of any distribution at all, one that is damaged
+        except Exception as error:  # one damaged distribution, of any kind, is enough
             return [f"no plugin can be used: the entry points cannot be read ({in_words(error)})"]
         blocked = os.environ.get(SWITCH, "")
         faults = []
@@ -84,16 +84,16 @@ class Plugins:
         return faults
 
     def register(self, module: object, plugin: Plugin) -> list[str]:
-        """Take in a plugin's module or object, and its backends; returns what to warn of.
+        """Register a plugin's module or object with its backends; return the warnings to emit.
 
         Raises:
-            InvTimeError, pluggy.PluginValidationError: it has no hook, an unknown one, or
-                announces something else than backends. It is not registered then.
+            InvTimeError, pluggy.PluginValidationError: the plugin has no hook or an unknown one,
+                or announces objects that are not backends. It is then not registered.
         """
         try:
             self._manager.register(module, str(plugin))
             infos = self._infos(module)
-        except BaseException:  # pluggy keeps the hooks before the one that it refuses
+        except BaseException:  # pluggy keeps the hooks it read before the one that it refuses
             if self._manager.get_plugin(str(plugin)) is module:
                 self._manager.unregister(module)
             raise
@@ -111,63 +111,68 @@ class Plugins:
         return [plugin.fault(overlap) for overlap in overlaps if overlap is not None]
 
     def _infos(self, module: object) -> list[BackendInfo]:
-        """The backends of a registered plugin."""
-        self._manager.check_pending()  # an unknown hook is an error
+        """Return the backends of a registered plugin."""
+        self._manager.check_pending()  # raises for an unknown hook
         if not self._manager.get_hookcallers(module):
             raise InvTimeError(
-                "it has no hook; write invtime_backends() or invtime_backend_for(step_type) with "
-                "@invtime.hookimpl"
+                "it has no hook; add invtime_backends() or invtime_backend_for(step_type), "
+                "decorated with @invtime.hookimpl"
             )
         others = [other for other in self._manager.get_plugins() if other is not module]
         announce = self._manager.subset_hook_caller("invtime_backends", others)
         infos = [info for found in announce() for info in found]
         if not infos and announce.get_hookimpls():
-            raise InvTimeError("invtime_backends() returned no backend; return a list of them")
+            raise InvTimeError(
+                "invtime_backends() returned no backend; return a list of BackendInfo"
+            )
         for info in infos:
             _check(info)
             if info.name in self._builtin:
                 raise InvTimeError(
-                    f"invtime has a backend named {info.name!r} itself; announce another name, "
-                    "and answer invtime_backend_for where its types are meant"
+                    f"invtime itself has a backend named {info.name!r}; use another name, "
+                    "and to take over its types, implement invtime_backend_for"
                 )
         return infos
 
     def _overlap(self, info: BackendInfo) -> str | None:
-        """What to say where another backend has the types that this one claims."""
+        """Return the warning if another backend already has the types of this one, else None."""
         for module in info.modules:
             owner = self.owner(module)
             if owner is not None and owner != info.name:
                 return (
-                    f"claims the types of {module!r}, which go to backend {owner!r} of "
-                    f"{self.announced[owner].distribution}; .on({info.name!r}) reaches it; "
-                    "to take the types, answer invtime_backend_for"
+                    f"claims the types of {module!r}, which backend {owner!r} of "
+                    f"{self.announced[owner].distribution} already evaluates; call "
+                    f".on({info.name!r}) to use it, or implement invtime_backend_for to take over "
+                    "the types"
                 )
         return None
 
     def owner(self, module: str) -> str | None:
-        """The first backend that was announced with this top-level module."""
+        """Return the first backend that was announced with this top-level module, or None."""
         owners = (name for name, (info, _) in self.announced.items() if module in info.modules)
         return next(owners, None)
 
     def find(self, name: Any) -> Announced:
-        """What was announced under this name; an error that says what there is, otherwise."""
+        """Return the backend announced under this name, or raise an error that lists all names."""
         if not isinstance(name, str) or name not in self.announced:
             raise UnknownBackendError(
                 f"no backend is named {shown(name)}; there are {sorted(self.announced)}; "
-                "pass one of these, or install the plugin that brings it"
+                "pass one of these, or install the plugin that provides it"
             )
         if name in self.conflicts:
             raise BackendConflictError(self.conflicts[name])
         return self.announced[name]
 
     def ask(self, step_type: type, load: Callable[[str], object]) -> str | None:
-        """The first answer of a hook that `load` takes, in pluggy's order.
+        """Call the plugins' `invtime_backend_for` in pluggy's order; return the first answer.
 
-        One by one, since a hook that raises would end pluggy's own call. A plugin whose hook
-        or whose answer is wrong is asked no more.
+        `load` must accept the answer. The hooks are called one by one, because in pluggy's own
+        call one failing hook would stop the others. A plugin that fails is not called again.
         """
         if self._asking:
-            raise InvTimeError("it evaluates an array; a hook may only look at the type")
+            raise InvTimeError(
+                "it evaluates a schedule at an array; a hook may only inspect the type"
+            )
         for implementation in reversed(self._manager.hook.invtime_backend_for.get_hookimpls()):
             self._asking = True
             try:
@@ -180,24 +185,24 @@ class Plugins:
                 self._manager.unregister(implementation.plugin)
                 problem = f"failed on type {step_type.__name__} ({in_words(error)})"
                 plugin = self._origins[implementation.plugin_name]
-                warn(plugin.fault(f"{problem}; it is asked no more"))
+                warn(plugin.fault(f"{problem}; its hooks are not called again"))
             finally:
                 self._asking = False
         return None
 
 
 def warn(fault: str) -> None:
-    """Warn of a plugin."""
+    """Emit a PluginWarning."""
     warnings.warn(fault, PluginWarning, stacklevel=2)
 
 
 def in_words(error: BaseException) -> str:
-    """An exception in one line."""
+    """Return the type and the message of an exception, in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _check(info: Any) -> None:
-    """Raise an InvTimeError for what the registry cannot use."""
+    """Raise an InvTimeError if this is not a valid BackendInfo."""
     try:
         name, modules, target, install, oldest = info
         names = [name, *modules] if isinstance(modules, tuple | list) else [""]
@@ -208,13 +213,14 @@ def _check(info: Any) -> None:
         valid = False
     if not valid:
         raise InvTimeError(
-            f"{shown(info)} is not a BackendInfo of an identifier as name, the top-level modules "
-            "of the framework's types, 'module:Class' as target, and the command that installs it"
+            f"{shown(info)} is not a valid BackendInfo; pass an identifier as name, the top-level "
+            "modules of the framework's types as modules, 'module:Class' as target, and the "
+            "command that installs the framework as install"
         )
 
 
 def _distribution(entry_point: metadata.EntryPoint) -> str:
     if entry_point.dist is None:
         return "an unknown distribution"
-    about = entry_point.dist.metadata  # read once: it is parsed each time
+    about = entry_point.dist.metadata  # each access parses it, so keep it
     return f"{about['Name']} {about['Version']}"

@@ -1,11 +1,11 @@
-"""The one truth: the exact value at every step, and what else the contract allows there.
+"""The reference: the exact value at each step, and the other results that the contract allows.
 
     parameters -> fractions -> v(step) -> bits of float64 -> of float32 -> of float16, bfloat16
 
-Fractions and integers alone, and none of the code under test: `verify`, the conformance kit,
-audits and the tests all ask here. A schedule is anything with `initial_learning_rate`,
-`decay_steps`, `decay_rate` (plain Python numbers) and `staircase`; one without the parameters of
-the phases has none. Bits are integers; every NaN of a dtype has the same ones.
+It uses only fractions and integers, and none of the code under test. `verify`, the conformance
+kit, audits and the tests all use it. A schedule is any object with `initial_learning_rate`,
+`decay_steps`, `decay_rate` (plain Python numbers) and `staircase`, and optionally the parameters
+of the phases. Bits are integers; every NaN of a dtype has the same bits.
 """
 
 from __future__ import annotations
@@ -23,21 +23,23 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Steps = npt.NDArray[Any]
 
-# From this denominator or this numerator on the double-word form is promised on a tie, and where
-# none is nearer than 2**-96, relatively; below them, everywhere.
+# Correct rounding is guaranteed everywhere for denominators below LONG and numerators below
+# LONG_ABOVE. For larger ones it is guaranteed on a tie, and farther than 2**-NEAREST, relatively,
+# from every tie.
 LONG, LONG_ABOVE, NEAREST = 2**104, 2**156, 96
-BOUNDARY = {53: 50, 24: 30}  # precision -> how near a boundary, 2**-x, a stage may be the other
+# precision -> x: within 2**-x of a boundary between stages, either stage is allowed.
+BOUNDARY = {53: 50, 24: 30}
 
 
 class Format(NamedTuple):
-    """A binary interchange format, by the numbers that rounding to it needs."""
+    """A binary interchange format: the numbers needed for rounding to it."""
 
-    width: int  # bits in all
-    precision: int  # bits of the significand, the leading one included
+    width: int  # total number of bits
+    precision: int  # bits of the significand, including the leading one
     smallest: int  # the exponent of the smallest subnormal, 2**smallest
     overflow: int  # the exponent of the first power of two that is too large
-    infinity: int  # its bits
-    nan: int  # the bits that stand for every NaN
+    infinity: int  # the bits of infinity
+    nan: int  # the bits used for every NaN
 
     @property
     def smallest_normal(self) -> int:
@@ -45,7 +47,7 @@ class Format(NamedTuple):
         return 1 << (self.precision - 1)
 
     def hex(self, bits: int) -> str:
-        """Bits in hexadecimal, such as '0x3dcccccd' for a float32 0.1."""
+        """Return bits in hexadecimal, such as '0x3dcccccd' for a float32 0.1."""
         return f"{bits:#0{self.width // 4 + 2}x}"
 
 
@@ -56,7 +58,7 @@ FORMATS = {
     "bfloat16": Format(16, 8, -133, 128, 0x7F80, 0x7FC0),
 }
 
-# What a value is rounded to on its way to a dtype, from the exact value on.
+# The dtypes to which an exact value is rounded, one after the other, to reach a dtype.
 CHAINS = {
     "float64": ("float64",),
     "float32": ("float64", "float32"),
@@ -66,8 +68,9 @@ CHAINS = {
 
 
 def exact_number(parameter: int | float) -> Fraction:
-    """The number that a parameter means: its integer, or its shortest decimal.
+    """Return the number that a parameter means: its integer, or its shortest decimal.
 
+    >>> from invtime.reference import exact_number
     >>> exact_number(0.1), exact_number(1e23) == 10**23
     (Fraction(1, 10), False)
     """
@@ -77,7 +80,7 @@ def exact_number(parameter: int | float) -> Fraction:
 
 
 def _divided(n: int, d: int, precision: int, smallest: int) -> tuple[int, int, int, int]:
-    """q, r, e, u: n / d > 0 is (q + r / e) * 2**u, with `precision` bits in q if u > smallest."""
+    """Return q, r, e, u with n / d = (q + r / e) * 2**u; q has `precision` bits if u > smallest."""
     magnitude = n.bit_length() - d.bit_length()
     if n << max(0, -magnitude) < d << max(0, magnitude):
         magnitude -= 1  # now 2**magnitude <= n / d < 2**(magnitude + 1)
@@ -87,8 +90,10 @@ def _divided(n: int, d: int, precision: int, smallest: int) -> tuple[int, int, i
 
 
 def bits_of_fraction(value: Fraction, dtype: str) -> int:
-    """The bits of a non-negative fraction, rounded once, ties to even.
+    """Return the bits of a non-negative fraction, rounded once, ties to even.
 
+    >>> from fractions import Fraction
+    >>> from invtime.reference import bits_of_fraction
     >>> hex(bits_of_fraction(Fraction(1, 10), "float32"))
     '0x3dcccccd'
     """
@@ -99,13 +104,13 @@ def bits_of_fraction(value: Fraction, dtype: str) -> int:
     significand, rest, divisor, unit = _divided(*ratio, kind.precision, kind.smallest)
     if 2 * rest > divisor or (2 * rest == divisor and significand % 2):
         significand += 1
-    # The leading bit of a normal significand, and a carry out of it, count the exponent up.
+    # The leading bit of a normal significand, and a carry out of it, increment the exponent.
     bits = significand + ((unit - kind.smallest) << (kind.precision - 1))
     return min(bits, kind.infinity)
 
 
 def chained(value: Fraction, dtype: str) -> int:
-    """The bits of a non-negative fraction, rounded along the chain to `dtype`."""
+    """Return the bits of a non-negative fraction, rounded along the chain to `dtype`."""
     bits = 0
     for link in CHAINS[dtype]:
         bits = bits_of_fraction(value, link)
@@ -116,7 +121,7 @@ def chained(value: Fraction, dtype: str) -> int:
 
 
 def fraction_of_bits(bits: int, dtype: str) -> Fraction:
-    """The value of the bits of a non-negative finite number, exactly."""
+    """Return the exact value of the bits of a non-negative finite number."""
     kind = FORMATS[dtype]
     if not 0 <= bits < kind.infinity:
         raise ValueError(f"{bits:#x} is not a non-negative finite {dtype}")
@@ -127,8 +132,9 @@ def fraction_of_bits(bits: int, dtype: str) -> Fraction:
 
 
 def float_of_bits(bits: int, dtype: str) -> float:
-    """The Python float that has the value of the bits.
+    """Return the Python float with the value of the bits.
 
+    >>> from invtime.reference import float_of_bits
     >>> float_of_bits(0x3C00, "float16"), float_of_bits(0xFF80, "bfloat16")
     (1.0, -inf)
     """
@@ -141,12 +147,12 @@ def float_of_bits(bits: int, dtype: str) -> float:
 
 
 def _twos(n: int) -> int:
-    """The largest power of two that divides n > 0: those of a denominator do not count."""
+    """Return the largest power of two that divides n > 0; in a denominator it is ignored."""
     return n & -n
 
 
 def near_tie(n: int, d: int) -> bool:
-    """Whether n / d lies within 2**-96 of itself from the middle between two doubles, not on it."""
+    """Return whether n / d is within 2**-96, relatively, of a midpoint of doubles, not on it."""
     kind = FORMATS["float64"]
     halves, rest, divisor, _ = _divided(n, d, kind.precision + 1, kind.smallest - 1)
     distance = rest if halves % 2 else divisor - rest  # from an odd number of half units
@@ -154,12 +160,12 @@ def near_tie(n: int, d: int) -> bool:
 
 
 def bits_of_array(array: Any, dtype: str) -> Bits:
-    """The bits of a NumPy array of `dtype`; bfloat16 may come widened to float32."""
+    """Return the bits of a NumPy array of `dtype`; bfloat16 may be widened to float32."""
     array = np.asarray(array)
     if dtype == "bfloat16" and array.dtype == np.float32:
         wide = array.view(np.uint32)
         if (wide & 0xFFFF)[array == array].any():
-            raise ValueError("these float32 are not widened bfloat16")
+            raise ValueError("the float32 values are not widened bfloat16; round them first")
         bits = wide >> 16
     elif array.dtype.name == dtype:
         bits = array.view(f"u{array.dtype.itemsize}")
@@ -169,8 +175,10 @@ def bits_of_array(array: Any, dtype: str) -> Bits:
 
 
 def rounded(doubles: Floats, dtype: str) -> Bits:
-    """The bits of binary64 values rounded along the chain to `dtype`, ties to even.
+    """Return the bits of binary64 values rounded along the chain to `dtype`, ties to even.
 
+    >>> import numpy as np
+    >>> from invtime.reference import rounded
     >>> hex(rounded(np.array([0.1]), "bfloat16")[0])
     '0x3dcd'
     """
@@ -180,14 +188,14 @@ def rounded(doubles: Floats, dtype: str) -> Bits:
         single = doubles.astype(np.float32)
         if dtype != "bfloat16":
             return bits_of_array(single.astype(dtype), dtype)
-    # NumPy has no bfloat16: the upper half of a float32. Half a unit less one is added, and
-    # one more where the kept part is odd: a tie goes to even.
+    # NumPy lacks bfloat16, which is the upper half of a float32. Add half a unit minus one, and
+    # one more if the kept part is odd, so that ties round to even.
     wide = bits_of_array(single, "float32")
     return np.asarray((wide + np.uint64(0x7FFF) + (wide >> np.uint64(16) & 1)) >> np.uint64(16))
 
 
 def ulp_distances(first: Bits, second: Bits, dtype: str) -> Bits:
-    """`ulp_distance` of each two bits of arrays; a NaN lies above infinity."""
+    """Return the elementwise `ulp_distance` of two arrays of bits; NaN counts as above infinity."""
     half = np.uint64(FORMATS[dtype].width - 1)
     sizes = [bits & ((np.uint64(1) << half) - np.uint64(1)) for bits in (first, second)]
     apart = np.maximum(*sizes) - np.minimum(*sizes)
@@ -195,18 +203,22 @@ def ulp_distances(first: Bits, second: Bits, dtype: str) -> Bits:
 
 
 def ulp_distance(first: int, second: int, dtype: str = "float64") -> int:
-    """How many representable numbers apart two bit patterns of `dtype` are.
+    """Return how many representable numbers apart two bit patterns of `dtype` are.
 
+    Raises:
+        ValueError: one of them is a NaN.
+
+    >>> from invtime.testing import ulp_distance
     >>> ulp_distance(0x3C00, 0x3C02, "float16"), ulp_distance(0x8001, 0x0001, "float16")
     (2, 2)
     """
     if any(value != value for value in (float_of_bits(bits, dtype) for bits in (first, second))):
-        raise ValueError("a NaN is at no distance from anything")
+        raise ValueError("the distance to a NaN is undefined; pass bits of two numbers")
     return int(ulp_distances(np.array([first], "u8"), np.array([second], "u8"), dtype)[0])
 
 
 def _between(doubles: Floats, found: Bits, dtype: str, precision: int) -> Mask:
-    """Which bits lie from the word below a value to the one above it, both rounded to `dtype`."""
+    """Return which bits are between the float below a value and the one above, as `dtype`."""
     kind = np.dtype("float64" if precision == 53 else "float32").type
     with np.errstate(over="ignore", under="ignore"):
         words = doubles.astype(kind)
@@ -216,7 +228,7 @@ def _between(doubles: Floats, found: Bits, dtype: str, precision: int) -> Mask:
 
 
 class _Line:
-    """(p + s * t) / d: the way from one value to another in a number of steps."""
+    """(p + s * t) / d: the line from one value to another in a number of steps."""
 
     def __init__(self, begin: Fraction, end: Fraction, steps: int) -> None:
         self.d = begin.denominator * end.denominator * max(steps, 1)
@@ -227,9 +239,14 @@ class _Line:
 
 
 class Reference:
-    """The true values of one schedule.
+    """The exact values of one schedule.
+
+    Args:
+        schedule: an `InverseTimeDecay`, or any object with its parameters as attributes.
 
     >>> import invtime
+    >>> import numpy as np
+    >>> from invtime.testing import Reference
     >>> reference = Reference(invtime.InverseTimeDecay(0.1, 1000, 0.5))
     >>> reference.exact(1000), reference.value(1000), hex(reference.bits(1000, "bfloat16"))
     (Fraction(1, 15), 0.06666666666666667, '0x3d89')
@@ -242,7 +259,7 @@ class Reference:
         self.period = exact_number(schedule.decay_steps)
         self.decay = exact_number(schedule.decay_rate)
         self.staircase = bool(schedule.staircase)
-        # L / (1 + k * t) = a / (b + c * t), t the step, or the stage of a staircase
+        # L / (1 + k * t) = a / (b + c * t), where t is the step, or the stage of a staircase.
         k = self.decay if self.staircase else self.decay / self.period
         a = self.initial.numerator * k.denominator
         b = self.initial.denominator * k.denominator
@@ -266,7 +283,7 @@ class Reference:
             self._ends = tuple(end.numerator / end.denominator for end in ends)
 
     def exact(self, step: Any) -> Fraction | None:
-        """v(step) at an int or a float of any kind; None for NaN."""
+        """Return the exact value at an int or a float of any kind; None for NaN."""
         if step != step:
             return None
         if step == inf:
@@ -282,7 +299,7 @@ class Reference:
         return begin + (self.final - begin) * (n - self.cooldown) / self.cooling
 
     def _uncooled(self, n: Fraction) -> Fraction:
-        """The value at n >= 0 where there were no cool-down."""
+        """Return the value at n >= 0 without the cool-down."""
         if n < self.warmup:
             return self.first + (self.initial - self.first) * n / self.warmup
         if n < self.start:
@@ -294,7 +311,7 @@ class Reference:
 
     @property
     def floor_met(self) -> Fraction | None:
-        """The step, whole or not, at which the decay meets its floor; None where it never does."""
+        """The step, maybe a fraction, at which the decay reaches its floor; None if it does not."""
         if not self.floor or not self.decay:
             return None
         turns = (self.initial / self.floor - 1) / self.decay
@@ -302,7 +319,7 @@ class Reference:
 
     @property
     def knots(self) -> list[int]:
-        """The first integer step of every phase after the first, in order."""
+        """The first integer step of each phase after the first, in order."""
         found = {self.warmup, self.start}
         if self.floor_met is not None:
             found.add(int(-(-self.floor_met // 1)))
@@ -312,26 +329,26 @@ class Reference:
         return sorted(found - {0})
 
     def bits(self, step: Any, dtype: str = "float64") -> int:
-        """The bits of the value, rounded along the chain to `dtype`."""
+        """Return the bits of the value, rounded along the chain to `dtype`."""
         value = self.exact(step)
         return FORMATS[dtype].nan if value is None else chained(value, dtype)
 
     def value(self, step: Any, dtype: str = "float64") -> float:
-        """The value rounded along the chain to `dtype`, as a Python float."""
+        """Return the value rounded along the chain to `dtype`, as a Python float."""
         return float_of_bits(self.bits(step, dtype), dtype)
 
     def stage(self, step: Any) -> int:
-        """The stage of the decay at a finite step, 0 before its start."""
+        """Return the stage of the decay at a finite step; 0 before its start."""
         return int(max(Fraction(step) - self.start, Fraction(0)) // self.period)
 
     def first_step(self, stage: int) -> int:
-        """The first integer step of a stage."""
+        """Return the first integer step of a stage."""
         return self.start + int(-(-stage * self.period // 1))
 
     def last_exact_step(self) -> int:
-        """The last int64 step up to which A and B + C * t fit a significand; -1 if there is none.
+        """Return the last int64 step up to which A and B + C * t fit a significand, or -1.
 
-        On its two sides the values are computed in two ways, so both want testing, each alone.
+        The values up to this step and after it are computed in two ways. Test both separately.
         """
         a, b, c = self._a, self._b, self._c
         if max(a, b) > 2**53:
@@ -343,12 +360,12 @@ class Reference:
         return min(last, 2**63 - 1)
 
     def doubles(self, steps: Steps) -> Floats:
-        """The value at each step of an array of any dtype, correctly rounded to binary64."""
+        """Return the value at each step of an array of any dtype, correctly rounded to binary64."""
         steps = _widened(steps)
         exact = _is_exact(steps)
         found = np.array([self.value(n) for n in steps[~exact].tolist()], np.float64)
         whole = _whole(steps[exact])
-        # Python's `int / int` is correctly rounded at any size: one division gives the double.
+        # Python's `int / int` is correctly rounded at any size, so one division gives the double.
         quotients: Iterable[float]
         if self.phased:
             quotients = map(self._double, whole)
@@ -363,7 +380,7 @@ class Reference:
         return result
 
     def _double(self, n: int) -> float:
-        """The value at an integer n >= 0, correctly rounded to binary64."""
+        """Return the value at an integer n >= 0, correctly rounded to binary64."""
         peak, floor, final = self._ends
         warmup, cooldown = self._lines
         if self.cooldown is not None and n >= self.cooldown:
@@ -375,13 +392,13 @@ class Reference:
         if t < 0:
             return peak
         (t,) = self._turns([t])
-        return max(floor, self._a / (self._b + self._c * t))  # rounding keeps the order
+        return max(floor, self._a / (self._b + self._c * t))  # rounding is monotonic
 
     def scales(self, steps: Steps) -> Floats:
-        """What the rounding errors of another expression are relative to, at whole steps.
+        """Return, at integer steps, the scale of the rounding errors of another implementation.
 
-        That is the value, but on a line and after it the larger end of the line: where the line
-        goes down to a small rate, its two terms nearly cancel, and their rounding stays.
+        This is the value. On a line and after it, it is the larger end of the line: if the line
+        ends at a small rate, its two terms nearly cancel, but their rounding errors remain.
         """
         found = self.doubles(steps)
         whole = np.maximum(steps, 0)
@@ -393,7 +410,7 @@ class Reference:
         return found
 
     def near_ties(self, steps: Steps) -> list[bool]:
-        """Whether each of these whole steps has a long fraction and nearly a tie."""
+        """Return for each integer step whether its fraction is long and nearly a tie."""
         whole = _whole(_widened(steps))
         a, b, c = self._a, self._b, self._c
         long = 0 if a >= LONG_ABOVE else LONG * _twos(b | c)
@@ -406,19 +423,19 @@ class Reference:
         return [bool(v) and near_tie(v.numerator, v.denominator) for v in values]
 
     def _turns(self, steps: list[int]) -> list[int]:
-        """Steps of the decay from 0 on, or their stages."""
+        """Return the steps, counted from the start of the decay, or their stages."""
         if not self.staircase:
             return steps
         p, q = self.period.numerator, self.period.denominator
         return [n * q // p for n in steps]
 
     def at(self, steps: Steps) -> Truth:
-        """The true values at an array of steps, of any shape and dtype."""
+        """Return the exact values at an array of steps of any shape and dtype."""
         return Truth(self, steps)
 
 
 class Truth:
-    """The true values at an array of steps, flat, and what else the contract allows there."""
+    """The exact values at an array of steps, flattened, and the other results allowed there."""
 
     def __init__(self, reference: Reference, steps: Steps) -> None:
         self.reference = reference
@@ -429,32 +446,34 @@ class Truth:
         self._past_binary32 = max(period, decay / period) >= 2**96
 
     def bits(self, dtype: str) -> Bits:
-        """The bits of the values, rounded along the chain to `dtype`."""
+        """Return the bits of the values, rounded along the chain to `dtype`."""
         if dtype not in self._bits:
             self._bits[dtype] = rounded(self.doubles, dtype)
         return self._bits[dtype]
 
     def allowed(self, found: Bits, dtype: str, precision: int = 53) -> Mask:
-        """Whether each of the bits found, one for each step, may stand there.
+        """Return for each step whether the contract allows the bits found there.
 
-        They are the true bits, but for this, where `precision` is that of the widest float in
-        which the device computes, 53 or 24:
+        The exact bits are always allowed. Other bits are allowed in the following cases, where
+        `precision` is that of the widest float of the device, 53 or 24:
 
-        - Zero may stand for a subnormal number of `dtype`.
-        - At a float step above 0 that is not a whole number below 2**53, and at any step whose
-          value lies within 2**-96 of a tie, not on it, and has a denominator of 2**104 or more
-          or a numerator of 2**156 or more, the binary64 may be a neighbour; without binary64
-          (precision 24) every float32 may be one. Either is rounded on along the chain.
-        - A float step that is no whole number may have the value, or a neighbour, of either
-          stage where it lies within 2**-50 (2**-30) of a boundary of fractional `decay_steps`,
-          and so may any float step from 2**64 on whose decay starts after step 0.
+        - Zero is allowed for a subnormal number of `dtype`.
+        - A neighbour of the binary64 value, rounded along the chain, is allowed at a float step
+          above 0 that is not an integer below 2**53. It is also allowed at any step whose value
+          is within 2**-96 of a tie, but not on it, if its denominator is 2**104 or more or its
+          numerator 2**156 or more. Without binary64 (precision 24), a neighbour of the float32
+          value, rounded likewise, is allowed at every step.
+        - The value of either stage, or a neighbour, is allowed at a non-integer float step within
+          2**-50 (2**-30 at precision 24) of a boundary of fractional `decay_steps`. The same
+          applies to any float step from 2**64 on if the decay starts after step 0.
         - Subnormal float steps may count as 0.
-        - Any value may stand from stage 2**63 of a staircase on, and without binary64 at a
-          float step below 2**-60, or where S or R / S is 2**96 or more: binary32 ends there.
+        - Any value is allowed from stage 2**63 of a staircase on. Without binary64, any value is
+          allowed at a float step below 2**-60, and if S or R / S is 2**96 or more, which exceeds
+          the range of binary32.
         """
         true = self.bits(dtype)
         right = np.asarray(found == true)
-        if right.all():  # as nearly always
+        if right.all():  # the usual case
             return right
         right |= (found == 0) & (true < FORMATS[dtype].smallest_normal)
         off = np.flatnonzero(~right)
@@ -481,7 +500,7 @@ class Truth:
         return right
 
     def _of_either_stage(self, step: float, found: Bits, dtype: str, precision: int) -> bool:
-        """Whether a step so near a boundary has the value of a stage that meets there."""
+        """Return whether the bits at a step close to a boundary are those of either stage."""
         origin, period = self.reference.start, self.reference.period
         turns = (Fraction(step) - origin) / period
         stage = round(turns)
@@ -495,26 +514,26 @@ class Truth:
 
 
 def _widened(steps: Steps) -> Steps:
-    """Steps as a flat array, of binary64 unless they are integers; those may be Python's."""
+    """Return steps as a flat array of binary64, or of integers, which may be Python ints."""
     steps = np.ravel(steps)
     return steps if steps.dtype.kind in "iuO" else steps.astype(np.float64)
 
 
 def _whole(steps: Steps) -> list[int]:
-    """Whole steps as Python's integers; before the start the step counts as 0."""
+    """Return integer-valued steps as Python ints; negative steps count as 0."""
     held = np.maximum(steps, 0)
     found: list[int] = (held if held.dtype.kind in "iuO" else held.astype(np.int64)).tolist()
     return found
 
 
 def _is_exact(steps: Steps) -> Mask:
-    """Which steps count as integers: whole and below 2**53, or held at the start."""
+    """Return which steps count as integers: integer-valued below 2**53, or not above 0."""
     if steps.dtype.kind in "iuO":
         return np.ones(steps.shape, np.bool_)
     return np.asarray((steps <= 0) | ((np.floor(steps) == steps) & (steps < 2.0**53)))
 
 
 def values(schedule: Any, steps: Iterable[Any], dtype: str = "float64") -> list[float]:
-    """The value at each step, rounded along the chain to `dtype`."""
+    """Return the value at each step, rounded along the chain to `dtype`."""
     reference = Reference(schedule)
     return [reference.value(step, dtype) for step in steps]

@@ -1,6 +1,6 @@
-"""From the type of a step to the backend that evaluates it.
+"""Find the backend for the type of a step.
 
-The plugins are asked once; after that a type costs one dictionary look-up.
+The plugins are asked once per type. After that, finding the backend is one dictionary look-up.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from invtime.table import Table
 if TYPE_CHECKING:
     from invtime.backends.base import Backend
 
-# What `backend_name_for` answers for values that are unwrapped first.
+# What `backend_name_for` returns for values that need no backend, or are unwrapped first.
 NUMBER, KERAS = "a Python number", "a keras.Variable"
 
-# The backend of the types that nothing else claims and that say `__array_namespace__`, and
-# what `list_backends()` says of one that claims no modules.
+# The backend for types that no other backend claims and that have `__array_namespace__`; and the
+# text of `list_backends()` for a backend that claims no modules.
 FALLBACK = "array_api"
 NO_FRAMEWORK = "no framework of its own; it evaluates the arrays that are passed to it"
 
-MANY_TYPES = 1024  # then all are asked for anew: a program can make types without end
+MANY_TYPES = 1024  # then the cache is cleared: a program can create types without limit
 
 
 class BackendState(NamedTuple):
@@ -38,26 +38,26 @@ class BackendState(NamedTuple):
 
     name: str
     distribution: str
-    """The distribution that announced it, with its version."""
+    """The distribution that provides the backend, with its version."""
     version: str | None
-    """The framework's version; None where it is not installed."""
+    """The framework's version; None if it is not installed."""
     install: str
     """The command that installs the framework."""
     problem: str | None
-    """Why it is not usable, or None."""
+    """Why the backend cannot be used; None if it can."""
 
 
 class Registry:
-    """The backends of a process: found through plugins, loaded when a step of theirs arrives.
+    """The backends of a process: found through plugins, and loaded on first use.
 
-    `registry.default` is the one that schedules ask. Another one finds its plugins anew.
+    Schedules use `registry.default`. A new registry searches for its plugins again.
     """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._plugins: Plugins | None = None
         self._names: dict[type, str | None] = {}
-        self._backends = SimpleNamespace()  # an attribute for each, which Dynamo guards alone
+        self._backends = SimpleNamespace()  # Dynamo guards only the attribute that it reads
 
     @autograph.unconverted
     def evaluate(
@@ -68,10 +68,10 @@ class Registry:
         device: Any = None,
         dtype: str | None = None,
     ) -> Any:
-        """The value of a form at any step: a number, an array, a tensor, a variable.
+        """Return the value of a form at any step: a number, an array, a tensor or a variable.
 
         Raises:
-            StepTypeError: the step is no real number, or of a type that no backend knows.
+            StepTypeError: the step is not real, or no backend knows its type.
         """
         kind = self.backend_name_for(type(step))
         if kind == KERAS:
@@ -89,16 +89,16 @@ class Registry:
 
     @dynamo.constant
     def backend_name_for(self, step_type: type) -> str | None:
-        """The name of the backend for a type, which is loaded then; None where there is none.
+        """Return the name of the backend for a type, and load that backend; None if there is none.
 
-        A pure function of the type, so that a compiler may run it once, as it traces.
+        This is a pure function of the type, so a compiler may run it once, while tracing.
         """
         try:
             return self._names[step_type]
         except KeyError:
             pass
         with self._lock:
-            if step_type not in self._names:  # by a thread that was here first
+            if step_type not in self._names:  # another thread may have been faster
                 name = self._resolve(step_type)
                 if name not in (None, NUMBER, KERAS):
                     self.load(name)
@@ -108,9 +108,9 @@ class Registry:
             return self._names[step_type]
 
     def _resolve(self, step_type: type) -> str | None:
-        """The first answer of a plugin, else the owner of the first known class of the MRO.
+        """Find the backend: a plugin's answer, else the owner of the first known class in the MRO.
 
-        Else the fallback, where the type has `__array_namespace__`.
+        Else the fallback, if the type has `__array_namespace__`.
         """
         if step_type is bool or issubclass(step_type, str | bytes | complex):
             return None
@@ -129,9 +129,9 @@ class Registry:
         return NUMBER if issubclass(step_type, int | float) else None
 
     def dtype_name(self, dtype: Any) -> str:
-        """The name of a dtype: its own, or the one that the backend of its framework knows it by.
+        """Return the shared name of a dtype; if its own name is unknown, ask its backend.
 
-        One framework names its float32 "float", say.
+        For example, a framework may name its float32 "float".
         """
         name = bare_name(dtype)
         if name in STEPS:
@@ -142,11 +142,13 @@ class Registry:
         return self.load(owner).dtype_name(dtype)
 
     def load(self, name: Any) -> Backend:
-        """The backend of this name, its framework imported.
+        """Return the backend with this name, and import its framework.
 
         Raises:
-            UnknownBackendError, BackendConflictError: no backend, or two, have the name.
-            BackendUnavailableError: it or its framework does not import, or is too old.
+            UnknownBackendError: no backend has this name.
+            BackendConflictError: two plugins announce this name.
+            BackendUnavailableError: the backend or its framework fails to import, or the
+                framework is too old.
         """
         found: Backend | None
         found = getattr(self._backends, name, None) if isinstance(name, str) else None
@@ -156,7 +158,7 @@ class Registry:
         with self._lock:
             announced = self.plugins.find(name)
             found: Backend | None = getattr(self._backends, name, None)
-            if found is not None:  # made by a thread that was here first
+            if found is not None:  # another thread was faster
                 return found
             problem = _too_old(announced)
             if problem is not None:
@@ -171,26 +173,26 @@ class Registry:
 
     @property
     def plugins(self) -> Plugins:
-        """The plugins, found at the first use."""
+        """The plugins, found on first use."""
         with self._lock:
             if self._plugins is None:
-                # What a plugin asks while it is imported finds the built-ins.
+                # A plugin may use the built-in backends while it is imported.
                 self._plugins = Plugins(builtin, versions.installed("invtime"))
                 try:
                     faults = self._plugins.load_entry_points()
-                except BaseException:  # Ctrl-C: the next call begins anew
+                except BaseException:  # Ctrl-C: let the next call start again
                     self._plugins = None
                     raise
                 self._names.clear()
-                for fault in faults:  # last, so that all is loaded where a warning is an error
+                for fault in faults:  # last, because a warning may be an error
                     warn(fault)
             return self._plugins
 
     def register(self, module: object, name: str) -> None:
-        """Take in a plugin of this program, a module or an object, as an entry point would.
+        """Register a module or an object as a plugin, as an entry point would.
 
         Raises:
-            InvTimeError: it has no hook, or announces something else than backends.
+            InvTimeError: it has no hook, or announces objects that are not backends.
         """
         with self._lock:
             faults = self.plugins.register(module, Plugin(name, "this program"))
@@ -199,7 +201,7 @@ class Registry:
             warn(fault)
 
     def list_backends(self) -> list[BackendState]:
-        """Every announced backend and whether it can be used; imports none of the frameworks."""
+        """List every announced backend, and whether it can be used. Imports no framework."""
         unusable = [
             BackendState(*plugin, None, "", problem)
             for plugin, problem in self.plugins.unusable.items()
@@ -224,7 +226,7 @@ default = Registry()
 
 
 def list_backends() -> list[BackendState]:
-    """Every announced backend and whether it can be used; imports none of the frameworks.
+    """List every announced backend, and whether it can be used. Imports no framework.
 
     >>> import invtime
     >>> [state.name for state in invtime.list_backends()][:4]
@@ -234,22 +236,22 @@ def list_backends() -> list[BackendState]:
 
 
 def _unavailable(announced: Announced, error: BaseException) -> BackendUnavailableError:
-    """The framework's fault, where what does not import is none of the plugin's own modules."""
+    """Return the error for a failed import, of the framework or of the plugin's own modules."""
     info = announced.info
     own = info.target.partition(":")[0].partition(".")[0]
     if isinstance(error, ImportError) and (error.name or "").partition(".")[0] != own:
         return BackendUnavailableError(
-            f"backend {info.name!r} needs {(*info.modules, own)[0]!r}, which does not import "
+            f"backend {info.name!r} needs {(*info.modules, own)[0]!r}, which failed to import "
             f"({error}); run: {info.install}"
         )
     return BackendUnavailableError(
-        f"backend {info.name!r} of {announced.distribution} cannot be made: {info.target} raised "
+        f"backend {info.name!r} of {announced.distribution} cannot be loaded: {info.target} raised "
         f"{in_words(error)}; fix or uninstall that distribution"
     )
 
 
 def _too_old(announced: Announced) -> str | None:
-    """What to say where the framework is older than the oldest that works."""
+    """Return the message if the framework is older than the oldest supported version, or None."""
     name, modules, _, _, oldest = announced.info
     if not (oldest and modules):
         return None
@@ -263,7 +265,7 @@ def _wrong_step(step: Any) -> StepTypeError:
     if step is None:
         return StepTypeError(
             "the schedule was called without a step, as Keras optimizers call a plain callable; "
-            "pass the step, or give Keras "
+            "pass the step, or pass Keras "
             "invtime.integrations.keras.InverseTimeDecay.from_schedule(schedule)"
         )
     return StepTypeError.refusing(typed(step))

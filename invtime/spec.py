@@ -1,4 +1,4 @@
-"""The schedule itself: its parameters, their meaning, and the way to a value."""
+"""The schedule: its parameters, its value at a step, and its conversions."""
 
 from __future__ import annotations
 
@@ -26,62 +26,67 @@ if TYPE_CHECKING:
 @final
 @autograph.unconverted
 class InverseTimeDecay(NoArray):
-    r"""Inverse time decay of a learning rate, the same bits in every framework.
+    r"""Inverse time decay of a learning rate, bit-identical in every framework.
 
     .. math::
         \mathrm{lr}(n) = \frac{L}{1 + R\,n / S}
         \qquad\text{or, as a staircase,}\qquad
         \mathrm{lr}(n) = \frac{L}{1 + R\,\lfloor n / S \rfloor}
 
-    The value is that of exact rational arithmetic, rounded once to binary64; float32 is
-    that rounded again, float16 and bfloat16 the float32 rounded again.
+    The rate is computed exactly and rounded once to binary64. A float32 result is that binary64
+    value rounded again. A float16 or bfloat16 result is the float32 value rounded again.
 
     Args:
-        initial_learning_rate: L, the rate at step 0, at least 0. A 0-d array or a tensor
-            of a float dtype also pins the dtype of the results.
-        decay_steps: S, in steps, above 0; it need not be an integer.
-        decay_rate: R, at least 0.
-        staircase: whether the rate drops only at multiples of `decay_steps`.
-        name: kept in the config; None reads as "InverseTimeDecay". Not part of equality.
-        warmup_steps: W, the steps of a linear warm-up before the decay.
-        warmup_learning_rate: w, the rate at step 0 where there is a warm-up.
-        stable_steps: H, the steps at L between the warm-up and the decay.
-        minimum_learning_rate: m, the floor of the decay, at most L.
-        cooldown_start: X, the step from which a linear cool-down takes over; None for none.
-        cooldown_steps: K, its number of steps.
+        initial_learning_rate: L, the rate at step 0; 0 or more. A 0-d array or a tensor with a
+            float dtype also sets ("pins") the dtype of the results.
+        decay_steps: S, in steps; above 0, not necessarily an integer.
+        decay_rate: R; 0 or more.
+        staircase: if True, the rate drops only at multiples of `decay_steps`.
+        name: stored in the config; None means "InverseTimeDecay". Ignored by `==`.
+        warmup_steps: W, the number of steps of a linear warm-up before the decay.
+        warmup_learning_rate: w, the rate at step 0 if there is a warm-up.
+        stable_steps: H, the number of steps at L between the warm-up and the decay.
+        minimum_learning_rate: m, the floor of the decay; at most L.
+        cooldown_start: X, the first step of a linear cool-down; None for no cool-down.
+        cooldown_steps: K, the number of steps of the cool-down.
         final_learning_rate: f, the rate at the end of the cool-down and after it.
-        dtype: the dtype of the results on arrays and tensors: "float64", "float32", "float16",
-            "bfloat16" or the framework's object for one of them. None means that of
-            `initial_learning_rate`, if it pins one, else the framework's default float.
+        dtype: the dtype of the results for arrays and tensors: "float64", "float32", "float16",
+            "bfloat16" or the framework's object for one of them. None means the dtype pinned by
+            `initial_learning_rate`, if any, else the framework's default float.
 
-    With phases L is the peak rate, and the formula above that of the decay::
+    With phases, L is the peak rate and the formula above applies to the decay phase::
 
         0 <= n < W          w + (L - w) * n / W
         W <= n < W + H      L
-        from W + H on       max(m, the formula above at n - W - H)
-        X <= n < X + K      v(X) + (f - v(X)) * (n - X) / K, where v(X) is the rate before
-        from X + K on       f
+        n >= W + H          max(m, the formula above at n - W - H)
+        X <= n < X + K      v(X) + (f - v(X)) * (n - X) / K
+        n >= X + K          f
 
-    A parameter means the number as written: 0.1, `np.float32(0.1)` and a bfloat16 tensor
-    0.1 are all exactly 1/10. Each lies between 1e-60 and 1e60, or is 0 where that is allowed;
-    numbers of steps but `decay_steps` are whole, and at most 2**53.
+    v(X) is the rate at step X without the cool-down.
 
-    A schedule is immutable, hashable and picklable, and equal to another of equal parameters.
+    Parameters mean the decimal number that was written: 0.1, `np.float32(0.1)` and a bfloat16
+    tensor 0.1 are all exactly 1/10. Each must lie between 1e-60 and 1e60, or be 0 where 0 is
+    allowed. Numbers of steps, except `decay_steps`, must be whole and at most 2**53.
+
+    Schedules are immutable, hashable and picklable. Two schedules are equal if all their
+    parameters except `name` are equal.
 
     Raises:
-        ConfigError: (a ValueError) a parameter is of a wrong type or out of range, or two do
-            not go together.
-        PlacementError: (a ValueError) `dtype` is none of the four.
+        ConfigError: (a ValueError) a parameter has the wrong type or is out of range, or two
+            parameters contradict each other.
+        PlacementError: (a ValueError) `dtype` is not one of the four.
 
-    Source: the signature, the formula and the config keys are those of
+    The signature, the formula and the config keys are those of
     `tf.keras.optimizers.schedules.InverseTimeDecay`.
 
+    >>> from invtime import InverseTimeDecay
     >>> schedule = InverseTimeDecay(0.1, decay_steps=1000, decay_rate=0.5)
     >>> schedule(0), schedule(1000), schedule(4000)
     (0.1, 0.06666666666666667, 0.03333333333333333)
     >>> InverseTimeDecay(0.1, 1000, 0.5, staircase=True)(1999)
     0.06666666666666667
-    >>> recipe = InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=500, minimum_learning_rate=0.01)
+    >>> recipe = InverseTimeDecay(
+    ...     0.1, 1000, 0.5, warmup_steps=500, minimum_learning_rate=0.01)
     >>> recipe(0), recipe(250), recipe(500), recipe(1500), recipe(10**6)
     (0.0, 0.05, 0.1, 0.06666666666666667, 0.01)
     """
@@ -108,45 +113,46 @@ class InverseTimeDecay(NoArray):
         self._parameters, pinned = parameters.read(locals(), _name_of)
         if not isinstance(name, str | None):
             raise ConfigError(
-                f"name is {typed(name)}; it must be a str or None; pass str(...) of it"
+                f"name is {typed(name)}; it must be a str or None; convert it with str()"
             )
-        self._name = "InverseTimeDecay" if name is None else str.__str__(name)  # no subclass
+        # A str subclass becomes a plain str.
+        self._name = "InverseTimeDecay" if name is None else str.__str__(name)
         self._dtype = pinned if dtype is None else dtype_name(dtype, _name_of)
         self._form = table.of(self._parameters)
 
     @property
     def initial_learning_rate(self) -> int | float:
-        """L, the rate at step 0, or the peak where there are phases."""
+        """L, the rate at step 0; with phases, the peak rate."""
         return self._parameters.initial_learning_rate
 
     @property
     def decay_steps(self) -> int | float:
-        """S, the steps in which n / S grows by one."""
+        """S, the number of steps in which n / S grows by 1."""
         return self._parameters.decay_steps
 
     @property
     def decay_rate(self) -> int | float:
-        """R, what each n / S adds to the denominator."""
+        """R, the amount added to the denominator every S steps."""
         return self._parameters.decay_rate
 
     @property
     def staircase(self) -> bool:
-        """Whether the rate drops only at multiples of `decay_steps`."""
+        """True if the rate drops only at multiples of `decay_steps`."""
         return self._parameters.staircase
 
     @property
     def warmup_steps(self) -> int:
-        """W, the steps of the linear warm-up."""
+        """W, the number of steps of the linear warm-up."""
         return self._parameters.warmup_steps
 
     @property
     def warmup_learning_rate(self) -> int | float:
-        """w, the rate at step 0 of a warm-up."""
+        """w, the rate at step 0 if there is a warm-up."""
         return self._parameters.warmup_learning_rate
 
     @property
     def stable_steps(self) -> int:
-        """H, the steps at L between the warm-up and the decay."""
+        """H, the number of steps at L between the warm-up and the decay."""
         return self._parameters.stable_steps
 
     @property
@@ -156,33 +162,34 @@ class InverseTimeDecay(NoArray):
 
     @property
     def cooldown_start(self) -> int | None:
-        """X, the first step of the linear cool-down, or None."""
+        """X, the first step of the linear cool-down, or None for no cool-down."""
         return self._parameters.cooldown_start
 
     @property
     def cooldown_steps(self) -> int:
-        """K, the steps of the cool-down."""
+        """K, the number of steps of the cool-down."""
         return self._parameters.cooldown_steps
 
     @property
     def final_learning_rate(self) -> int | float:
-        """f, the rate after the cool-down."""
+        """f, the rate at the end of the cool-down and after it."""
         return self._parameters.final_learning_rate
 
     @property
     def name(self) -> str:
-        """The name in the config."""
+        """The name stored in the config."""
         return self._name
 
     @property
     def dtype(self) -> str | None:
-        """The name of the dtype of the results, or None for the framework's default float."""
+        """The name of the result dtype, or None for the framework's default float."""
         return self._dtype
 
     @property
     def phases(self) -> Phases:
-        """What there is, in order: the name, the first step, the step after the last one.
+        """The phases in order. Each has a name, a first step and an end step (exclusive).
 
+        >>> from invtime import InverseTimeDecay
         >>> recipe = InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=500, stable_steps=2000,
         ...     minimum_learning_rate=0.01, cooldown_start=9000, cooldown_steps=1000)
         >>> print(recipe.phases)
@@ -198,7 +205,7 @@ class InverseTimeDecay(NoArray):
 
     @property
     def form(self) -> Form | Table:
-        """The integers that backends compute with: a `Table` where there are phases."""
+        """The integers that backends compute with: a `Form`, or a `Table` if there are phases."""
         return self._form
 
     def _evaluate(self, step: Any = None) -> Any:
@@ -217,20 +224,33 @@ class InverseTimeDecay(NoArray):
     @overload
     def __call__(self, step: ArrayT) -> ArrayT: ...
     def __call__(self, step: Any = None) -> Any:
-        """The learning rate at `step`, the number of updates made so far.
+        """Return the learning rate at `step`, the number of updates made so far.
+
+        For an int or a float, the result is a Python float, correctly rounded.
+
+        For an array, a tensor or a variable of a known framework, the result has the same shape
+        and is on the same device. Its dtype is the pinned dtype, or the framework's default
+        float. A NumPy masked array keeps its mask; for other subclasses of `numpy.ndarray` the
+        result is a plain array.
 
         Args:
-            step: an int or a float (the result is a Python float, correctly rounded), or
-                NumPy data, a tensor, an array, a variable of a known framework, of any
-                integer or float dtype and any shape (the result has its shape and device,
-                and the pinned dtype or the framework's default float). A negative step
-                counts as step 0, NaN gives NaN, infinity gives 0 (L if decay_rate is 0). A
-                masked array keeps its mask; of another subclass of `numpy.ndarray` the result
-                is a plain array. A uint64 step from 2**63 on counts as 2**63 - 1 on tensors,
-                and is exact in NumPy and Dask arrays.
+            step: an int, a float, or NumPy data, an array, a tensor or a variable of any integer
+                or float dtype and any shape. Negative steps count as step 0. NaN gives NaN.
+                Infinity gives the limit of the rate: 0 for a plain decay, L if `decay_rate` is 0.
+                A uint64 step of 2**63 or more is exact in NumPy and Dask arrays; tensors treat
+                it as 2**63 - 1.
 
         Raises:
-            StepTypeError: (a TypeError) bool, complex, text, or a type of no known backend.
+            StepTypeError: (a TypeError) the step is a bool, complex, text, or of a type that no
+                backend knows.
+
+        >>> import numpy as np
+        >>> from invtime import InverseTimeDecay
+        >>> schedule = InverseTimeDecay(0.1, decay_steps=1000, decay_rate=0.5)
+        >>> schedule(1000)
+        0.06666666666666667
+        >>> schedule(np.array([0, 2000, 18000]))
+        array([0.1 , 0.05, 0.01])
         """
         if step.__class__ is int:
             return self._form.at(step)
@@ -238,7 +258,8 @@ class InverseTimeDecay(NoArray):
             return self._form.at_real(step)
         return _registry().default.evaluate(self._form, step, dtype=self._dtype)
 
-    # What Dynamo traces for a call: no test would find a symbolic int; see backends/dynamo.py.
+    # Dynamo traces this instead of __call__, whose type tests miss symbolic ints; see
+    # backends/dynamo.py.
     __call__._torchdynamo_inline = _evaluate  # type: ignore[attr-defined]
 
     @overload
@@ -248,18 +269,26 @@ class InverseTimeDecay(NoArray):
     @overload
     def on(self, backend: str, *, device: Any = None, dtype: Any = None) -> PlacedSchedule[str]: ...
     def on(self, backend: Any = None, *, device: Any = None, dtype: Any = None) -> Any:
-        """The same schedule with the backend, the device or the result dtype fixed.
+        """Return this schedule with a fixed backend, device or result dtype.
 
         Args:
-            backend: a name from `invtime.list_backends()`; None picks it by the step's type.
-            device: in the framework's own vocabulary ("cuda:0", a `jax.Device` or Sharding,
-                "/CPU:1"); None leaves the result where the step is.
+            backend: a name from `invtime.list_backends()`; None selects the backend by the type
+                of the step.
+            device: a device as the framework names it ("cuda:0", a `jax.Device` or Sharding,
+                "/CPU:1"); None keeps the result on the device of the step.
             dtype: "float64", "float32", "float16", "bfloat16" or the framework's object for
                 one of them; None means the pinned dtype or the framework's default float.
 
         Raises:
-            UnknownBackendError, BackendUnavailableError: no such backend, or not installed.
+            UnknownBackendError: no backend has this name.
+            BackendUnavailableError: the backend's framework is not installed.
             PlacementError: no such device or dtype; the message lists those that exist.
+
+        >>> import numpy as np
+        >>> from invtime import InverseTimeDecay
+        >>> half = InverseTimeDecay(0.1, 1000, 0.5).on("numpy", dtype="float16")
+        >>> half(np.array([0, 1000])).dtype
+        dtype('float16')
         """
         from invtime.placement import PlacedSchedule
 
@@ -267,8 +296,11 @@ class InverseTimeDecay(NoArray):
         return PlacedSchedule(self._form, repr(self), backend, device, dtype)
 
     def replace(self, **changes: Any) -> InverseTimeDecay:
-        """A schedule with these parameters of the constructor changed; `copy.replace` works too.
+        """Return a schedule with some constructor arguments changed.
 
+        `copy.replace` works too, on Python 3.13 and later.
+
+        >>> from invtime import InverseTimeDecay
         >>> InverseTimeDecay(0.1, 1000, 0.5).replace(decay_rate=0.25)
         InverseTimeDecay(initial_learning_rate=0.1, decay_steps=1000, decay_rate=0.25)
         """
@@ -291,28 +323,31 @@ class InverseTimeDecay(NoArray):
         stable_steps: Any = 0,
         minimum_learning_rate: Any = 0,
     ) -> InverseTimeDecay:
-        """The schedule that is exactly `start` at its peak and exactly `end` at step `steps`.
+        """Return the schedule that decays from exactly `start` to exactly `end` at step `steps`.
 
-        The peak is step 0, or the end of the warm-up. `steps` counts from step 0.
+        The decay starts at step 0, or after the warm-up and the stable phase. `steps` counts from
+        step 0, so it includes these phases.
 
         Args:
-            start: the rate at the peak, as `initial_learning_rate`.
-            end: the rate at `steps`, above 0 and not above `start`.
-            steps: the step of the end, after the warm-up and the stable phase; it need not be
-                an integer.
-            decay_steps: kept where it is given, and needed for a staircase; None takes the steps
-                of the decay, or what makes both parameters exact.
-            staircase: whether the rate drops only at multiples of `decay_steps`.
-            name: as the constructor's.
-            warmup_steps: as the constructor's, and so the next two.
-            warmup_learning_rate: the rate at step 0.
-            stable_steps: the steps at `start` between the warm-up and the decay.
-            minimum_learning_rate: the floor, at most `end`; `end` itself is held from `steps` on.
+            start: the peak rate; becomes `initial_learning_rate`.
+            end: the rate at step `steps`; above 0 and at most `start`.
+            steps: the step at which the rate is `end`; after the warm-up and the stable phase,
+                not necessarily an integer.
+            decay_steps: used unchanged if given; required for a staircase. None means the number
+                of steps of the decay, or another number if only that makes both parameters exact.
+            staircase: if True, the rate drops only at multiples of `decay_steps`.
+            name: stored in the config.
+            warmup_steps: the number of steps of a linear warm-up before the decay.
+            warmup_learning_rate: the rate at step 0 if there is a warm-up.
+            stable_steps: the number of steps at `start` between the warm-up and the decay.
+            minimum_learning_rate: the floor; at most `end`. A floor equal to `end` keeps the rate
+                at `end` from `steps` on.
 
         Raises:
-            ConfigError: no decay_rate is exact, and the message says how near one comes; or the
-                phases leave no step for the decay.
+            ConfigError: (a ValueError) no `decay_rate` is exact (the message shows how close the
+                nearest comes), or the phases leave no steps for the decay.
 
+        >>> from invtime import InverseTimeDecay
         >>> InverseTimeDecay.from_endpoints(0.1, 0.001, steps=100_000)
         InverseTimeDecay(initial_learning_rate=0.1, decay_steps=100000, decay_rate=99)
         >>> InverseTimeDecay.from_endpoints(0.1, 0.03, steps=1000)
@@ -336,11 +371,12 @@ class InverseTimeDecay(NoArray):
         return cls(start, period, decay, staircase, name, **phases)
 
     def step_for(self, lr: Any) -> int | None:
-        """The first integer step with v(n) <= `lr` from the peak on, None where there is none.
+        """Return the first integer step at or after the peak whose rate is at most `lr`.
 
-        The peak is step 0, or the end of the warm-up. Both sides are exact: `lr` is the number
-        as written, v(n) the rate before it is rounded.
+        Return None if there is no such step. The peak is step 0, or the end of the warm-up. The
+        comparison is exact: `lr` means the decimal number as written, and the rate is not rounded.
 
+        >>> from invtime import InverseTimeDecay
         >>> InverseTimeDecay(0.1, 1000, 0.5).step_for(0.01)
         18000
         """
@@ -349,17 +385,26 @@ class InverseTimeDecay(NoArray):
         return planning.step_for(self._form, lr)
 
     def fingerprint(self, values: int | None = None, dtype: Any = None) -> str:
-        """A short digest of what the schedule means, or of the bits of its first values.
+        """Return a short digest of the schedule's rates.
 
-        Two schedules have one fingerprint if, and but for chance only if, their rates are the
-        same numbers at every step: `(0.1, 1000, 0.5)` and `(0.1, 2000, 1.0)` do, and phases that
-        change nothing make no difference. `name` and `dtype` take no part. The page on
-        fingerprints defines both digests byte for byte.
+        Without `values`, two schedules have the same fingerprint exactly when their rates are
+        equal at every step, barring hash collisions: `(0.1, 1000, 0.5)` and `(0.1, 2000, 1.0)`
+        have the same one. Phases that change no rate, `name` and `dtype` do not matter.
+
+        With `values=N`, the digest is that of the bits of the rates at steps 0 to N - 1.
+
+        The page "Fingerprints" defines both digests byte for byte.
 
         Args:
-            values: None for the meaning; N for the bits of the rates at 0 <= n < N.
-            dtype: of those rates; None means the pinned dtype or float64.
+            values: the number N of rates to digest, or None for the digest of all rates.
+            dtype: the dtype of those N rates; None means the pinned dtype or float64.
 
+        Raises:
+            ConfigError: (a ValueError) `values` is not an int of 1 or more, or `dtype` is given
+                without `values`.
+            PlacementError: (a ValueError) `dtype` is not a result dtype.
+
+        >>> from invtime import InverseTimeDecay
         >>> InverseTimeDecay(0.1, 1000, 0.5).fingerprint()
         'itd1-a4047c4ebefeb79a'
         """
@@ -370,7 +415,15 @@ class InverseTimeDecay(NoArray):
         return fingerprint.fingerprint(self._form, values, dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """The parameters under Keras's five keys, and each other one that is not at its default."""
+        """Return the parameters as a dict that `from_config` reads.
+
+        The dict has Keras's five keys, and a key for each other parameter that is not at its
+        default.
+
+        >>> from invtime import InverseTimeDecay
+        >>> sorted(InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=500).get_config())
+        ['decay_rate', 'decay_steps', 'initial_learning_rate', 'name', 'staircase', 'warmup_steps']
+        """
         found = self._parameters
         numbers = zip(found._fields[:4], found[:4], strict=True)
         config = {**dict(numbers), "name": self._name, **found.phases}
@@ -378,20 +431,29 @@ class InverseTimeDecay(NoArray):
 
     @classmethod
     def from_config(cls, config: Any) -> InverseTimeDecay:
-        """The schedule of a config, as `get_config` or Keras's own schedule returns it.
+        """Build the schedule from a config of `get_config`, of this class or of Keras's schedule.
 
-        Raises ConfigError, naming the key, for one that `config_schema()` does not accept.
+        Raises:
+            ConfigError: (a ValueError) the config does not match `invtime.config_schema()`; the
+                message names the key.
         """
         _config.check_keys(config)
         return cls(**config)
 
     def to_json(self, envelope: str | None = None) -> str:
-        """The config as JSON; envelope="keras" writes what Keras's `deserialize` loads."""
+        """Return the config as JSON text.
+
+        With `envelope="keras"`, the text is one that Keras's `deserialize` loads.
+        """
         return _config.dumps(self.get_config(), envelope)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> InverseTimeDecay:
-        """The schedule of a JSON text: a bare config, or one in Keras's envelope."""
+        """Build the schedule from JSON text: a bare config, or a config in Keras's envelope.
+
+        Raises:
+            ConfigError: (a ValueError) the text is not JSON, or its config is not accepted.
+        """
         return cls.from_config(_config.loads(text))
 
     def plot(
@@ -403,23 +465,23 @@ class InverseTimeDecay(NoArray):
         xscale: str | None = None,
         yscale: str | None = None,
     ) -> Axes:
-        """Draw the rate by step with matplotlib, and return the axes.
+        """Plot the rate over the steps with matplotlib, and return the axes.
 
-        Phases are shaded and named, as long as theirs is the only curve on the axes.
+        Phases are shaded and named if this is the only curve on the axes.
 
         Args:
-            ax: the axes to draw on; None means pyplot's current ones, so that several
-                schedules come together. `ax.legend()` names them.
-            start: the first step, 0 or more; on a log axis it is at least 1.
-            stop: the steps end before this one, as in `range`; None means a tenth past the step
-                from which the rate is held, at the floor or after the cool-down, or ten
-                `decay_steps` from the start of the decay where there is none, or the floor is
-                below a hundredth of the peak.
-            xscale: "linear" or "log"; None leaves the axis as it is.
-            yscale: the same, for the rate.
+            ax: the axes to draw on. None means pyplot's current axes, so that calls for several
+                schedules share one plot; `ax.legend()` then adds their names.
+            start: the first step; 0 or more. On a log axis it is at least 1.
+            stop: the step after the last one, as in `range`. None means a tenth past the step
+                from which the rate is constant, at the floor or after the cool-down. If there is
+                no such step, or the floor is below a hundredth of the peak, None means ten
+                `decay_steps` after the start of the decay.
+            xscale: the scale of the step axis, "linear" or "log"; None does not change it.
+            yscale: the scale of the rate axis, "linear" or "log"; None does not change it.
 
         Raises:
-            ConfigError: (a ValueError) a range or a scale that cannot be drawn.
+            ConfigError: (a ValueError) the range or a scale cannot be drawn.
             ImportError: matplotlib is not installed.
         """
         from invtime import plotting
@@ -448,7 +510,7 @@ class InverseTimeDecay(NoArray):
         return f"InverseTimeDecay({', '.join(f'{k}={v!r}' for k, v in config.items())})"
 
 
-@cache  # an import statement costs more than the rest of a call with a NumPy scalar
+@cache  # the import statement takes longer than the rest of a call with a NumPy scalar
 def _registry() -> ModuleType:
     from invtime import registry
 
@@ -456,6 +518,6 @@ def _registry() -> ModuleType:
 
 
 def _name_of(dtype: Any) -> str:
-    """The name of a framework's dtype."""
+    """Return the name of a framework's dtype."""
     name: str = _registry().default.dtype_name(dtype)
     return name

@@ -7,26 +7,26 @@ from typing import Any
 from invtime.form import Form
 from invtime.primitives import Primitives
 
-# precision of the floats -> bits of a chunk of an integer: a chunk times the leading
+# precision of the floats -> bits of a chunk of an integer. The product of a chunk and the leading
 # piece of a constant (`doubleword.PIECES`) is exact.
 CHUNK_BITS = {53: 32, 24: 12}
 
-# Up to this Q a tensor takes the stage by a multiplication, and the double-word form where that
-# does not reach, past 2**41 steps: an integer division costs more, and at every step.
+# Up to this Q, tensors compute the stage by a multiplication, and use the double-word form where
+# that is not exact, past 2**41 steps. An integer division would cost more, at every step.
 SHORT_Q = 1024
 
 
 def last_short_step(form: Form, precision: int) -> int:
-    """The last n for which floor((n * Q + 1/2) * fl(1/P)) is the stage index.
+    """Return the last n for which floor((n * Q + 1/2) * fl(1/P)) is the stage index.
 
-    (n * Q + 1/2) / P lies at least 1 / (2 * P) away from every integer, and two roundings move
-    it by less than (n * Q + 1/2) / P * 2**(1 - precision).
+    (n * Q + 1/2) / P lies at least 1 / (2 * P) away from every integer. Two roundings change it
+    by less than (n * Q + 1/2) / P * 2**(1 - precision).
     """
     return ((1 << (precision - 2)) - 1) // form.Q
 
 
 def stage_index(form: Form, backend: Primitives, n: Any, highest: int) -> Any:
-    """floor(n * Q / P) for integers 0 <= n <= highest; wraps past 2**63, nowhere below."""
+    """Return floor(n * Q / P) for integers 0 <= n <= highest; it wraps only if 2**63 or more."""
     if form.Q == 1:
         if form.P > highest:
             return n * 0
@@ -37,12 +37,12 @@ def stage_index(form: Form, backend: Primitives, n: Any, highest: int) -> Any:
 
 
 def stage_remainder(form: Form, backend: Primitives, n: Any, highest: int) -> Any:
-    """floor(n * r / P) with r = Q mod P, for P <= 10**17: the part of the stage below n.
+    """Return floor(n * r / P) with r = Q mod P, for P <= 10**17: the part of the stage below n.
 
-    n is cut into chunks n_i of `width` bits, r * 2**(i * width) = K_i * P + s_i, and so
+    n is cut into chunks n_i of `width` bits, and r * 2**(i * width) = K_i * P + s_i. So
     n * r / P = sum(n_i * K_i) + sum(n_i * s_i / P). The second sum is at most a few times
-    2**width, where the float estimate is off by less than one; the remainder
-    n * r - e * P, which lies in (-P, 2P) and so survives wrapping to int64, mends that.
+    2**width, so its float estimate errs by less than one. The remainder n * r - e * P corrects
+    this: it lies in (-P, 2P), so it is exact even if int64 arithmetic wraps.
     """
     n = backend.index(n)
     r = form.Q % form.P
@@ -59,7 +59,7 @@ def stage_remainder(form: Form, backend: Primitives, n: Any, highest: int) -> An
 
 
 def chunks(backend: Primitives, n: Any, highest: int, width: int) -> list[Any]:
-    """The integers 0 <= n <= highest cut into pieces of `width` bits, lowest first."""
+    """Cut integers 0 <= n <= highest into pieces of `width` bits, lowest first."""
     pieces = []
     for _ in range(width, highest.bit_length(), width):
         above = backend.quotient(n, 2**width)
@@ -69,5 +69,5 @@ def chunks(backend: Primitives, n: Any, highest: int, width: int) -> list[Any]:
 
 
 def signed64(value: int) -> int:
-    """`value` modulo 2**64, as the int64 that wrapping arithmetic takes it for."""
+    """Return `value` modulo 2**64 as an int64, as wrapping arithmetic would."""
     return (value + 2**63) % 2**64 - 2**63

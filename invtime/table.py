@@ -1,17 +1,17 @@
-"""A schedule with phases: a table of pieces, each a fraction of integers of its own.
+"""A schedule with phases: a table of pieces, each a fraction of integers.
 
     warm-up, cool-down       (a * (K - t) + b * t) / d          `Line`
     stable, floor, end       A / B                              `Form`
     decay                    A / (B + C * t)                    `Form`
 
-t is the step, counted from the piece's own start. All integers are exact, the step where the
-decay meets the floor too, so the one division of the piece that a step is in is the correctly
-rounded value, as in `form.py`. `evaluate.py` selects the fraction on tensors.
+t is the step, counted from the start of the piece. All integers are exact, including the step at
+which the decay reaches the floor. So one division gives the correctly rounded value, as in
+`form.py`. On tensors, `evaluate.py` selects the piece of each step.
 """
 
 from __future__ import annotations
 
-from _bisect import bisect_right  # `bisect` adds nothing but names
+from _bisect import bisect_right  # `bisect` only re-exports this
 from collections.abc import Callable
 from math import gcd, inf
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,7 +26,7 @@ Ratio = tuple[int, int]
 
 
 class Line:
-    """The integers of (a * (K - t) + b * t) / d at 0 <= t < K; nothing in it cancels.
+    """The integers of (a * (K - t) + b * t) / d for 0 <= t < K. No term is negative.
 
     >>> Line((0, 1), (1, 10), 1000)
     Line((0 * (1000 - t) + 1 * t) / 10000)
@@ -43,15 +43,15 @@ class Line:
 
     @classmethod
     def of(cls, a: int, b: int, d: int, steps: int) -> Line:
-        """The line of these integers."""
+        """Return the line with these integers."""
         return cls((a * steps, d), (b * steps, d), steps)
 
     def ratio(self, n: int, d: int) -> Ratio:
-        """The exact value at t = n / d as a fraction that is not reduced."""
+        """Return the exact value at t = n / d, as a fraction that is not reduced."""
         return self.a * (self.K * d - n) + self.b * n, self.d * d
 
     def last_exact_step(self, precision: int) -> int:
-        """K - 1 where every integer of the line fits in `precision` bits, else -1."""
+        """Return K - 1 if every integer of the line fits in `precision` bits, else -1."""
         largest = 2**precision
         return self.K - 1 if max(self.d, max(self.a, self.b) * self.K) <= largest else -1
 
@@ -66,54 +66,54 @@ class Line:
 
 
 class Row:
-    """A piece of the table, and where it stands."""
+    """A piece of the table, and the steps that it applies to."""
 
     __slots__ = ("first", "knot", "name", "origin", "piece")
 
     def __init__(self, name: str, knot: Ratio, origin: int, piece: Form | Line) -> None:
         self.name = name
-        """Of the phase: "warm-up", "stable", "decay", "floor", "cool-down" or "end"."""
+        """The phase: "warm-up", "stable", "decay", "floor", "cool-down" or "end"."""
         self.knot = knot
-        """Where it begins; whole but for a floor, which the decay may meet between two steps."""
+        """Its start: an integer, except for a floor that the decay reaches between two steps."""
         self.origin = origin
-        """The step from which t is counted; of no meaning for a constant."""
+        """The step from which t is counted; unused for a constant."""
         self.piece = piece
         self.first = -(-knot[0] // knot[1])
         """The first integer step in it."""
 
     def ratio(self, n: int, d: int) -> Ratio:
-        """The exact value at the step n / d, as a fraction that is not reduced."""
+        """Return the exact value at the step n / d, as a fraction that is not reduced."""
         return self.piece.ratio(n - self.origin * d, d)
 
     def plain(self) -> tuple[Any, ...]:
-        """All of it in numbers and text."""
+        """Return the row as plain numbers and text."""
         piece = self.piece
         return self.name, self.knot, self.origin, type(piece).__name__, piece.numbers
 
 
 class Table:
-    """Two rows or more, the first one from step 0 on; immutable and hashable."""
+    """The rows of a schedule, from step 0 on. Immutable and hashable."""
 
     __slots__ = ("__weakref__", "_quick", "hash", "key", "rows", "starts")
 
     rows: tuple[Row, ...]
     starts: tuple[int, ...]
-    """The first integer step of each row; two may be equal, and then the later row counts."""
+    """The first integer step of each row. If two are equal, the later row applies."""
     hash: int
     key: str
-    """All of it as text, which `of_key` reads."""
+    """The table as text, which `of_key` reads."""
 
     def __init__(self, rows: tuple[Row, ...]) -> None:
         self.rows = rows
         self.starts = tuple(row.first for row in rows)
         self.key = repr([row.plain() for row in rows])
         self.hash = hash(self.key)
-        n, d = rows[0].ratio(0, 1)  # before step 0 the rate is that of step 0
+        n, d = rows[0].ratio(0, 1)  # negative steps have the rate of step 0
         self._quick = [(n / d, 0, 0, 0, None), *map(_quick, rows)]
 
     @classmethod
     def of_key(cls, key: str) -> Table:
-        """The table that has this key."""
+        """Return the table with this key."""
         from ast import literal_eval
 
         kinds: dict[str, Callable[..., Form | Line]] = {"Form": Form, "Line": Line.of}
@@ -121,7 +121,7 @@ class Table:
         return cls(tuple(Row(*row) for row in rows))
 
     def at(self, step: int) -> float:
-        """The value at an integer step of any size, correctly rounded to binary64."""
+        """Return the value at an integer step of any size, correctly rounded to binary64."""
         n, n_slope, d, d_slope, stairs = self._quick[bisect_right(self.starts, step)]
         if n_slope:
             return (n + n_slope * step) / d
@@ -133,25 +133,25 @@ class Table:
         return n / (d + d_slope * ((times * step - shift) // period))
 
     def at_real(self, step: Any) -> float:
-        """The same at any real number: a float, a long double, an instance of a subclass."""
+        """Return the value at a real step: a float, a long double, or a subclass instance."""
         if step != step:
             return float(step)
         if step <= 0:
             return self.at(0)
         last = self.rows[-1].piece
         if step == inf:
-            assert isinstance(last, Form)  # a line has an end
+            assert isinstance(last, Form)  # a line is never the last piece
             return last.at_real(step)
         n, d = self.ratio(*step.as_integer_ratio())
         return n / d
 
     def ratio(self, n: int, d: int) -> Ratio:
-        """The exact value at the step n / d, from 0 on, as a fraction that is not reduced."""
+        """Return the exact value at the step n / d >= 0, as a fraction that is not reduced."""
         row = [row for row in self.rows if row.knot[0] * d <= n * row.knot[1]][-1]
         return row.ratio(n, d)
 
     def until(self, highest: int) -> Form | Table:
-        """The same at the integer steps up to `highest`, with the rows that they are in."""
+        """Return the table or form with only the rows of the integer steps up to `highest`."""
         rows = tuple(row for row in self.rows if row.first <= highest)
         return self if len(rows) == len(self.rows) else of_rows(rows)
 
@@ -170,14 +170,14 @@ class Table:
 
 
 class Phase(NamedTuple):
-    """A phase of a schedule: the integer steps start <= n < stop."""
+    """A phase of a schedule: the integer steps n with start <= n < stop."""
 
     name: str
     """One of "warm-up", "stable", "decay", "floor", "cool-down", "end"."""
     start: int
     """Its first step."""
     stop: int | None
-    """The step after its last one; None where it has no end."""
+    """The step after its last one; None if it has no end."""
 
     def __str__(self) -> str:
         end = "" if self.stop is None else f" < {self.stop}"
@@ -185,7 +185,7 @@ class Phase(NamedTuple):
 
 
 class Phases(tuple[Phase, ...]):
-    """The phases of a schedule, in order; printed one in a line."""
+    """The phases of a schedule, in order. `print` shows one per line."""
 
     __slots__ = ()
 
@@ -194,7 +194,7 @@ class Phases(tuple[Phase, ...]):
 
 
 def phases_of(p: Parameters) -> Phases:
-    """The phases that have an integer step."""
+    """Return the phases that contain an integer step."""
     rows = rows_of(p)
     stops = [row.first for row in rows[1:]]
     every = (
@@ -204,14 +204,14 @@ def phases_of(p: Parameters) -> Phases:
 
 
 def of(p: Parameters) -> Form | Table:
-    """The integers of a schedule: a table, or one form where a single piece is all there is."""
+    """Return the integers of a schedule: a table, or a form if there is only one piece."""
     if not p.phases:
         return Form.of(p.initial_learning_rate, p.decay_steps, p.decay_rate, p.staircase)
     return of_rows(rows_of(p))
 
 
 def of_rows(rows: tuple[Row, ...]) -> Form | Table:
-    """The table of the rows, or the form of the only one."""
+    """Return the table of the rows, or the form of a single row."""
     only = rows[0].piece
     if len(rows) == 1 and isinstance(only, Form) and not rows[0].origin:
         return only
@@ -219,7 +219,7 @@ def of_rows(rows: tuple[Row, ...]) -> Form | Table:
 
 
 def rows_of(p: Parameters) -> tuple[Row, ...]:
-    """The rows of a schedule, in order; each has a length above 0."""
+    """Return the rows of a schedule, in order. Each has a length above 0."""
     decay = Form.of(p.initial_learning_rate, p.decay_steps, p.decay_rate, p.staircase)
     peak = exact_number(p.initial_learning_rate)
     rows = []
@@ -248,7 +248,7 @@ def rows_of(p: Parameters) -> tuple[Row, ...]:
 
 
 def _meets(decay: Form, floor: Ratio) -> Ratio | None:
-    """The first t, a fraction, with A / (B + C * t) <= floor; None where there is none."""
+    """Return the first t, a fraction, with A / (B + C * t) <= floor, or None."""
     m, m_den = floor
     if not m or not decay.C:
         return None
@@ -266,10 +266,11 @@ def _line(first: Ratio, last: Ratio, steps: int) -> Form | Line:
 
 
 def _quick(row: Row) -> tuple[float, int, int, int, tuple[int, int, int] | None]:
-    """(n, n_slope, d, d_slope, stairs): all that the value at an integer step takes.
+    """Return the numbers (n, n_slope, d, d_slope, stairs) that give the value at an integer step.
 
-    A line is (n + n_slope * step) / d, a decay n / (d + d_slope * step), a constant n itself.
-    For a staircase, d_slope counts stages: (Q * step - shift) // P for stairs = (Q, shift, P).
+    A line is (n + n_slope * step) / d, a decay is n / (d + d_slope * step), a constant is n. For a
+    staircase, stairs is (Q, shift, P), and d_slope is multiplied by the stage,
+    (Q * step - shift) // P.
     """
     piece, origin = row.piece, row.origin
     if isinstance(piece, Line):

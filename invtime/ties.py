@@ -1,15 +1,16 @@
-"""The last rounding of the double-word form, with ties to even.
+"""The final rounding of the double-word form, with ties to even.
 
-The exact value is a fraction N / D of integers, and the double words are q + c, within 2**-98 of
-it. One addition rounds that. But where the value is M, the middle between two floats, or closest
-to it, q + c cannot tell on which side it lies. The integers can: with M = m * 2**e the sign of
+The exact value is a fraction N / D of integers. The double words q + c are within 2**-98 of it,
+and one addition rounds them. But if the value is at or very close to M, the midpoint between two
+floats, q + c cannot tell on which side of M it lies. The integers can: with M = m * 2**e, the side
+is the sign of
 
     r = N * 2**-e - m * D
 
-says it, and 0 is a tie. N and D may have hundreds of bits, but int64 arithmetic that wraps gives
-r modulo 2**64. That is r itself where |r| < 2**63; for an M so close to the value that is so
-where D < 2**104 and N < 2**156. Beyond that, r = 0 modulo 2**64 is taken for a tie, which it is
-not where r is another multiple of 2**64, at a distance below 2**-96 of the middle.
+and r = 0 is a tie. N and D may have hundreds of bits, but wrapping int64 arithmetic gives r modulo
+2**64. This is r itself if |r| < 2**63, which holds for an M this close to the value if D < 2**104
+and N < 2**156. For larger integers, r = 0 modulo 2**64 is treated as a tie. That is wrong if r is
+another multiple of 2**64; the value is then within 2**-96 of the midpoint.
 
 docs/numerics.md has the proof.
 """
@@ -24,16 +25,16 @@ from invtime.primitives import Primitives
 from invtime.stage import signed64
 from invtime.table import Line
 
-# How much nearer to the middle than to either float q + c lies where it is looked at closely.
+# A value is examined closely if it is nearer to a midpoint than this, relative to half an ULP.
 CLOSE = 2.0**-44
-# r fits in int64 where D is below this, and N below that.
+# r fits in int64 if D is below SURE and N is below SURE_ABOVE.
 SURE, SURE_ABOVE = 2**104, 2**156
 
 
 class Fraction:
-    """N / (D * 2**twos) modulo 2**64 at each step, and what the host knows of it.
+    """N / (D * 2**twos) modulo 2**64 at each step, and facts about it that the host knows.
 
-    Not a NamedTuple: Paddle's compiler follows calls into the code that is generated for one.
+    Not a NamedTuple, because Paddle's compiler traces calls into its generated code.
     """
 
     def __init__(
@@ -51,13 +52,13 @@ class Fraction:
         self.denominator = denominator
         self.twos = twos
         self.large = large  # whether M may be so large that e > 0
-        self.vast = vast  # whether N may be 2**156 or more; where e <= 0 that does no harm
-        self.sure = sure  # a mask of the steps at which D < 2**104; None for all
-        self.known = known  # a mask of the steps at which N and D are given; None for all
+        self.vast = vast  # whether N may be 2**156 or more; harmless if e <= 0
+        self.sure = sure  # a mask of the steps with D < 2**104; None means all
+        self.known = known  # a mask of the steps with known N and D; None means all
 
 
 def of_decay(form: Form, backend: Primitives, t: Any, highest: int, known: Any = None) -> Fraction:
-    """A / (B + C * t) at int64 t up to `highest`."""
+    """Return the fraction A / (B + C * t) at int64 t up to `highest`."""
     twos = _twos(form.B | form.C)
     constant, slope = form.B >> twos, form.C >> twos
     last = (SURE - constant) // slope if slope else highest
@@ -73,7 +74,7 @@ def of_decay(form: Form, backend: Primitives, t: Any, highest: int, known: Any =
 
 
 def of_line(line: Line, backend: Primitives, t: Any, known: Any = None) -> Fraction:
-    """(a * (K - t) + b * t) / d at int64 0 <= t <= K."""
+    """Return the fraction (a * (K - t) + b * t) / d at int64 0 <= t <= K."""
     twos = _twos(line.d)
     d = line.d >> twos
     return Fraction(
@@ -90,11 +91,11 @@ def of_line(line: Line, backend: Primitives, t: Any, known: Any = None) -> Fract
 def rounded(
     backend: Primitives, q: Any, c: Any, exponent: int, fraction: Callable[[], Fraction]
 ) -> Any:
-    """q + c, rounded as (N / D) * 2**-exponent is; |c| <= |q| * 2**-50, and all are binary64."""
+    """Return q + c rounded like (N / D) * 2**-exponent; |c| <= |q| * 2**-50, all in binary64."""
     value = q + c
-    rest = c - (value - q)  # what the addition left out, exactly
+    rest = c - (value - q)  # the exact error of the addition
     near, far = value + rest * (1 - CLOSE), value + rest * (1 + CLOSE)
-    gap = far - near  # 0, but for the two floats beside a middle
+    gap = far - near  # 0, unless these are the two floats beside a midpoint
     down = gap < 0
     gap = backend.where(down, near - far, gap)
     close = gap > 0
@@ -105,7 +106,7 @@ def rounded(
         close = close & exact.known
     unit = backend.where(close, gap * 0.5, 1.0)
     lower = backend.where(close, backend.where(down, far, near), 0.0)
-    # A power of two, even where a division is sloppy.
+    # A power of two, even if the division is inexact.
     inverse = backend.head(backend.divide(1.0, unit) * (1 + 2.0**-30))
     count = lower * inverse  # an even number below 2**54
     m = backend.index(count) + 1
@@ -128,16 +129,16 @@ def rounded(
 
 
 def _times_power(backend: Primitives, x: Any, power: Any) -> Any:
-    """x times a power of two, 1 or more, modulo 2**64."""
-    power = backend.where(power == 2.0**63, power * -1.0, power)  # the same, and it fits
+    """Return x times a power of two (1 or more), modulo 2**64."""
+    power = backend.where(power == 2.0**63, power * -1.0, power)  # equal modulo 2**64, and fits
     return backend.index(backend.where(power < 2.0**64, power, 0.0)) * x
 
 
 def _wrapped(backend: Primitives, value: int) -> Any:
-    """The integer modulo 2**64, as an operand."""
+    """Return the integer modulo 2**64, as an operand."""
     return backend.integer(signed64(value))
 
 
 def _twos(x: int) -> int:
-    """The exponent of the largest power of two that divides x > 0."""
+    """Return the exponent of the largest power of two that divides x > 0."""
     return (x & -x).bit_length() - 1

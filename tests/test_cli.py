@@ -365,7 +365,7 @@ def test_numbers_are_taken_as_written():
         (["--stable-steps=0", "--config", "x.json"], "--config was given with --stable-steps"),
         ([*NUMBERS, "--warmup-steps", "2.5"], "--warmup-steps is 2.5"),
         ([*NUMBERS, "--cooldown-start", "x"], "--cooldown-start is 'x'; it must be a number"),
-        ([*NUMBERS, "--cooldown-start", "5"], "they come together"),
+        ([*NUMBERS, "--cooldown-start", "5"], "a cool-down needs both"),
         (["--config", "no/such/file.json"], "No such file"),
         ([*NUMBERS, "--backend", "nope"], "no backend is named 'nope'"),
         ([*NUMBERS, "--backend", "numpy", "--mode", "jitted"], "the mode 'jitted'"),

@@ -83,4 +83,4 @@ def test_what_no_parameter_means():
         assert shortest_decimal(value) is None
     message = str(unwritable("it", Fraction(1, 3), "round it"))
     assert "would have to be 1/3" in message
-    assert "0.3333333333333333, is off by 1.0e-16 of it; round it" in message
+    assert "0.3333333333333333, has a relative error of 1.0e-16; round it" in message

@@ -99,7 +99,7 @@ def test_a_quotient_is_refused_only_where_no_number_means_it(dialect, schedule):
     if exact_number(nearest) == slope:
         assert to_dialect(dialect, schedule)[WITH_GAMMA[dialect]] == nearest
     else:
-        with pytest.raises(ConfigError, match=re.escape(f"nearest, {nearest!r}, is off by")):
+        with pytest.raises(ConfigError, match=re.escape(f"nearest, {nearest!r}, has a")):
             to_dialect(dialect, schedule)
 
 

@@ -141,10 +141,11 @@ def assert_levanter(config, schedule, last):
 @given(config=levanter_configs())
 def test_a_config_of_levanter_is_the_same_schedule_exactly(config):
     """At every step but the first of its `inv`, where Levanter has the rate of the second."""
-    reasons = "Levanter's versions differ|no binary64 number"
+    inexact = "no binary64 number|cannot be written exactly"
+    reasons = f"Levanter's versions differ|{inexact}"
     schedule = unless(reasons, from_dialect, "levanter", config)
     assert_levanter(config, schedule, config["num_train_steps"])
-    again = unless("no binary64 number", to_dialect, "levanter", schedule)
+    again = unless(inexact, to_dialect, "levanter", schedule)
     assert_levanter(again, schedule, config["num_train_steps"])
 
 

@@ -395,8 +395,12 @@ def test_a_choice_of_modes_devices_and_dtypes_is_the_same_apart():
     ("options", "error", "message"),
     [
         ({"backends": ["nope"]}, UnknownBackendError, "nope"),
-        ({"backends": ["gone"]}, BackendUnavailableError, "'gone' .* cannot be made"),
-        ({"backends": ["gone"], "modes": ["eager"]}, BackendUnavailableError, "'gone' .* be made"),
+        ({"backends": ["gone"]}, BackendUnavailableError, "'gone' .* cannot be loaded"),
+        (
+            {"backends": ["gone"], "modes": ["eager"]},
+            BackendUnavailableError,
+            "'gone' .* be loaded",
+        ),
         ({"modes": ["eager", "jitted"]}, PlacementError, r"'jitted'; there are \['eager'\]"),
         ({"devices": ["cuda"]}, PlacementError, r"'cuda'; there are \['cpu'\]"),
         ({"dtypes": ["float8"]}, PlacementError, "float8"),

@@ -486,5 +486,5 @@ def test_a_number_of_values_that_is_none_is_refused(values):
 def test_a_dtype_that_is_none_is_refused():
     with pytest.raises(PlacementError, match="int8"):
         SCHEDULE.fingerprint(5, "int8")
-    with pytest.raises(ConfigError, match="only values have a dtype"):
+    with pytest.raises(ConfigError, match="dtype needs values"):
         SCHEDULE.fingerprint(dtype="float32")

@@ -172,7 +172,7 @@ def test_a_whole_number_of_any_kind_is_a_count(key, three):
 REFUSED = {
     "bool": (True, "True of type bool"),
     "NumPy bool": (np.bool_(True), "dtype bool"),
-    "half": (2.5, r"2\.5; it must be a whole number of steps from 0 to 2\*\*53; round it"),
+    "half": (2.5, r"2\.5; it must be a whole number of steps from 0 to 2\*\*53; pass an int"),
     "negative": (-1, "-1; it must be a whole number"),
     "too large": (2**53 + 2, "9007199254740994; it must be a whole number"),
     "inexact": (2**53 + 1, "9007199254740993, an integer that binary64 cannot hold"),
@@ -210,7 +210,7 @@ RATES = {
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (-0.1, r"is -0\.1; it must be 0 or more; pass its magnitude"),
+        (-0.1, r"is -0\.1; it must be 0 or more; pass a positive rate"),
         (nan, "is nan; it must be finite"),
         (1e-61, r"is 1e-61; it must be finite and, unless zero, between 1e-60 and 1e60"),
         (1e61, r"is 1e\+61; it must be finite and, unless zero, between 1e-60 and 1e60"),

@@ -163,7 +163,7 @@ def test_endpoints_are_met_exactly_or_refused(start, end, steps, staircase, data
     needed = (exact_number(start) / exact_number(end) - 1) / reach
     options = {"decay_steps": period, "staircase": staircase}
     if staircase and number_of(needed) is None:
-        with pytest.raises(ConfigError, match="off by"):
+        with pytest.raises(ConfigError, match="relative error"):
             InverseTimeDecay.from_endpoints(start, end, steps, **options)
         return
     schedule = InverseTimeDecay.from_endpoints(start, end, steps, **options)
@@ -252,7 +252,7 @@ def test_a_fraction_is_written_as_the_number_that_means_it():
     ("arguments", "options", "message"),
     [
         ((0.1, 0, 10), {}, "end is 0"),
-        ((0.1, 0.2, 10), {}, "not above the start"),
+        ((0.1, 0.2, 10), {}, "and at most start"),
         ((0.1, -0.1, 10), {}, "end is -0.1"),
         ((0.1, "x", 10), {}, "end is 'x'"),
         ((0.1, 0.01, 0), {}, "steps is 0"),
@@ -261,9 +261,9 @@ def test_a_fraction_is_written_as_the_number_that_means_it():
         ((0.1, 0.01, 100), {"staircase": True, "decay_steps": 101}, "at most the 100 steps"),
         ((0.1, 0.01, 100), {"decay_steps": 0}, "decay_steps is 0"),
         ((0.1, 0.03, 100), {"decay_steps": 100}, "would have to be 7/3"),
-        ((1 / 3, 1 / 70, 100), {}, "off by 7.5e-18 of it"),
+        ((1 / 3, 1 / 70, 100), {}, "relative error of 7.5e-18"),
         ((0.1, 0.01, 100), {"warmup_steps": 100}, "steps is 100, warmup_steps is 100 and stable"),
-        ((0.1, 0.01, 100), {"warmup_steps": 60, "stable_steps": 40}, "end above 100, or shorter"),
+        ((0.1, 0.01, 100), {"warmup_steps": 60, "stable_steps": 40}, "steps above 100, or shorter"),
         ((0.1, 0.01, 100), {"minimum_learning_rate": 0.02}, "minimum_learning_rate is 0.02 and"),
         ((0.1, 0.01, 100), {"warmup_learning_rate": 0.02}, "warmup_steps is 0"),
         ((0.1, 0.01, 100), {"stable_steps": 2.5}, "stable_steps is 2.5"),

@@ -154,10 +154,10 @@ def test_the_ends_of_the_range_can_be_drawn(schedule, tmp_path):
         ({"yscale": "symlog"}, "yscale is 'symlog'"),
         ({"stop": 10.0}, "stop is 10.0; it must be an int"),
         ({"start": True}, "start is True"),
-        ({"start": -1}, "start is -1 and stop is 10001; they must be"),
+        ({"start": -1}, "start is -1 and stop is 10001; they must satisfy"),
         ({"start": 5, "stop": 5}, "start is 5 and stop is 5"),
         ({"stop": 1, "xscale": "log"}, "above 1 on a log axis"),
-        ({"stop": 10**400}, "they must be 0 <= start < stop <= 1e300"),
+        ({"stop": 10**400}, "they must satisfy 0 <= start < stop <= 1e300"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(options, message):
@@ -168,7 +168,7 @@ def test_what_cannot_be_drawn_is_refused(options, message):
 
 
 def test_zero_has_no_logarithm():
-    with pytest.raises(invtime.ConfigError, match="a log axis has no 0; pass yscale='linear'"):
+    with pytest.raises(invtime.ConfigError, match="a log axis cannot show 0; pass yscale='linear'"):
         invtime.InverseTimeDecay(0, 10, 0.5).plot(plotting.figure()[1], yscale="log")
 
 
@@ -453,7 +453,10 @@ def test_plot_names_the_phases_of_one_schedule(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-o", "a.pdf", *NUMBERS], "'a.pdf' is no name of a picture; it must end in .png or"),
+        (
+            ["-o", "a.pdf", *NUMBERS],
+            "'a.pdf' is not the name of an image file; pass one that ends in .png or",
+        ),
         (["-o", "no/such/folder/a.png", *NUMBERS], "No such file or directory"),
         (["-o", "a.png"], "missing --initial-learning-rate"),
         (["-o", "a.png", "--config", "no-such.json"], "No such file"),
@@ -474,7 +477,7 @@ def test_without_matplotlib_the_command_says_so_in_one_line(tmp_path):
     status, out, err = finished("plot", "-o", tmp_path / "a.png", *NUMBERS, env=environment)
     assert (status, out) == (2, "")
     assert err == (
-        "invtime: a picture needs matplotlib, which does not import (not here); "
+        "invtime: plotting needs matplotlib, which failed to import (not here); "
         'run: python -m pip install "invtime[plot]"\n'
     )
 

@@ -1,1 +1,1 @@
-"""One small file for each framework; none is imported before its framework is in use."""
+"""The backends: one module per framework, imported only when the framework is in use."""

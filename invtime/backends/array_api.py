@@ -1,6 +1,6 @@
-"""The array API standard: arrays of any library that says `__array_namespace__`.
+"""The Python array API standard: arrays of any library that has `__array_namespace__`.
 
-Written over version 2023.12 of the standard or later, and nothing beside it.
+Uses only functions of version 2023.12 of the standard, or later.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from invtime.errors import PlacementError, StepTypeError, cut, shown
 from invtime.form import Form
 from invtime.table import Table
 
-# The standard has neither: they are taken from a namespace that goes beyond it.
+# The standard has neither dtype; some namespaces have them in addition.
 EXTRA = ("float16", "bfloat16")
 
 
 @final
 class ArrayAPIBackend(Backend):
-    """Arrays that no other backend claims, each evaluated in its own namespace."""
+    """Arrays that no other backend claims, evaluated in their own namespace."""
 
     name = "array_api"
     differentiable = False
@@ -31,7 +31,7 @@ class ArrayAPIBackend(Backend):
         if not hasattr(step, "__array_namespace__"):
             raise StepTypeError(
                 f"a step of type {type(step).__name__} has no `__array_namespace__`, which "
-                "backend 'array_api' needs; name no backend, or the one of its framework"
+                "backend 'array_api' needs; pass no backend, or the backend of its framework"
             )
         xp = step.__array_namespace__()
         if not xp.isdtype(step.dtype, ("integral", "real floating")):
@@ -47,13 +47,13 @@ class ArrayAPIBackend(Backend):
         return step.to_device(device)
 
     def constant(self, value: float, dtype: str, like: Any, device: Any) -> Any:
-        raise _no_framework("make an array of a number")
+        raise _no_framework("convert a number to an array")
 
     def default_dtype(self) -> str:
-        raise _no_framework("make an array of a number")
+        raise _no_framework("convert a number to an array")
 
     def device(self, device: Any) -> Any:
-        return device  # the step's namespace knows whether it exists
+        return device  # only the step's namespace knows whether it exists
 
     def integer_range(self, x: Any) -> tuple[int, int] | None:
         xp = x.__array_namespace__()
@@ -66,7 +66,7 @@ class ArrayAPIBackend(Backend):
         return 53 if "float64" in _info(x).dtypes(device=x.device) else 24
 
     def cast(self, x: Any, dtype: str) -> Any:
-        """x in the dtype of this name, or a `PlacementError` that lists those of its device."""
+        """Convert x to the named dtype, or raise a `PlacementError` that lists the device's."""
         xp = x.__array_namespace__()
         there = _info(x).dtypes(device=x.device)
         found = getattr(xp, dtype, None) if dtype in EXTRA else there.get(dtype)
@@ -75,12 +75,12 @@ class ArrayAPIBackend(Backend):
                 f"{xp.__name__} has no {dtype} on device {x.device}; it has {sorted(there)}; "
                 "pass a dtype of these, or a step on another device"
             )
-        # NumPy's operators make scalars of 0-d arrays.
+        # NumPy's operators turn 0-d arrays into scalars.
         return xp.astype(xp.asarray(x), found, copy=False)
 
     def where(self, mask: Any, a: Any, b: Any) -> Any:
         xp = mask.__array_namespace__()
-        if type(a) in (int, float):  # which `xp.where` takes from version 2024.12 on only
+        if type(a) in (int, float):  # `xp.where` accepts numbers only from version 2024.12 on
             a = xp.full((), a, dtype=b.dtype, device=b.device)
         elif type(b) in (int, float):
             b = xp.full((), b, dtype=a.dtype, device=a.device)
@@ -104,7 +104,7 @@ class ArrayAPIBackend(Backend):
     def __call__(
         self, form: Form | Table, step: Any, dtype: str | None = None, device: Any = None
     ) -> Any:
-        """The schedule at any array, in `dtype` or the default float of its device."""
+        """Return the schedule at an array, in `dtype` or the default float of its device."""
         x = self.coerce(step, device)
         default = _info(x).default_dtypes(device=x.device)["real floating"]
         return super().__call__(form, x, dtype or dtype_name(default))
@@ -123,5 +123,5 @@ def _info(x: Any) -> Any:
 def _no_framework(what: str) -> PlacementError:
     return PlacementError(
         f"backend 'array_api' has no framework of its own and cannot {what}; pass an array that "
-        "has `__array_namespace__`, or name the backend of a framework"
+        "has `__array_namespace__`, or use the backend of a framework"
     )

@@ -1,4 +1,4 @@
-"""What TensorFlow's AutoGraph needs to be told of invtime. It imports no TensorFlow."""
+"""Marks for TensorFlow's AutoGraph. This module does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ T = TypeVar("T")
 
 
 def unconverted(subject: T) -> T:
-    """Mark a class or a function that AutoGraph calls as it is: it has nothing to convert.
+    """Mark a class or function that AutoGraph calls without conversion.
 
-    AutoGraph would rewrite the source of what it finds on its way, and warn where it cannot.
+    Otherwise AutoGraph would rewrite the source of each function it reaches, and warn if it cannot.
     """
     subject.autograph_info__ = None  # type: ignore[attr-defined]
     return subject

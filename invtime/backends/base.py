@@ -1,10 +1,10 @@
-"""A framework, as the schedule uses it: how to read a step and place a result, never the formula.
+"""The base class of backends: it reads steps and places results, but holds no formula.
 
-A backend is one final class. It implements the primitives that the formula is written over
-(`primitives.py`), and of the methods below those that are abstract, `from_numpy` with `arrays`,
-and what its framework has: devices, modes, derivatives. `evaluate` is meant to be overridden
-where a framework computes a whole form at once: compiled, in blocks, fused; and
-`evaluate_phases`, the same for a table of several, which otherwise takes the shared way.
+A backend is one final class. It implements the abstract primitives (`primitives.py`), the abstract
+methods below, `from_numpy` with `arrays`, and what its framework supports: devices, modes,
+derivatives. If the framework can compute a whole form at once (compiled, in blocks or fused), the
+backend overrides `evaluate`, and `evaluate_phases` for schedules with phases. Both use the shared
+evaluator by default.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ Kernel = Callable[[Any], Any]
 
 
 class Backend(Primitives):
-    """Tensor evaluation in one framework.
+    """Evaluate schedules on the tensors of one framework.
 
-    In the methods below `x` is an array of the framework, `dtype` one of "float64",
-    "float32", "float16", "bfloat16", and a mask an array of booleans.
+    In the methods below, `x` is an array of the framework, `dtype` is one of "float64",
+    "float32", "float16", "bfloat16", and a mask is an array of booleans.
     """
 
     name: ClassVar[str]
-    """The name that `.on(name)` takes; the same as in the plugin's `BackendInfo`."""
+    """The name for `.on(name)`; the same as in the plugin's `BackendInfo`."""
 
     arrays: ClassVar[type | tuple[type, ...]] = ()
-    """The types of the framework's arrays; the `coerce` below takes them as they are."""
+    """The types of the framework's arrays. `coerce` passes these through unchanged."""
 
     # -- reading and placing -----------------------------------------------------------
 
     def coerce(self, step: Any, device: Any) -> Any:
-        """`step` (an array of this framework, of NumPy, or a Python number) as an array.
+        """Convert `step` (an array of this framework or of NumPy, or a number) to an array.
 
-        It keeps its dtype, and stays on its device unless `device` is given. bool, complex and
-        anything else that is not a real number is a `StepTypeError`.
+        The array keeps the dtype of `step`, and its device unless `device` is given. Raises a
+        `StepTypeError` for bool, complex and anything else that is not a real number.
         """
         x: Any = step if isinstance(step, self.arrays) else self._from_host(step)
         if self.dtype_name(x.dtype) not in STEPS:
@@ -52,11 +52,11 @@ class Backend(Primitives):
         return x if device is None else self.place(x, device)
 
     def _from_host(self, step: Any) -> Any:
-        import numpy as np  # `import invtime` loads none
+        import numpy as np  # `import invtime` must not import it
 
         try:
             host = np.asarray(step)
-        except (AttributeError, TypeError, ValueError):  # a traced array, a ragged list
+        except (AttributeError, TypeError, ValueError):  # a traced array or a ragged list
             raise StepTypeError.refusing(typed(step)) from None
         if host.dtype.name not in STEPS:
             raise StepTypeError.refusing(typed(step))
@@ -66,20 +66,20 @@ class Backend(Primitives):
             raise StepTypeError.refusing(f"NumPy data of dtype {host.dtype.name}") from error
 
     def from_numpy(self, x: Any) -> Any:
-        """A NumPy array of integers or floats, in native byte order, as an array of its dtype.
+        """Convert a NumPy array of integers or floats, in native byte order, keeping its dtype.
 
-        A TypeError, ValueError, AttributeError or KeyError says that the framework lacks it.
+        Raise a TypeError, ValueError, AttributeError or KeyError if the framework lacks the dtype.
         """
         raise NotImplementedError(
-            f"backend {self.name!r} has no from_numpy; write it, or write coerce and constant"
+            f"backend {self.name!r} has no from_numpy; implement it, or coerce and constant"
         )
 
     def place(self, x: Any, device: Any) -> Any:
-        """x on a device, as `device` gives it; to be given where there is more than one."""
+        """Move x to a device that `device` returned. Override it if there is more than one."""
         return x
 
     def constant(self, value: float, dtype: str, like: Any, device: Any) -> Any:
-        """A 0-d array of `value`, rounded along the chain, on `device` or where `like` is."""
+        """Return a 0-d array of `value`, rounded to `dtype`, on `device` or on that of `like`."""
         import numpy as np
 
         x = self.from_numpy(np.asarray(value, np.float64))
@@ -91,10 +91,10 @@ class Backend(Primitives):
 
     @abstractmethod
     def default_dtype(self) -> str:
-        """The framework's default float, read at the time of the call."""
+        """Return the name of the framework's default float, read at each call."""
 
     def device(self, device: Any) -> Any:
-        """`device` in the framework's own form, or a `PlacementError` that lists them."""
+        """Return `device` in the framework's form, or raise a `PlacementError` that lists all."""
         if device is None or (isinstance(device, str) and device in self.devices()):
             return device
         raise PlacementError(
@@ -103,41 +103,44 @@ class Backend(Primitives):
         )
 
     def dtype(self, dtype: str) -> str:
-        """`dtype` if this backend can return it, else a `PlacementError`."""
+        """Return `dtype` if results can have it on this backend, else raise a `PlacementError`."""
         return dtype
 
     # -- evaluating --------------------------------------------------------------------
 
     def host_step(self, x: Any) -> int | float | None:
-        """The step as a Python number where reading it is free and exact, else None.
+        """Return the step as a Python number if reading it is cheap and exact, else None.
 
-        Only for a concrete scalar in host memory, outside of every trace; a float only where no
-        derivative is asked for.
+        Return a number only for a concrete scalar in host memory, outside of any trace, and for a
+        float only if no derivative is requested.
         """
         return None
 
     def kept(self, make: Callable[[PieceT, int], T], piece: PieceT, precision: int) -> T:
-        """make(piece, precision), computed once for each piece."""
+        """Return make(piece, precision), computed once per piece."""
         return cast("T", _kept(make, piece, precision))
 
     def scope(self, x: Any) -> AbstractContextManager[object]:
-        """What the primitives have to run in, for an `x`: a device, a precision, an error state."""
+        """Return the context in which the primitives must run for `x`.
+
+        It may set a device, a precision or an error state.
+        """
         return nullcontext()
 
     def operand(self, x: Any) -> Any:
-        """x as the formula takes it: itself, unless its operators need help (`operand.py`)."""
+        """Return x, wrapped if its operators do not follow the rules (see `operand.py`)."""
         return x
 
     def plain(self, x: Any) -> Any:
-        """The array of an operand."""
+        """Return the array of an operand; the inverse of `operand`."""
         return x
 
     def evaluate(self, form: Form, x: Any, dtype: str) -> Any:
-        """The schedule at x: an override point, which must give the same bits."""
+        """Return the schedule at x. Overrides must return the same bits."""
         return self._shared(form, x, dtype)
 
     def evaluate_phases(self, form: Table, x: Any, dtype: str) -> Any:
-        """The same for a schedule with phases, whether `evaluate` is overridden or not."""
+        """Return a schedule with phases at x. Overrides must return the same bits."""
         return self._shared(form, x, dtype)
 
     def _shared(self, form: Form | Table, x: Any, dtype: str) -> Any:
@@ -147,7 +150,7 @@ class Backend(Primitives):
     def __call__(
         self, form: Form | Table, step: Any, dtype: str | None = None, device: Any = None
     ) -> Any:
-        """The schedule at any step that `coerce` takes, in `dtype` or the default float."""
+        """Return the schedule at a step that `coerce` accepts, in `dtype` or the default float."""
         x = self.coerce(step, device)
         dtype = self.default_dtype() if dtype is None else dtype
         n = self.host_step(x)
@@ -161,25 +164,25 @@ class Backend(Primitives):
     # -- for verification --------------------------------------------------------------
 
     def devices(self) -> list[str]:
-        """The devices present, each as text that `device` takes."""
+        """List the available devices, each as text that `device` accepts."""
         return ["cpu"]
 
     def modes(self) -> Mapping[str, Callable[[Kernel], Kernel]]:
-        """Ways to run a function of an array: eager first, then compiled and the like."""
+        """Return the ways to run a function of an array: first eager, then compiled and others."""
         return {"eager": lambda function: function}
 
     def derivative(self, function: Kernel, x: Any) -> Any:
-        """The derivative of an elementwise function at each of the floats x.
+        """Return the derivative of an elementwise function at each of the floats x.
 
-        To be given where the backend is `differentiable`; run inside of `scope(x)`, and nested.
+        Required if the backend is `differentiable`. It runs inside `scope(x)`, and may be nested.
         """
         raise NotImplementedError(
-            f"backend {self.name!r} has no derivative; write it, or set differentiable = False"
+            f"backend {self.name!r} has no derivative; implement it, or set differentiable = False"
         )
 
     @abstractmethod
     def to_numpy(self, x: Any) -> Any:
-        """x as a NumPy array of the same dtype (bfloat16 may come widened to float32)."""
+        """Return x as a NumPy array of the same dtype; bfloat16 may be widened to float32."""
 
 
 @lru_cache(maxsize=256)

@@ -1,8 +1,9 @@
-"""NumPy arrays, block by block and in place, so that temporaries stay in the processor's cache.
+"""Evaluate NumPy arrays in place, block by block, so that temporaries stay in the CPU cache.
 
-A block whose steps are whole and of one row of the table costs a few operations in the memory of
-the result. Every other block is divided among the rows, and what is left takes the shared
-evaluator. PyTorch and TensorFlow come here too, for tensors in host memory.
+If all steps of a block are integer-valued and in one row of the table, the block takes a few
+operations in the memory of the result. Any other block is split among the rows; the shared
+evaluator computes the steps that remain. PyTorch and TensorFlow use this too, for tensors in host
+memory.
 """
 
 from __future__ import annotations
@@ -20,24 +21,24 @@ from invtime.form import Form
 from invtime.stage import last_short_step
 from invtime.table import Line, Row, Table
 
-# Elements at a time: in place, in the second-level cache, and with the many temporaries of the
-# double-word form, which should all stay in the first.
+# Elements per block: in place, for the second-level cache; and for the double-word form, whose
+# many temporaries should all fit in the first-level cache.
 BLOCK, SHORT_BLOCK = 32768, 2048
-# Up to ONE_CORE elements, one core in blocks is as fast as a framework on all cores. Beyond that
-# it is where there are less than MANY_CORES: in blocks an element costs a fifth or less.
+# Up to ONE_CORE elements, one core in blocks is as fast as a framework on all cores. Beyond that,
+# it is with fewer than MANY_CORES cores: in blocks an element takes at most a fifth of the time.
 ONE_CORE, MANY_CORES = 2**17, 5
 UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
-# Overflow to infinity, underflow to zero and NaN steps are meant, whatever the user's settings.
+# Overflow to infinity, underflow to zero and NaN steps are intended: ignore the user's settings.
 QUIET = partial(np.errstate, all="ignore")
 
 
 def fill(out: Any, form: Form | Table, x: Any, backend: Backend) -> None:
-    """The values at the steps x, integers or floats up to 64 bits, written to `out`.
+    """Write the values at the steps x, integers or floats of at most 64 bits, to `out`.
 
-    `out` is a new array of the shape of x, contiguous where x is. `backend` is NumPy's; it
-    rounds to the dtype of `out`.
+    `out` is a new array with the shape of x, contiguous if x is. `backend` is NumPy's; it rounds
+    to the dtype of `out`.
     """
-    if x.size == 1 and x.dtype.kind in "iu":  # exact on the host too, and faster
+    if x.size == 1 and x.dtype.kind in "iu":  # Python integers are exact too, and faster
         out[...] = backend.constant(form.at(x.item()), out.dtype.name, None, None)
         return
     flags = x.flags
@@ -62,7 +63,7 @@ def _fill_block(out: Any, form: Form | Table, steps: Any, backend: Backend) -> N
     reaches = _reaches(form)
     narrow = out.dtype.char != "d"
     wide = np.empty(steps.size) if narrow else out
-    # What is computed in place raises no flag of the processor but "inexact".
+    # The computation in place raises only the processor's "inexact" flag.
     if not _in_place(reaches, steps, wide):
         with QUIET():
             _in_parts(form, reaches, steps, wide, backend)
@@ -72,7 +73,7 @@ def _fill_block(out: Any, form: Form | Table, steps: Any, backend: Backend) -> N
 
 
 def _in_place(reaches: tuple[Reach, ...], steps: Any, wide: Any) -> bool:
-    """Whether all steps are of one row and in its reach; the values are in `wide` then."""
+    """If all steps are in the reach of one row, write the values to `wide` and return True."""
     highest = _highest(steps, wide)
     if highest < 0 or not reaches:
         return False
@@ -85,11 +86,11 @@ def _in_place(reaches: tuple[Reach, ...], steps: Any, wide: Any) -> bool:
 
 
 def _highest(steps: Any, scratch: Any) -> int:
-    """The largest step; -1 unless all are whole numbers from 0 on, floats below 2**53."""
+    """Return the largest step, or -1 unless all are integer-valued, >= 0, and < 2**53 if floats."""
     kind, size = steps.dtype.kind, steps.dtype.itemsize
-    # As unsigned integers, floats too are in the order of their values, and negative ones last.
+    # Viewed as unsigned integers, floats keep their order, with negative ones last.
     bits = steps if kind == "u" else steps.view(UNSIGNED[size])
-    at = bits.argmax()  # the index of the largest costs a quarter of `max`
+    at = bits.argmax()  # takes a quarter of the time of `max`
     top: int = bits.item(at)
     if kind == "u":
         return top
@@ -103,18 +104,18 @@ def _highest(steps: Any, scratch: Any) -> int:
 
 def _are_whole(steps: Any, scratch: Any) -> bool:
     equal = np.floor(steps, scratch) == steps
-    return bool(equal.item(equal.argmin()))  # `all`, in half the time
+    return bool(equal.item(equal.argmin()))  # like `all`, in half the time
 
 
 def _in_parts(
     form: Form | Table, reaches: tuple[Reach, ...], steps: Any, wide: Any, backend: Backend
 ) -> None:
-    """A block of several kinds of steps; what a step's value is depends on no other step."""
-    if steps.dtype.kind not in "iu":  # a knot may be no float32
+    """Evaluate a block of mixed steps. The value of a step does not depend on the others."""
+    if steps.dtype.kind not in "iu":  # float32 may not hold a knot
         steps = steps.astype(np.float64, copy=False)
-    held = np.maximum(steps, 0)  # NaN stays
+    held = np.maximum(steps, 0)  # keeps NaN
     whole: Any = True
-    if held.dtype.kind == "f":  # from 2**53 on NumPy would round a knot to compare it
+    if held.dtype.kind == "f":  # from 2**53 on, NumPy would round a knot to compare it
         whole = (np.floor(held) == held) & (held < 2.0**53)
     left = np.ones(steps.shape, np.bool_)
     for reach in reaches:
@@ -125,7 +126,7 @@ def _in_parts(
             reach.write(part, int(part.max()), found)
             wide[own] = found
             left[own] = False
-    if steps.dtype.kind == "u":  # past int64, which the shared evaluator has
+    if steps.dtype.kind == "u":  # the shared evaluator is limited to int64
         for i in np.flatnonzero(steps >= 2**63):
             wide[i], left[i] = form.at(int(steps[i])), False
     rest = np.flatnonzero(left)
@@ -135,17 +136,17 @@ def _in_parts(
 
 
 class Reach(NamedTuple):
-    """The whole steps first <= n <= last of a row of the table that are computed in place."""
+    """The integer steps first <= n <= last of a row that are computed in place."""
 
     first: int
     last: int
     write: Callable[[Any, int, Any], None]
-    """(steps, the largest of them, wide): the values at such steps, written to `wide`."""
+    """write(steps, highest, wide) writes the values to `wide`; `highest` is the largest step."""
 
 
 @lru_cache(maxsize=256)
 def _reaches(form: Form | Table) -> tuple[Reach, ...]:
-    """What is computed in place, a row after the other; a row without such steps is left out."""
+    """Return the reach of each row, in order, without rows that have no step in place."""
     if isinstance(form, Form):
         rows: tuple[Row, ...] = (Row("decay", (0, 1), 0, form),)
         ends: tuple[int, ...] = (2**64,)
@@ -160,7 +161,7 @@ def _reaches(form: Form | Table) -> tuple[Reach, ...]:
 
 
 def _last_in_place(row: Row) -> int:
-    """The last step for which what `_writer` makes is correctly rounded; -1 for none."""
+    """Return the last step for which `_writer`'s function rounds correctly, or -1."""
     form = row.piece
     if isinstance(form, Line):
         return 2**53 if form.last_exact_step(53) >= 0 else -1
@@ -177,7 +178,7 @@ def _first_step(form: Form, t: int) -> int:
 
 
 def _number(value: float) -> Any:
-    """A constant; NumPy would make a Python float an array anew in each operation."""
+    """Return a constant as an array: NumPy would convert a Python float in each operation."""
     return np.array(value, np.float64)
 
 
@@ -208,10 +209,10 @@ def _line(line: Line, origin: Any) -> Callable[[Any, int, Any], None]:
 
 
 def _decay(form: Form, origin: int) -> Callable[[Any, int, Any], None]:
-    """A / (B + C * t), t = n - origin or its stage."""
+    """Return the function for A / (B + C * t), where t is n - origin or its stage."""
     last = origin + form.last_exact_step(53)
     start = _number(origin)
-    # Where all exact steps are 0, C can be any integer.
+    # If 0 is the only exact step, C can be any integer.
     above, below = _number(form.A), _number(form.B)
     times = None if form.C == 1 else _number(form.C)
     many = None if form.Q == 1 else _number(form.Q)

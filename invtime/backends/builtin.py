@@ -1,4 +1,4 @@
-"""Announces the built-in backends; imports none of their frameworks."""
+"""The plugin of the built-in backends. It imports none of their frameworks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from invtime.hookspecs import BackendInfo, hookimpl
 
 @hookimpl
 def invtime_backends() -> list[BackendInfo]:
-    """The frameworks that invtime itself knows, and the fallback, which claims none."""
+    """Return the built-in backends: one per framework, and the fallback, which claims no module."""
     return [
         BackendInfo(
             "numpy",

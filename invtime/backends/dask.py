@@ -1,4 +1,4 @@
-"""Dask: lazy, chunk by chunk, each chunk by the backend of NumPy."""
+"""Dask: lazy arrays, each chunk evaluated by the NumPy backend."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from invtime.table import Table
 
 @final
 class DaskBackend(NumpyBackend):
-    """Dask arrays whose chunks are NumPy's."""
+    """Dask arrays with NumPy chunks."""
 
     name = "dask"
 
     def coerce(self, step: Any, device: Any) -> Any:
         if not isinstance(step, da.Array):
-            if dask.is_dask_collection(step):  # NumPy would compute it
+            if dask.is_dask_collection(step):  # NumPy would compute it now
                 raise StepTypeError.refusing(f"a {type(step).__name__} of Dask")
             return da.asarray(super().coerce(step, device))
         if not isinstance(step._meta, np.ndarray):
             raise StepTypeError.refusing(f"a Dask array of {type(step._meta).__name__} chunks")
-        super().coerce(step._meta, device)  # which refuses by dtype
+        super().coerce(step._meta, device)  # checks the dtype
         return step
 
     def constant(self, value: float, dtype: str, like: Any, device: Any) -> Any:
         return da.asarray(super().constant(value, dtype, like, device))
 
     def host_step(self, x: Any) -> int | None:
-        return None  # it would have to be computed
+        return None  # reading the step would compute it
 
     def evaluate(self, form: Form | Table, x: Any, dtype: str) -> Any:
-        """The same array of chunks, each to be evaluated where and when it is computed."""
+        """Return a lazy array with the same chunks; each is evaluated when it is computed."""
         return x.map_blocks(_learning_rate, form, dtype)
 
     evaluate_phases = evaluate

@@ -1,14 +1,14 @@
-"""What `torch.compile` needs to be told of invtime. It imports no torch: marks come before it.
+"""Marks for `torch.compile`. This module does not import torch, which may come later.
 
-Three facts about Dynamo matter here.
+Three facts about Dynamo, the tracer of `torch.compile`, matter here.
 
-- It cannot trace locks, imports and look-ups in a growing dictionary. A function marked as a
-  constant is not traced: it runs as plain Python, and its result is a constant.
-- An integer attribute that differs from one object to the next becomes symbolic, which is wrong
-  for integers of more than 53 bits and impossible past 64. `held` makes them constants again.
-- A Python int that changes from call to call becomes symbolic too, and nothing tells it from a
-  plain one in every version: `x.__class__ is int` holds for it since torch 2.14 and did not
-  before. So what is wrong for a symbolic int is never traced; `traced_as` says what is instead.
+- Dynamo cannot trace locks, imports and look-ups in a growing dictionary. A function marked as
+  `constant` is not traced: it runs as plain Python, and its result is a constant.
+- Dynamo makes an integer attribute symbolic if it differs between objects. That is wrong for
+  integers of more than 53 bits and impossible for more than 64. `held` makes them constants.
+- Dynamo also makes a Python int symbolic if it changes from call to call. No test tells it from a
+  plain int in every version: `x.__class__ is int` is true for it since torch 2.14, but was false
+  before. So code that is wrong for a symbolic int is never traced: `traced_as` replaces it.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def constant(function: F) -> F:
 
 
 def traced_as(other: F) -> Callable[[F], F]:
-    """Mark a function: Dynamo traces `other` in its place, and plain Python runs it as it is.
+    """Mark a function: Dynamo traces `other` instead, and plain Python runs the function itself.
 
-    Dynamo starts at no function that has neither a tensor nor a module among its arguments, and
-    wherever it starts elsewhere, a call is replaced as it is traced.
+    Dynamo does not start at a function without a tensor or a module among its arguments. If it
+    starts elsewhere, it replaces each call while tracing.
     """
 
     def mark(function: F) -> F:
@@ -45,11 +45,11 @@ def traced_as(other: F) -> Callable[[F], F]:
 
 
 def held(form: AnyForm) -> AnyForm:
-    """A copy of the form whose integers are constants, with a guard on all of the form.
+    """Return a copy of the form whose integers are constants, with a guard on the whole form.
 
-    Dynamo guards a class and a text by their values, and takes both for constants. The form as
-    an argument is no constant before torch 2.13. The form as a method's own object has no
-    guard: the integers of the first schedule would stand for every other one.
+    Dynamo guards a class and a str by value, and treats both as constants. A form passed as an
+    argument is not a constant before torch 2.13. A form as `self` of a method has no guard: Dynamo
+    would use the integers of the first schedule for every other one.
     """
     return _of_key(type(form), form.key)
 
@@ -59,18 +59,18 @@ def _of_key(kind: type[AnyForm], key: str) -> AnyForm:
     return cast(AnyForm, kind.of_key(key))
 
 
-# Plain text: Dynamo cannot format a symbolic int.
+# A constant text, since Dynamo cannot format a symbolic int.
 FAR = (
-    "a Python int step inside torch.compile would not be exact this far out; "
+    "a Python int step of this size would not be exact inside torch.compile; "
     "pass the step as an int64 tensor"
 )
 
 
 def _traced_number(form: Form | Table, step: int | float) -> float:
-    """What Dynamo traces for `at_number`; any int may be a symbolic one.
+    """Evaluate a number while Dynamo traces `at_number`; any int may be symbolic.
 
     Raises:
-        StepTypeError: the step is too large for the arithmetic that Dynamo does.
+        StepTypeError: the step is too large for Dynamo's arithmetic to be exact.
     """
     constant_form = held(form)
     return _at_symbolic(constant_form, step) if type(step) is int else constant_form.at_real(step)
@@ -78,12 +78,12 @@ def _traced_number(form: Form | Table, step: int | float) -> float:
 
 @traced_as(_traced_number)
 def at_number(form: Form | Table, step: int | float) -> float:
-    """The value at a Python number: a plain one, or one of a subclass."""
+    """Return the value at a Python number, or at an instance of a subclass."""
     return form.at(step) if type(step) is int else form.at_real(step)
 
 
 def _at_symbolic(form: Form | Table, step: int) -> float:
-    """Exact while A, B + C * t and the products fit in 53 bits and in 64."""
+    """Evaluate at an int that may be symbolic: A and B + C * t fit in 53 bits, products in 64."""
     if isinstance(form, Table):
         return _in_a_row(form, step)
     if step <= 0:
@@ -97,7 +97,7 @@ def _at_symbolic(form: Form | Table, step: int) -> float:
 
 
 def _in_a_row(table: Table, step: int) -> float:
-    """The same for a table; each row that the step comes to is compiled once."""
+    """Do the same for a table. Dynamo compiles each row once, when the step first reaches it."""
     found = table.rows[0]
     for row in table.rows[1:]:
         if step >= row.first:

@@ -1,4 +1,4 @@
-"""JAX: eager, jit, vmap, grad, scan, sharded; binary64 inside whether x64 is on or not."""
+"""JAX: eager, jit, vmap, grad, scan, sharded. Computes in binary64 even if x64 is off."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from invtime.table import Table
 
 try:
     from jax import enable_x64
-except ImportError:  # before JAX 0.8; this can go with those
+except ImportError:  # JAX before 0.8; remove this with its support
     from jax.experimental import enable_x64
 
-# A TPU takes float64 and computes something narrower.
+# A TPU accepts float64 but computes with less precision.
 NARROW_PLATFORMS = {"tpu"}
 
 
@@ -36,23 +36,23 @@ class JaxBackend(Backend):
 
     def __init__(self, precision: int = 53) -> None:
         self._precision = precision
-        # One cached inner jit: no chain of eager ops, no implicit transfer, one compilation
-        # for each form, dtype and shape.
+        # A cached inner jit avoids a chain of eager operations and implicit transfers, and
+        # compiles once per form, dtype and shape.
         self._compiled = jax.jit(
             lambda form, x, dtype: evaluate(form, self, x, dtype), static_argnums=(0, 2)
         )
 
     def coerce(self, step: Any, device: Any) -> Any:
         if isinstance(step, jax.core.Tracer) and step.dtype.itemsize < 8:
-            # It may hold a Python or NumPy number, which would widen in the scope below.
+            # It may hold a Python or NumPy number, which the scope below would widen.
             step = jnp.copy(step)
-        with enable_x64(True):  # outside, asarray(2**40) is silently 0
+        with enable_x64(True):  # without it, asarray(2**40) is silently 0
             if isinstance(step, jax.Array):
                 x = step
             else:
                 try:
                     host = np.asarray(step)
-                    if is_short(host.dtype):  # of some of these JAX makes no array
+                    if is_short(host.dtype):  # JAX cannot hold some of these
                         raise TypeError
                     x = jnp.asarray(host)
                 except (TypeError, ValueError, OverflowError):
@@ -80,7 +80,7 @@ class JaxBackend(Backend):
         try:
             kind, _, index = str(device).partition(":")
             return jax.devices(kind)[int(index or 0)]
-        except Exception as error:  # each platform has its own; and a str() may raise
+        except Exception as error:  # each platform raises another error, and str() may raise
             raise PlacementError(
                 f"device {shown(device)} does not exist for backend 'jax'; there are "
                 f"{self.devices()}; pass one of these, a jax.Device or a Sharding"
@@ -119,10 +119,10 @@ class JaxBackend(Backend):
     def round_to(self, x: Any, dtype: str) -> Any:
         if dtype == "float64":
             if self._precision == 24:
-                raise PlacementError("a TPU has no binary64 of its own; pass dtype='float32'")
+                raise PlacementError("a TPU has no binary64; pass dtype='float32'")
             return x
         if x.dtype == jnp.float64:
-            # As the program is lowered: a tracer does not know where it will run.
+            # Decided when the program is lowered: a tracer does not know its device.
             x = lax.platform_dependent(x, cpu=lambda wide: wide, default=_to_float32)
         return super().round_to(x, dtype)
 
@@ -130,16 +130,16 @@ class JaxBackend(Backend):
         return enable_x64(True)  # type: ignore[no-any-return]
 
     def evaluate(self, form: Form | Table, x: Any, dtype: str) -> Any:
-        """The shared formula, in a jit of its own."""
+        """Evaluate the shared formula in its own jit."""
         backend = self._narrow() if _platform(x) in NARROW_PLATFORMS else self
         with self.scope(x):
             return backend._compiled(form, x, dtype)
 
     evaluate_phases = evaluate
 
-    @cache  # noqa: B019  # one backend a process
+    @cache  # noqa: B019  # there is one backend per process
     def _narrow(self) -> JaxBackend:
-        """The same backend with binary32 as its widest float."""
+        """Return this backend with binary32 as its widest float."""
         return JaxBackend(precision=24)
 
     def devices(self) -> list[str]:
@@ -158,14 +158,16 @@ class JaxBackend(Backend):
 
 @jax.custom_jvp  # type: ignore[untyped-decorator]
 def _to_float32(x: Any) -> Any:
-    """The binary64 rounded to the numbers of binary32, which every conversion then keeps.
+    """Round binary64 to values that binary32 can hold, so that later conversions are exact.
 
-    Without it, compiled for CUDA, float64 -> float32 -> float16 rounds once, and a quotient of
-    short numbers converted to float32 is that of a less exact division. The compilers do not
-    look through `reduce_precision`; an `optimization_barrier` would split the kernel in two.
-    It flushes subnormal numbers, so those are rounded to multiples of 2**-149.
+    Without this, code compiled for CUDA rounds float64 -> float32 -> float16 only once, and
+    replaces the division of short numbers, converted to float32, by a less exact division. The
+    compilers do not look through `reduce_precision`. (An `optimization_barrier` would split the
+    kernel in two.) `reduce_precision` flushes subnormal numbers, so these are rounded to multiples
+    of 2**-149.
 
-    The derivative of a `jax.checkpoint` traces it again, after the scope of the evaluation.
+    The derivative of a `jax.checkpoint` traces this again after the evaluation's scope has ended,
+    so it needs its own.
     """
     with enable_x64(True):
         multiple = lax.round(x * 2.0**149, lax.RoundingMethod.TO_NEAREST_EVEN)
@@ -173,11 +175,11 @@ def _to_float32(x: Any) -> Any:
         return jnp.where(lax.abs(x) < 2.0**-126, multiple * 2.0**-149, normal)
 
 
-_to_float32.defjvps(lambda tangent, _, x: tangent)  # as a conversion has it
+_to_float32.defjvps(lambda tangent, _, x: tangent)  # like the derivative of a conversion
 
 
 def _platform(x: Any) -> str:
-    """Where x is, or for a tracer where it will most likely be."""
+    """Return the platform of x; for a tracer, the most likely one."""
     if isinstance(x, jax.core.Tracer):
         return str(jax.default_backend())
     return str(next(iter(x.devices())).platform)

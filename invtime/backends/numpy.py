@@ -1,4 +1,4 @@
-"""NumPy: arrays, which `blocks.py` evaluates, and scalars, which are read on the host."""
+"""NumPy: arrays are evaluated by `blocks.py`, and scalars in Python integers."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class NumpyBackend(Backend):
     def coerce(self, step: Any, device: Any) -> Any:
         try:
             x = step if isinstance(step, DATA) else np.asarray(step)
-        except (TypeError, ValueError):  # a traced array, one on an accelerator, a ragged list
+        except (TypeError, ValueError):  # a traced array, an accelerator's array, a ragged list
             raise StepTypeError.refusing(typed(step)) from None
         kind = x.dtype.kind
-        # ml_dtypes registers bfloat16 and its like as kind V.
+        # ml_dtypes registers bfloat16 and float8 as kind V.
         if kind not in "iuf" and not x.dtype.name.startswith(("bfloat16", "float8")):
             raise StepTypeError.refusing(f"NumPy data of dtype {cut(str(x.dtype))}")
         return x
@@ -51,7 +51,7 @@ class NumpyBackend(Backend):
     def integer_range(self, x: Any) -> tuple[int, int] | None:
         if x.dtype.kind not in "iu":
             return None
-        # The range of the block itself: most steps are short, whatever their dtype.
+        # The range of this block: most steps are small, even in a wide dtype.
         return int(x.min()), max(0, int(x.max()))
 
     def cast(self, x: Any, dtype: str) -> Any:
@@ -90,9 +90,9 @@ class NumpyBackend(Backend):
         return int(x) if dtype.kind in "iu" else float(x)
 
     def evaluate(self, form: Form | Table, x: Any, dtype: str) -> Any:
-        """The whole array in blocks.
+        """Evaluate the array in blocks.
 
-        A masked array keeps its mask; of every other subclass the result is a plain array.
+        A masked array keeps its mask. For other subclasses the result is a plain array.
         """
         if _is_masked(x):
             if x is np.ma.masked:
@@ -100,7 +100,7 @@ class NumpyBackend(Backend):
             found = self.evaluate(form, x.data, dtype)
             return np.ma.masked_array(found, np.ma.getmaskarray(x).copy())
         out = np.empty_like(x, _numpy_dtype(dtype), subok=False)
-        if x.dtype.itemsize > 8:  # long doubles mean their exact value: one by one on the host
+        if x.dtype.itemsize > 8:  # long doubles mean their exact value: evaluate one by one
             values = np.array([form.at_real(n) for n in x.flat], np.float64).reshape(x.shape)
             with QUIET():
                 out[...] = self.round_to(values, dtype)
@@ -115,7 +115,7 @@ class NumpyBackend(Backend):
 
 
 def _is_masked(x: Any) -> bool:
-    # The types are compared first: NumPy imports `ma` when it is first asked for.
+    # Compare the types first: accessing `np.ma` imports it.
     return (
         type(x) is not np.ndarray and isinstance(x, np.ndarray) and isinstance(x, np.ma.MaskedArray)
     )
@@ -130,6 +130,6 @@ def _numpy_dtype(dtype: str) -> Any:
         import ml_dtypes
     except ImportError:
         raise PlacementError(
-            "NumPy has no bfloat16 of its own; run `pip install ml_dtypes`, or pass float32"
+            "NumPy itself has no bfloat16; run: python -m pip install ml_dtypes, or pass float32"
         ) from None
     return np.dtype(ml_dtypes.bfloat16)

@@ -1,25 +1,25 @@
-"""Long decimals on NumPy: a few words of precision, and a test that the rounding is right.
+"""Parameters with long decimals on NumPy: extra precision, and a test of the final rounding.
 
-    lr = L / (1 + k * t)    at whole steps or stages 0 <= t < 2**bits, bits <= 32
+    lr = L / (1 + k * t)    at integer steps or stages 0 <= t < 2**bits, bits <= 32
 
 Let u = 2**-53, and D = 1 + k * t the denominator. `head` cuts a float to its first 26 bits.
 
 1. k = k0 + k1, where k0 is a multiple of g = u * 2**e and 1 + k * 2**bits <= 2**e. So
    high = 1 + k0 * t is a multiple of g up to 2**53 * g, and exact. k1 < g is a rounded word, and
-   low = k1 * t is at most 2**(bits - 52) * D: both roundings leave 2**(bits - 104) * D, which is
-   at most 2**-72 * D.
-2. d is high + low rounded, and q the head of L * (1 - 2**-26) / d. So q is below L / D by
+   low = k1 * t is at most 2**(bits - 52) * D. The two roundings together err by at most
+   2**(bits - 104) * D, which is at most 2**-72 * D.
+2. d is high + low rounded, and q is the head of L * (1 - 2**-26) / d. So q is below L / D by
    2**-26 to 1.51 * 2**-25 of it.
 3. The residual is r = L - q * D = (L0 - q * head(d)) - q * (high - head(d) + low) + L1, where
-   L = L0 + L1. The first product has 52 bits, the difference after it is exact, and so is
+   L = L0 + L1. The first product has 52 bits and the difference after it is exact; so is
    high - head(d). The other product and the sums are at most 1.51 * 2**-25 of L, so each of
-   their four roundings leaves 1.51 * 2**-78 * L at most. In all r is off by less than
+   their four roundings errs by at most 1.51 * 2**-78 * L. In total, r errs by less than
    2**-71.7 * L, and c = r / d by less than 2**-71.6 of the value.
-4. Ziv's test: 2**-71.5 * L is taken off L1, so that c is too small, by less than 2**-70.5 of the
-   value. c is at least 2**-26.1 of it, so c * (1 + 2**-44) is too large. Where q + c and
-   q + c * (1 + 2**-44) are rounded to the same float, the value between them is too. One value
-   in 2**15 or so fails the test, and is divided again in Python's integers. So every result is
-   correctly rounded, without exception.
+4. Ziv's test: 2**-71.5 * L is subtracted from L1. So c is too small, by less than 2**-70.5 of the
+   value. c is at least 2**-26.1 of it, so c * (1 + 2**-44) is too large. If q + c and
+   q + c * (1 + 2**-44) round to the same float, so does the value between them. About one value
+   in 2**15 fails the test and is divided again in Python integers. So every result is correctly
+   rounded.
 
 Source: A. Ziv, Fast evaluation of elementary mathematical functions with correctly rounded
 last bit (1991).
@@ -36,7 +36,7 @@ import numpy as np
 from invtime.form import Form
 
 BITS = 32
-# Elements at a time, of which seven rows should stay in the second-level cache.
+# Elements per pass: seven rows of these should fit in the second-level cache.
 ROW = 16384
 SHORTENED = 1 - 2.0**-26
 ENLARGED = np.array(1 + 2.0**-44)
@@ -46,15 +46,15 @@ INT64 = HEAD.dtype
 
 
 def last_rounded(form: Form) -> int:
-    """The last t that the argument above reaches; -1 for none."""
+    """Return the last t for which the argument above holds, or -1."""
     most = ((form.B << 53) - form.B) // form.C if form.C else 2**BITS  # 1 + k * t <= 2**53
     return (1 << min(BITS, most.bit_length() - 1)) - 1 if most else -1
 
 
 def divide_rounded(form: Form, t: Any, highest: int, out: Any) -> None:
-    """A / (B + C * t) at floats t, whole and 0 <= t <= highest, correctly rounded to `out`.
+    """Write A / (B + C * t), correctly rounded, to `out`; t is integer-valued, 0 <= t <= highest.
 
-    `highest` is at most `last_rounded(form)`; `out` may be t.
+    `highest` must be at most `last_rounded(form)`. `out` may be t itself.
     """
     words = _words(form, highest.bit_length())
     if t.size <= ROW:
@@ -66,7 +66,7 @@ def divide_rounded(form: Form, t: Any, highest: int, out: Any) -> None:
 
 
 class Scratch(threading.local):
-    """Five rows for each thread: the system takes as long to clear new ones as the division."""
+    """Five rows for each thread. Fresh memory would cost as much time as the division."""
 
     def __init__(self) -> None:
         self.rows = np.empty((5, ROW))
@@ -88,7 +88,7 @@ def _divide(form: Form, words: Words, t: Any, out: Any) -> None:
 
 
 def _quotient(words: Words, t: Any) -> tuple[Any, Any, Any]:
-    """q and c, where the value lies between q + c and q + c * (1 + 2**-44); and a row to use."""
+    """Return q, c and a free row; the value lies between q + c and q + c * (1 + 2**-44)."""
     k0, k1, l0, l1, shortened = words
     high, low, d, q, c = _scratch.rows[:, : t.size]
     q_bits = q.view(INT64)
@@ -111,7 +111,7 @@ def _quotient(words: Words, t: Any) -> tuple[Any, Any, Any]:
 
 
 class Words(NamedTuple):
-    """What the argument names, each as a 0-d array, which NumPy need not convert in each use."""
+    """The constants of the argument above, as 0-d arrays, which NumPy need not convert per use."""
 
     k0: Any
     k1: Any
@@ -124,7 +124,7 @@ class Words(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _words(form: Form, bits: int) -> Words:
-    largest = form.B + (form.C << bits)  # of the denominator 1 + k * t, times B
+    largest = form.B + (form.C << bits)  # the largest denominator 1 + k * t, times B
     e = (-(-largest // form.B) - 1).bit_length()
     units, rest = divmod(form.C << (53 - e), form.B)
     l0 = form.A / form.B

@@ -1,7 +1,7 @@
-"""Operands: arrays whose operators a backend spells out.
+"""Operands: arrays whose operators are defined by the backend.
 
-For a framework whose own operators do not give what the formula needs: they take a Python number
-for another one, answer `nan <= 1` with true, or make b of (a + b) - a.
+For frameworks whose own operators break the rules of the formula: they change a Python number,
+return true for `nan <= 1`, or simplify (a + b) - a to b.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 from invtime.backends.base import Backend
 
-# The primitives that such a backend writes over arrays: those that return one, and the others.
+# The primitives that such a backend writes for arrays: those that return an array, and the others.
 ARRAYS = ("cast", "where", "divide", "quotient", "clamp", "floor", "head", "detach")
 OTHERS = ("integer_range", "precision", "none", "to_numpy")
 
 
 class Operand:
-    """An array in the formula; its operators are the `operate` of its backend."""
+    """An array in the formula. Its operators call `operate` of its backend."""
 
     __slots__ = ("array", "backend")
 
@@ -35,42 +35,43 @@ class Operand:
 
 
 class OperandBackend(Backend):
-    """A backend that hands the formula an `Operand` in place of each array.
+    """A backend that passes the formula an `Operand` instead of each array.
 
-    Its primitives are written over arrays: an operand comes as its array, and a Python number
-    beside an array as the array that `number` makes of it. What they return becomes an operand.
+    Write its primitives for arrays. Operands are passed to them as their arrays, and a Python
+    number next to an array is passed as the array that `number` returns. Their results become
+    operands.
     """
 
     @abstractmethod
     def number(self, value: int | float, like: Any) -> Any:
-        """A Python number as a 0-d array of the dtype of `like`, and on its device."""
+        """Return a Python number as a 0-d array with the dtype and the device of `like`."""
 
     def operate(self, operation: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
-        """operation(a, b) for two arrays; `operation` is one of those of the module `operator`.
+        """Return operation(a, b) for two arrays; `operation` is from the module `operator`.
 
-        The result goes through `operand`, as that of each primitive.
+        `operand` is applied to the result, as to that of each primitive.
         """
         return operation(a, b)
 
     def operand(self, x: Any) -> Any:
-        """The operand of an array: the step's, and that of each result on the way.
+        """Return the operand of an array. It is called for the step and each intermediate result.
 
-        A lazy framework may evaluate here.
+        A lazy framework may evaluate the array here.
         """
         return x if isinstance(x, Operand) else Operand(x, self)
 
     def plain(self, x: Any) -> Any:
-        """The array of an operand."""
+        """Return the array of an operand."""
         return x.array if isinstance(x, Operand) else x
 
     def _arrays(self, values: tuple[Any, ...]) -> list[Any]:
-        """The arrays of operands, and of the numbers beside them."""
+        """Return the arrays of the operands, with numbers converted to arrays."""
         plain = [self.plain(value) for value in values]
         like = next(x for x in reversed(plain) if type(x) not in (int, float, str))
         return [self.number(x, like) if type(x) in (int, float) else x for x in plain]
 
     def __init_subclass__(cls) -> None:
-        """Let the primitives that a class defines take and return operands."""
+        """Wrap the primitives that a class defines, so that they take and return operands."""
         super().__init_subclass__()
         for name in (*ARRAYS, *OTHERS):
             if name in cls.__dict__:

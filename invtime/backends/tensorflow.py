@@ -12,8 +12,8 @@ from typing import Any, final
 import numpy as np
 
 if "tensorflow" not in sys.modules:
-    # PyTorch's compiler imports Triton, and one that is imported after TensorFlow 2.20 or 2.21
-    # ends the process: github.com/tensorflow/tensorflow/issues/124205. This can go with those.
+    # PyTorch's compiler imports Triton, which ends the process if it is imported after TensorFlow
+    # 2.20 or 2.21: github.com/tensorflow/tensorflow/issues/124205. Remove this with their support.
     with suppress(ImportError):
         import_module("triton")
 
@@ -28,14 +28,14 @@ from invtime.evaluate import rounded
 from invtime.form import Form
 from invtime.table import Table
 
-# From here on, halfway past its largest number, a double rounds to float32's infinity.
+# From this value on, a double rounds to infinity in float32.
 OVERFLOW = 2.0**128 - 2.0**103
 HOST = NumpyBackend()
 
 
 @final
 class TensorflowBackend(Backend):
-    """Tensors and variables of TensorFlow."""
+    """TensorFlow tensors and variables."""
 
     name = "tensorflow"
 
@@ -43,7 +43,7 @@ class TensorflowBackend(Backend):
         if device is None and isinstance(step, tf.Tensor):
             x = step
         elif device is None and isinstance(step, tf.Variable):
-            x = step.value()  # a third less time than `convert_to_tensor`
+            x = step.value()  # takes a third less time than `convert_to_tensor`
         else:
             try:
                 with _on(device):
@@ -72,7 +72,7 @@ class TensorflowBackend(Backend):
             return None
         try:
             wanted = tf.DeviceSpec.from_string(str(device))
-        except Exception:  # a ValueError, or what str() raises
+        except Exception:  # a ValueError, or any error of str()
             wanted = None
         for found in tf.config.list_logical_devices():
             spec = tf.DeviceSpec.from_string(found.name)
@@ -124,8 +124,8 @@ class TensorflowBackend(Backend):
         end = _number(last, x.dtype)
         near = (x if x.shape.rank == 0 else tf.reduce_max(x)) <= end
         if not tf.executing_eagerly():
-            # XLA turns a tf.cond without side effects into a select, which computes both. The
-            # executor of a graph walks the nodes of both, unless the rare one is a call.
+            # XLA turns a tf.cond without side effects into a select, which computes both branches.
+            # The executor of a graph visits the nodes of both, unless the rare branch is a call.
             rare = tf.function(
                 otherwise, autograph=False, experimental_attributes={"_noinline": True}
             )
@@ -143,7 +143,7 @@ class TensorflowBackend(Backend):
         return None
 
     def evaluate(self, form: Form | Table, x: Any, dtype: str) -> Any:
-        """In NumPy's blocks where NumPy can read the steps, else as shared."""
+        """Use NumPy's blocks if NumPy can read the steps, else the shared evaluator."""
         if not _in_numpy(x):
             return self._shared(form, x, dtype)
         wide = "float32" if dtype == "float32" else "float64"
@@ -180,16 +180,16 @@ class TensorflowBackend(Backend):
 
 
 def _number(x: Any, dtype: tf.DType) -> Any:
-    """A tensor of a number, with nothing lost; of a tensor, itself.
+    """Convert a number to a tensor without loss; return a tensor unchanged.
 
-    TensorFlow would take a bare 0.3 through float32, and a bare integer for an int32 where
-    `experimental_enable_numpy_behavior` is on.
+    TensorFlow itself would round a bare 0.3 to float32, and with
+    `experimental_enable_numpy_behavior` convert a bare integer to int32.
     """
     return x if tf.is_tensor(x) else tf.constant(np.array(x, dtype.as_numpy_dtype))
 
 
 def _on(device: str | None) -> AbstractContextManager[object]:
-    """The scope of a device; none at all for None or "", which `tf.device` takes for a reset."""
+    """Return the scope of a device; an empty one for None or "", which reset `tf.device`."""
     return tf.device(device) if device else nullcontext()
 
 
@@ -200,13 +200,13 @@ def _remedy(step: Any) -> str:
 
 
 def _in_numpy(x: Any) -> bool:
-    """Whether NumPy can read x and is faster, and no derivative is asked for.
+    """Return whether NumPy can read x and is faster, and no derivative is requested.
 
-    The result is copied to TensorFlow's memory, so that large ones take no less time.
+    The result is copied to TensorFlow's memory, so large tensors gain nothing.
     """
     return (
         x.dtype.is_integer
-        and x.dtype != tf.uint64  # TensorFlow holds it at 2**63 - 1
+        and x.dtype != tf.uint64  # on tensors, uint64 steps are limited to 2**63 - 1
         and tf.executing_eagerly()
         and _on_host(x)
         and x.shape.num_elements() <= blocks.ONE_CORE

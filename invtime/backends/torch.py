@@ -22,41 +22,42 @@ try:
     from torch._C._functorch import is_functorch_wrapped_tensor, maybe_current_level
 
     WATCHERS_ARE_SEEN = True
-except ImportError:  # they are private, and nothing public says the same
+except ImportError:  # these are private, and there is no public equivalent
     WATCHERS_ARE_SEEN = False  # then no tensor is read on the host, and both forms are computed
 
 # Devices whose tensors cannot be float64.
 NARROW_DEVICES = {"mps"}
-# What tracers other than Dynamo make of a size or of a Python number.
+# The types of sizes and Python numbers in tracers other than Dynamo.
 SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 INTEGERS = {getattr(torch, f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)}
-# Two floats of 4 bits in a byte, in the versions that have it.
+# Two 4-bit floats in a byte; only some versions have this dtype.
 PAIRS = getattr(torch, "float4_e2m1fn_x2", None)
-# The types whose data can be read; Keras counts in a Parameter.
+# The types whose data can be read; Keras keeps its count in a Parameter.
 PLAIN = (torch.Tensor, torch.nn.Parameter)
-# The dtypes of steps that NumPy reads in the same memory; PyTorch holds a uint64 at 2**63 - 1.
+# The dtypes of steps that NumPy reads without a copy. Not uint64: on tensors, such steps are
+# limited to 2**63 - 1.
 SHARED = {
     *(torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8),
     *(torch.float16, torch.float32, torch.float64),
 }
 HOST = NumpyBackend()
-# torch 2.6 does not say it.
+# torch 2.6 lacks it.
 EXPORTING = getattr(torch.compiler, "is_exporting", None)
-# Before 2.13, `torch.func.vmap` cannot look at the bits of a float; this can go with those.
+# Before 2.13, `torch.func.vmap` cannot read the bits of a float; remove this with their support.
 VMAPS_BITS = torch.__version__ >= (2, 13)
 
 
 @final
 class TorchBackend(Backend):
-    """Tensors of PyTorch."""
+    """PyTorch tensors."""
 
     name = "torch"
 
     def coerce(self, step: Any, device: Any) -> Any:
-        if isinstance(step, SYMBOLIC):  # `as_tensor` would take the value of this trace for all
+        if isinstance(step, SYMBOLIC):  # `as_tensor` would fix the value of this trace
             raise StepTypeError(
-                f"step {step} is symbolic, a {type(step).__name__}, which PyTorch would make a "
-                "constant; pass torch.scalar_tensor(step, dtype=torch.int64)"
+                f"step {step} is symbolic, a {type(step).__name__}, which PyTorch would turn into "
+                "a constant; pass torch.scalar_tensor(step, dtype=torch.int64)"
             )
         if isinstance(step, torch.Tensor):
             x = step if device is None else step.to(device)
@@ -73,7 +74,7 @@ class TorchBackend(Backend):
 
     def constant(self, value: float, dtype: str, like: Any, device: Any) -> Any:
         device = like.device if device is None and like is not None else device
-        if value > 65504:  # torch raises where a number overflows, rather than give infinity
+        if value > 65504:  # if a number overflows, torch raises instead of returning infinity
             return self.round_to(torch.scalar_tensor(value, dtype=torch.float64), dtype).to(device)
         return torch.scalar_tensor(value, dtype=getattr(torch, dtype), device=device)
 
@@ -86,7 +87,7 @@ class TorchBackend(Backend):
         try:
             found = torch.device(device)
             torch.empty((), device=found)
-        except Exception as error:  # each kind of device has its own
+        except Exception as error:  # each kind of device raises another error
             raise PlacementError(
                 f"device {shown(device)} does not exist for backend 'torch' "
                 f"({_first_line(error)}); "
@@ -110,7 +111,7 @@ class TorchBackend(Backend):
         return torch.where(mask, a, b)
 
     def divide(self, a: Any, b: Any) -> Any:
-        # A Python number over a tensor is a reciprocal and a product in torch.
+        # torch divides a Python number by a tensor as a reciprocal and a product.
         return torch.div(a if isinstance(a, torch.Tensor) else b.new_full((), a), b)
 
     def quotient(self, n: Any, divisor: int) -> Any:
@@ -126,11 +127,11 @@ class TorchBackend(Backend):
         if _get_tracing_state() is not None:
             raise StepTypeError(
                 "torch.jit.trace cannot record the double-word arithmetic that these steps and "
-                "parameters need; int32 steps mostly need none; pass step.to(torch.int32), or use "
+                "parameters need; int32 steps rarely need it; pass step.to(torch.int32), or use "
                 "torch.export or torch.compile"
             )
         if not VMAPS_BITS and _transformed():
-            return super().head(x)  # over operators alone
+            return super().head(x)  # uses only operators
         if self.precision(x) == 53:
             return (x.view(torch.int64) & -(2**27)).view(torch.float64)
         return (x.view(torch.int32) & -(2**12)).view(torch.float32)
@@ -166,15 +167,15 @@ class TorchBackend(Backend):
         return x.item() if _concrete(x) else None
 
     def kept(self, make: Callable[[PieceT, int], T], piece: PieceT, precision: int) -> T:
-        """Made anew while Dynamo traces, which cannot look into a cache."""
+        """Compute the constants again while Dynamo traces, since it cannot read a cache."""
         if torch.compiler.is_compiling():
             return make(piece, precision)
         return super().kept(make, piece, precision)
 
     def evaluate(self, form: Form | Table, x: Any, dtype: str) -> Any:
-        """In NumPy's blocks where NumPy can read the steps, else as shared.
+        """Use NumPy's blocks if NumPy can read the steps, else the shared evaluator.
 
-        Dynamo takes the integers of the form for constants.
+        While Dynamo traces, the integers of the form are constants.
         """
         if torch.compiler.is_compiling():
             held = dynamo.held(form)
@@ -215,9 +216,9 @@ class TorchBackend(Backend):
 
 
 def _is_opaque(x: Any) -> bool:
-    """Whether the rare branch may be one opaque operation, which the compiler does not look into.
+    """Return whether the rare branch may be one operation that is opaque to the compiler.
 
-    Not in an exported program, which has to run without invtime, and not on other devices.
+    Not in an exported program, which must run without invtime, and only on the CPU.
     """
     if EXPORTING is None or EXPORTING() or _transformed():
         return False
@@ -226,9 +227,9 @@ def _is_opaque(x: Any) -> bool:
 
 @torch.library.custom_op("invtime::eager", mutates_args=())  # type: ignore[untyped-decorator]
 def _eager(x: torch.Tensor, phases: bool, key: str, dtype: str) -> torch.Tensor:
-    """The values of the form of this key at integer steps, computed eagerly.
+    """Return the values of the form with this key at integer steps, computed eagerly.
 
-    Inductor takes twenty seconds to compile the double-word form, which is hardly ever needed.
+    Inductor takes twenty seconds to compile the double-word form, which is rarely needed.
     """
     form = Table.of_key(key) if phases else Form.of_key(key)
     found: torch.Tensor = TorchBackend().evaluate(form, x, dtype)
@@ -250,7 +251,7 @@ def _not_dense(x: Any) -> StepTypeError:
 
 
 def _concrete(x: Any) -> bool:
-    """Whether x is plain data in host memory, watched by no transform or dispatch mode."""
+    """Return whether x is plain data in host memory, outside of any transform or dispatch mode."""
     return (
         WATCHERS_ARE_SEEN
         and type(x) in PLAIN
@@ -262,7 +263,7 @@ def _concrete(x: Any) -> bool:
 
 
 def _in_numpy(x: Any) -> bool:
-    """Whether NumPy can read x and is faster, and no derivative is asked for."""
+    """Return whether NumPy can read x and is faster, and no derivative is requested."""
     if not (_concrete(x) and x.dtype in SHARED):
         return False
     if x.numel() > blocks.ONE_CORE and torch.get_num_threads() >= blocks.MANY_CORES:
@@ -272,9 +273,12 @@ def _in_numpy(x: Any) -> bool:
     )
 
 
-@dynamo.constant  # it cannot be traced; Dynamo's guards include the answer
+@dynamo.constant  # Dynamo cannot trace it, but its guards include the result
 def _transformed() -> bool:
-    """Whether `torch.func.grad`, `vmap` or the like is active; `torch.cond` fails under grad."""
+    """Return whether a transform such as `torch.func.grad` or `vmap` is active.
+
+    `torch.cond` fails under grad.
+    """
     return not WATCHERS_ARE_SEEN or maybe_current_level() is not None
 
 

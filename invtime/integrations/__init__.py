@@ -1,4 +1,4 @@
-"""The schedule in the optimizers that use it: PyTorch's, Keras's and optax's."""
+"""Integrations with the optimizers of PyTorch, Keras and optax."""
 
 from invtime.integrations.rates import current_rates
 

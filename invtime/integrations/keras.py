@@ -1,4 +1,4 @@
-"""The schedule as a learning-rate schedule of Keras 3, on any of its backends."""
+"""The schedule as a Keras 3 learning-rate schedule, for every Keras backend."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 from invtime import registry, spec, versions
+from invtime.arrays import Scalar
 from invtime.errors import BackendUnavailableError, ConfigError, StepTypeError, typed
 from invtime.parameters import PHASES
 
@@ -15,12 +16,11 @@ try:
     from keras.optimizers import schedules
 except ImportError as error:
     raise BackendUnavailableError(
-        f"invtime.integrations.keras needs Keras 3, which does not import ({error}); run: "
-        "python -m pip install 'keras>=3.9', and set KERAS_BACKEND to a framework that is "
-        "installed"
+        f"invtime.integrations.keras needs Keras 3, which failed to import ({error}); run: "
+        "python -m pip install 'keras>=3.9', and set KERAS_BACKEND to an installed framework"
     ) from error
 
-# Keras 3.8 takes its own schedule for ours when it loads a model.
+# Keras 3.8 loads its own schedule in place of this one when it loads a model.
 if versions.too_old(keras.__version__, "3.9"):
     raise BackendUnavailableError(
         f"invtime.integrations.keras needs Keras 3.9 or later, and {keras.__version__} is "
@@ -29,50 +29,53 @@ if versions.too_old(keras.__version__, "3.9"):
 
 
 def _of_schedule(key: str) -> property:
-    """A read-only attribute: an optimizer that is compiled already would not see a change."""
+    """Return a read-only attribute: an optimizer compiled earlier would not see a change."""
     return property(attrgetter(f"schedule.{key}"), doc=f"`{key}` of the schedule; read-only.")
 
 
 @keras.saving.register_keras_serializable(package="invtime")
 class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
-    r"""Inverse time decay for a Keras optimizer, the same bits on every Keras backend.
+    r"""Inverse time decay for a Keras optimizer, bit-identical on every Keras backend.
 
     .. math::
         \mathrm{lr}(n) = \frac{L}{1 + R\,n / S}
         \qquad\text{or, as a staircase,}\qquad
         \mathrm{lr}(n) = \frac{L}{1 + R\,\lfloor n / S \rfloor}
 
-    n is the optimizer's count of updates made so far, so that update number k (the first is 1)
-    has the rate of step k - 1. With `gradient_accumulation_steps` Keras counts batches instead.
+    n is the number of updates that the optimizer has made, so update k, counted from 1, uses the
+    rate of step k - 1. With `gradient_accumulation_steps`, Keras counts batches instead.
 
     Args:
-        initial_learning_rate: L, the rate at step 0, at least 0.
-        decay_steps: S, in updates, above 0.
-        decay_rate: R, at least 0.
-        staircase: whether the rate drops only at multiples of `decay_steps`.
-        name: kept in the config.
-        warmup_steps: the updates of a linear warm-up before the decay; L is then the peak.
-        warmup_learning_rate: the rate at step 0 where there is a warm-up.
-        stable_steps: the updates at L between the warm-up and the decay.
-        minimum_learning_rate: the floor of the decay, at most L.
-        cooldown_start: the step from which a linear cool-down takes over; None for none.
-        cooldown_steps: its number of updates.
+        initial_learning_rate: L, the rate at step 0; 0 or more.
+        decay_steps: S, in updates; above 0.
+        decay_rate: R; 0 or more.
+        staircase: if True, the rate drops only at multiples of `decay_steps`.
+        name: stored in the config.
+        warmup_steps: the number of updates of a linear warm-up before the decay; L is then the
+            peak rate.
+        warmup_learning_rate: the rate at step 0 if there is a warm-up.
+        stable_steps: the number of updates at L between the warm-up and the decay.
+        minimum_learning_rate: the floor of the decay; at most L.
+        cooldown_start: the first step of a linear cool-down; None for no cool-down.
+        cooldown_steps: the number of updates of the cool-down.
         final_learning_rate: the rate at the end of the cool-down and after it.
 
     Raises:
-        ConfigError: (a ValueError) a parameter is of a wrong type or out of range, or
-            `initial_learning_rate` is a tensor or a variable of another dtype than
-            `keras.config.floatx()`: it would not survive in the config.
+        ConfigError: (a ValueError) a parameter has the wrong type or is out of range, two
+            parameters contradict each other, or `initial_learning_rate` is a tensor or a variable
+            whose dtype is not `keras.config.floatx()`, since the config cannot store a dtype.
 
-    Source: the signature up to `name`, the formula and its config keys are those of
+    The signature up to `name`, the formula and its config keys are those of
     `keras.optimizers.schedules.InverseTimeDecay`, which has no phases.
 
+    >>> import keras  # doctest: +SKIP
+    >>> from invtime.integrations.keras import InverseTimeDecay  # doctest: +SKIP
     >>> schedule = InverseTimeDecay(0.1, decay_steps=1000, decay_rate=0.5)  # doctest: +SKIP
     >>> optimizer = keras.optimizers.SGD(learning_rate=schedule)  # doctest: +SKIP
     """
 
     schedule: spec.InverseTimeDecay
-    """The schedule that gives the rates."""
+    """The `invtime.InverseTimeDecay` that computes the rates."""
 
     initial_learning_rate = _of_schedule("initial_learning_rate")
     decay_steps = _of_schedule("decay_steps")
@@ -89,19 +92,19 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
 
     def __init__(
         self,
-        initial_learning_rate: Any,
-        decay_steps: Any,
-        decay_rate: Any,
+        initial_learning_rate: Scalar,
+        decay_steps: Scalar,
+        decay_rate: Scalar,
         staircase: bool = False,
         name: str | None = "InverseTimeDecay",
         *,
-        warmup_steps: Any = 0,
-        warmup_learning_rate: Any = 0,
-        stable_steps: Any = 0,
-        minimum_learning_rate: Any = 0,
-        cooldown_start: Any = None,
-        cooldown_steps: Any = 0,
-        final_learning_rate: Any = 0,
+        warmup_steps: Scalar = 0,
+        warmup_learning_rate: Scalar = 0,
+        stable_steps: Scalar = 0,
+        minimum_learning_rate: Scalar = 0,
+        cooldown_start: Scalar | None = None,
+        cooldown_steps: Scalar = 0,
+        final_learning_rate: Scalar = 0,
     ) -> None:
         super().__init__()
         schedule = spec.InverseTimeDecay(
@@ -121,23 +124,23 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
         self.schedule = _unpinned(schedule)
 
     def __call__(self, step: Any = None, learning_rate: Any = None) -> Any:
-        """The rate at `step`, in `keras.config.floatx()`, as a tensor of the Keras backend.
+        """Return the rate at `step` as a tensor of the Keras backend, in `keras.config.floatx()`.
 
         Args:
-            step: the optimizer's count, or anything that `invtime.InverseTimeDecay` takes; a
-                Python number gives a tensor too.
-            learning_rate: what `keras.callbacks.LearningRateScheduler` passes beside the epoch,
-                which is the step then. It is not used, and the result is the Python float that
-                this callback asks for.
+            step: the optimizer's count, or anything that `invtime.InverseTimeDecay` accepts. The
+                result is a tensor for a Python number too.
+            learning_rate: ignored. `keras.callbacks.LearningRateScheduler` passes it after the
+                epoch, which is then the step. If it is given, the result is a Python float, as
+                this callback requires.
 
         Raises:
-            StepTypeError: (a TypeError) the step is no real number.
+            StepTypeError: (a TypeError) the step is not a real number or an array of real numbers.
         """
         if step is None:
             raise StepTypeError(
-                "the schedule was called without a step, as optimizers call it that are not those "
-                f"of Keras {keras.__version__}, such as tf_keras's; give those a schedule of their "
-                "own class, which calls the invtime.InverseTimeDecay with the step"
+                "the schedule was called without a step, as by an optimizer that is not from "
+                f"Keras {keras.__version__}, such as one of tf_keras; for these, write a subclass "
+                "of their own schedule class that calls an invtime.InverseTimeDecay with the step"
             )
         if learning_rate is not None:
             return self.schedule(step)
@@ -145,27 +148,30 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
         return registry.default.evaluate(form, step, backend, dtype=floatx())
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        """Raises the StepTypeError that each backend gives for a schedule in a number's place."""
+        """Raise a StepTypeError, the same on each backend, if the schedule is used as a number."""
         raise StepTypeError(
             "the schedule was used as a number, without a step, as by "
-            "keras.optimizers.AdamW(weight_decay=schedule); pass it as the learning_rate, which "
-            "Keras calls with its count, and a float there: the weight decay of Keras is "
-            "multiplied by the learning rate, so that it follows the schedule; elsewhere call it "
-            "with a step"
+            "keras.optimizers.AdamW(weight_decay=schedule); a schedule must be called with a step; "
+            "pass it as learning_rate, which Keras calls with its count, and pass a float as "
+            "weight_decay, which Keras multiplies by the learning rate; elsewhere, call the "
+            "schedule with a step"
         )
 
     def get_config(self) -> dict[str, Any]:
-        """The parameters under the five keys of Keras's own schedule, and those of the phases.
+        """Return the config: the five keys of Keras's schedule, and those of the phases.
 
-        A phase's key is there only where it is not at its default.
+        The keys of the phases are included only if they are not at their defaults.
         """
         return self.schedule.get_config()
 
     @classmethod
     def from_config(cls, config: Any) -> InverseTimeDecay:
-        """The schedule of a config, of this class or of Keras's own; else a ConfigError.
+        """Build the schedule from a config of this class or of Keras's schedule.
 
-        The config of a subclass is passed to its constructor, as Keras's own schedules do it.
+        A subclass passes the config to its constructor, as Keras's schedules do.
+
+        Raises:
+            ConfigError: (a ValueError) the config does not match `invtime.config_schema()`.
         """
         if cls is not InverseTimeDecay:
             return cls(**config)
@@ -173,41 +179,49 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
 
     @classmethod
     def from_schedule(cls, schedule: Any) -> InverseTimeDecay:
-        """The Keras schedule of an `invtime.InverseTimeDecay`, or in place of Keras's own.
+        """Build the schedule from an `invtime.InverseTimeDecay` or from Keras's own schedule.
 
         Raises:
-            ConfigError: (a ValueError) it is neither of the two, or its dtype is pinned to
-                another one than `keras.config.floatx()`.
+            ConfigError: (a ValueError) `schedule` is neither of the two, or its pinned dtype is
+                not `keras.config.floatx()`.
+
+        >>> from invtime import InverseTimeDecay  # doctest: +SKIP
+        >>> from invtime.integrations import keras as invtime_keras  # doctest: +SKIP
+        >>> schedule = InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=500)  # doctest: +SKIP
+        >>> invtime_keras.InverseTimeDecay.from_schedule(schedule)  # doctest: +SKIP
         """
         if type(schedule) is schedules.InverseTimeDecay:
             return cls.from_config(schedule.get_config())
         if type(schedule) is not spec.InverseTimeDecay:
             raise ConfigError(
                 f"the schedule is {typed(schedule)}; it must be an "
-                "invtime.InverseTimeDecay or a keras.optimizers.schedules.InverseTimeDecay "
-                "itself, since a subclass may compute something else; build one of these"
+                "invtime.InverseTimeDecay or a keras.optimizers.schedules.InverseTimeDecay; a "
+                "subclass is not accepted, since it may compute another rate; build one of these"
             )
         return cls(**_unpinned(schedule).get_config())
 
     def to_keras(self) -> Any:
-        """Keras's own schedule of the same parameters, which rounds in its own way.
+        """Return Keras's own schedule with the same parameters.
+
+        Keras's schedule rounds differently, so its rates may differ slightly.
 
         Raises:
-            ConfigError: (a ValueError) the schedule has phases, and Keras's own has none.
+            ConfigError: (a ValueError) the schedule has phases, which Keras's schedule lacks.
         """
         config = self.get_config()
         phases = [f"{key}={config[key]!r}" for key in PHASES if key in config]
         if phases:
             raise ConfigError(
-                f"the schedule has {', '.join(phases)}, for which Keras's own InverseTimeDecay has "
-                "no parameters; use this one, which Keras's optimizers take and save as their own, "
-                "or convert a schedule without phases"
+                f"the schedule has {', '.join(phases)}, which Keras's own InverseTimeDecay does "
+                "not support; use this schedule, which Keras's optimizers accept and save like "
+                "their own, or convert a schedule without phases"
             )
-        rate = float(config.pop("initial_learning_rate"))  # of an int Keras would make ints only
+        # From an int rate, Keras would compute int rates only.
+        rate = float(config.pop("initial_learning_rate"))
         return schedules.InverseTimeDecay(rate, **config)
 
     def __eq__(self, other: object) -> bool:
-        """Whether the class and the parameters are the same, whatever the names."""
+        """Return whether the class and the parameters are equal; names are ignored."""
         if type(other) is not type(self):
             return NotImplemented
         own, others = ({**each.get_config(), "name": None} for each in (self, other))
@@ -221,11 +235,11 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
 
 
 def _unpinned(schedule: spec.InverseTimeDecay) -> spec.InverseTimeDecay:
-    """The schedule without a dtype, which is that of Keras anyway."""
+    """Return the schedule without a pinned dtype; raise a ConfigError if it is not floatx."""
     if schedule.dtype not in (None, floatx()):
         raise ConfigError(
-            f"initial_learning_rate is of the pinned dtype {schedule.dtype}, for which the config "
-            f"of a Keras schedule has no key: rates are of keras.config.floatx(), {floatx()}; "
+            f"initial_learning_rate pins the dtype {schedule.dtype}, which the config of a Keras "
+            f"schedule cannot store; the rates have the dtype keras.config.floatx(), {floatx()}; "
             f"pass the plain number, {schedule.initial_learning_rate!r}"
         )
     return schedule.replace(dtype=None)

@@ -1,4 +1,4 @@
-"""What the learning rate is now, in the optimizer of any framework."""
+"""Read any optimizer's current learning rate."""
 
 from __future__ import annotations
 
@@ -12,28 +12,38 @@ from invtime.errors import shown, typed
 def current_rates(
     optimizer: Any, schedule: Callable[[Any], Any] | Mapping[Any, Any] | None = None
 ) -> list[float]:
-    """The rates that the next update will use, exactly as the optimizer holds them.
+    """Return the rates that the next update will use, exactly as the optimizer holds them.
+
+    Supported are:
+
+    - a `torch.optim.Optimizer` or a PyTorch scheduler: one rate per parameter group;
+    - a Keras optimizer: its one rate. After another schedule is assigned, a train step that was
+      compiled earlier still uses the old one;
+    - an optax state, also nested: one rate per schedule or injected `learning_rate`, in the order
+      of the state, and sorted by label inside an `optax.partition`.
 
     Args:
-        optimizer: a `torch.optim.Optimizer` or a scheduler of one (a rate for each parameter
-            group); a Keras optimizer (its one rate; a step that was compiled before another
-            schedule was assigned goes on with the old one); or an optax state, however nested
-            (a rate for each schedule or injected `learning_rate` in it, in the order of the
-            state, and by sorted label inside an `optax.partition`).
-        schedule: for an optax state, which holds the count of a schedule and not the schedule.
-            For several labels of an `optax.partition`, a mapping of each label to its schedule.
-            Without it only `optax.inject_hyperparams` can be read, whose state holds the rate
-            that the *last* update used.
+        optimizer: the optimizer, scheduler or optax state.
+        schedule: the schedule of an optax state, since the state holds only its count. For an
+            `optax.partition` with several schedules, a mapping from label to schedule. Without
+            it, only `optax.inject_hyperparams` can be read, whose state holds the rate that the
+            *last* update used.
 
     Returns:
-        Python floats; a float32 rate is widened, which is exact. Read from the device, so not
-        for use inside a compiled function.
+        A list of Python floats. A float32 rate is widened, which is exact. Rates are read from
+        the device, so do not call this inside a compiled function.
 
     Raises:
-        TypeError: there is no learning rate in it, or the schedules that were passed are not
-            one for each count of a schedule in the optax state.
+        TypeError: no learning rate is found, or the schedules passed do not match the counts in
+            the optax state one to one.
+
+    >>> import torch
+    >>> from invtime.integrations import current_rates
+    >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(3))], lr=0.1)
+    >>> current_rates(optimizer)
+    [0.1]
     """
-    source = getattr(optimizer, "optimizer", optimizer)  # a scheduler of PyTorch has its own
+    source = getattr(optimizer, "optimizer", optimizer)  # PyTorch schedulers have an optimizer
     if hasattr(source, "param_groups"):
         return [float(group["lr"]) for group in source.param_groups]
     if hasattr(source, "iterations") and hasattr(source, "learning_rate"):
@@ -41,16 +51,16 @@ def current_rates(
     found = list(_of_optax(source)) if "optax" in sys.modules else []
     if not found:
         raise TypeError(
-            f"no learning rate was found in a {type(optimizer).__name__}; pass an optimizer or "
-            "a scheduler of PyTorch, a Keras optimizer, or the state of an optax optimizer "
-            "whose rate is a schedule or an injected `learning_rate`; where an optax optimizer "
-            "counts by itself, as contrib.momo does, call the schedule on optax.tree.get(state, "
-            "'count')"
+            f"no learning rate was found in a {type(optimizer).__name__}; pass a PyTorch "
+            "optimizer or scheduler, a Keras optimizer, or the state of an optax optimizer "
+            "whose rate is a schedule or an injected `learning_rate`; for an optax optimizer "
+            "with its own count, such as contrib.momo, call the schedule with "
+            "optax.tree.get(state, 'count')"
         )
     return _last(found) if schedule is None else _next(found, dict(_given(schedule)))
 
 
-_Labels = tuple[Any, ...]  # of partitions inside each other, from the outside in
+_Labels = tuple[Any, ...]  # of nested partitions, outermost first
 
 
 class _Rate(NamedTuple):
@@ -58,9 +68,9 @@ class _Rate(NamedTuple):
 
     labels: _Labels
     count: Any
-    """Of its schedule; None where it is an injected constant."""
+    """The count of its schedule; None for an injected constant."""
     stored: Any
-    """As the last update used it; None where it was not injected."""
+    """The rate that the last update used; None if it was not injected."""
 
 
 def _of_optax(state: Any, labels: _Labels = ()) -> Iterator[_Rate]:
@@ -73,7 +83,7 @@ def _of_optax(state: Any, labels: _Labels = ()) -> Iterator[_Rate]:
         if isinstance(part, optax.ScaleByScheduleState):
             yield _Rate(labels, part.count, None)
         elif isinstance(part, optax.PartitionState):
-            for label in sorted(part.inner_states):  # as JAX does, whatever order it was built in
+            for label in sorted(part.inner_states):  # JAX's order; the dict's may differ
                 yield from _of_optax(part.inner_states[label], (*labels, label))
         elif isinstance(part, injected):
             if "learning_rate" in part.hyperparams:
@@ -84,7 +94,7 @@ def _of_optax(state: Any, labels: _Labels = ()) -> Iterator[_Rate]:
 
 
 def _given(schedule: Any, labels: _Labels = ()) -> Iterator[tuple[_Labels, Callable[[Any], Any]]]:
-    """Each schedule that was passed, and the labels that it stands under."""
+    """Yield each schedule that was passed, with its labels."""
     if isinstance(schedule, Mapping):
         for label, each in schedule.items():
             yield from _given(each, (*labels, label))
@@ -92,15 +102,15 @@ def _given(schedule: Any, labels: _Labels = ()) -> Iterator[tuple[_Labels, Calla
         yield labels, schedule
     else:
         raise TypeError(
-            f"{typed(schedule)} is no schedule{_under(labels)}; pass the function of the count "
-            "that the optax optimizer was built with, or a mapping of label to schedule"
+            f"{typed(schedule)} is not a schedule{_under(labels)}; pass the schedule function "
+            "that the optax optimizer was built with, or a mapping from label to schedule"
         )
 
 
 def _last(found: list[_Rate]) -> list[float]:
     if any(rate.stored is None for rate in found):
         raise TypeError(
-            "an optax state holds the count of a schedule and not the schedule; "
+            "an optax state holds the count of a schedule but not the schedule; "
             "pass it too: current_rates(state, schedule)"
         )
     return [float(rate.stored) for rate in found]
@@ -119,7 +129,7 @@ def _next(found: list[_Rate], given: dict[_Labels, Callable[[Any], Any]]) -> lis
 
 
 def _place(labels: _Labels, given: Iterable[_Labels]) -> _Labels:
-    """The labels that the schedule of these labels was passed under."""
+    """Return the labels under which the schedule of these labels was passed."""
     for place in given:
         if labels[: len(place)] == place:
             return place
@@ -127,7 +137,7 @@ def _place(labels: _Labels, given: Iterable[_Labels]) -> _Labels:
         f"the optax state holds the count of a schedule{_under(labels)}, and no schedule was "
         f"passed for it, only{' and'.join(map(_under, given)) or ' an empty mapping'}; "
         + (
-            "pass one for each label that has a schedule"
+            "pass a schedule for each label that has one"
             if labels
             else "pass this part of the state by itself, with its schedule"
         )
@@ -135,11 +145,11 @@ def _place(labels: _Labels, given: Iterable[_Labels]) -> _Labels:
 
 
 def _check_that_one_has(place: _Labels, users: list[_Labels]) -> None:
-    """Whether one count, and no more, is that of the schedule passed under these labels."""
+    """Raise a TypeError unless exactly one count uses the schedule passed under these labels."""
     if not users:
         raise TypeError(
-            f"a schedule was passed{_under(place)}, and the optax state holds no count of one "
-            "there, only constants if anything; "
+            f"a schedule was passed{_under(place)}, but the optax state holds no count of a "
+            "schedule there, at most only constants; "
             + ("leave the label out" if place else "call current_rates(state) without it")
         )
     if len(users) == 1:
@@ -147,15 +157,15 @@ def _check_that_one_has(place: _Labels, users: list[_Labels]) -> None:
     beneath = [labels[len(place) : len(place) + 1] for labels in users]
     if all(beneath) and len(set(beneath)) == len(users):
         example = ", ".join(f"{shown(label)}: ..." for (label,) in beneath)
-        remedy = f"pass the schedule of each label, also where it is the same: {{{example}}}"
+        remedy = f"pass a schedule for each label, even if they are the same: {{{example}}}"
     else:
         remedy = (
-            "pass the part of the state that each belongs to, with its schedule, such as "
-            "current_rates(state[1], schedule) for the second one in an optax.chain"
+            "pass each part of the state with its own schedule, such as "
+            "current_rates(state[1], schedule) for the second part of an optax.chain"
         )
     raise TypeError(
-        f"one schedule was passed{_under(place)}, and the optax state holds the counts of "
-        f"{len(users)} there, which may be different ones; {remedy}"
+        f"one schedule was passed{_under(place)}, but the optax state holds the counts of "
+        f"{len(users)} there, whose schedules may differ; {remedy}"
     )
 
 

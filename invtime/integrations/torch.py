@@ -1,4 +1,4 @@
-"""The schedule as a learning-rate scheduler of PyTorch."""
+"""`InverseTimeLR`, the schedule as a PyTorch learning-rate scheduler."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from invtime.arrays import Scalar
 from invtime.decimals import read_count, read_number
 from invtime.errors import ConfigError, shown, typed
 from invtime.parameters import DEFAULTS
 from invtime.spec import InverseTimeDecay
 
-# The schedule of a group that joins later: the same as all have, one of the group's rate, or none.
+# Where a group that is added later gets its schedule: the one of all groups, one built from its
+# own rate, or nowhere until `add_schedule` is called.
 _OfNewGroups = Literal["the same", "of its rate", "none"]
 
 
@@ -29,53 +31,56 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         \qquad\text{or, as a staircase,}\qquad
         \mathrm{lr}_{n} = \frac{L}{1 + R\,\lfloor n / S \rfloor}
 
-    L is the group's own rate, and n is `last_epoch`: the number of calls of `step()` so far.
-    Called once after each `optimizer.step()`, update number k (the first is 1) has the rate of
-    step k - 1.
+    L is the group's own rate. n is `last_epoch`, the number of calls of `step()` so far. Call
+    `scheduler.step()` once after each `optimizer.step()`: then update k, counted from 1, uses the
+    rate of step k - 1.
 
-    With phases L is the peak. The other rates of the phases are absolute and the same for each
-    group; a list of schedules has other ones for each. A warm-up starts when the scheduler is
-    built: it sets the groups' rates to `warmup_learning_rate`, which the first update has.
+    With phases, L is the peak rate. The other rates of the phases are absolute and the same for
+    each group; pass a list of schedules to set them per group. A warm-up starts when the scheduler
+    is built: the groups' rates become `warmup_learning_rate`, and the first update uses it.
 
-    A float rate becomes exactly `schedule(last_epoch)`. A tensor rate (a capturable or compiled
-    optimizer, a CUDA graph) is filled in place with that value, rounded to its dtype: the host
-    does not wait for the device, and nothing is compiled again.
+    A float rate is set to exactly `schedule(last_epoch)`. A tensor rate (for a capturable or
+    compiled optimizer, or a CUDA graph) is filled in place with this value, rounded to its dtype.
+    This neither makes the host wait for the device nor triggers a recompilation.
 
-    The rate is set, not multiplied: what another scheduler or the loop has made of it is lost at
-    the next `step()`, which warns of it, once. A tensor rate is not compared, so there is no
-    warning. A rate that is written into `base_lrs` is the group's L from the next `step()` on.
+    The rate is set, not multiplied. Each `step()` overwrites changes by another scheduler or by
+    the training loop, and warns once. It does not check tensor rates, so there is no warning for
+    these. A rate written into `base_lrs` is the group's L from the next `step()` on.
 
-    A group that `optimizer.add_param_group` adds goes by the common count, from its next update
-    on. Its schedule is the one for all groups, where there is one; else its rate is its L.
+    A group added by `optimizer.add_param_group` uses the same count, from its next update on. If a
+    single schedule was passed, the group uses it. If `decay_steps` and `decay_rate` were passed, L
+    is the group's own rate. If a list of schedules was passed, call `add_schedule`.
 
     Args:
-        optimizer: its groups' rates, read as the numbers that were written, are L; a group's
-            `initial_lr` where another scheduler or a loaded state has left it, else its `lr`.
-        decay_steps: S, in calls of `step()`, above 0. A schedule, or an iterable of one for each
-            group, takes the place of L and of all parameters: see `from_schedule`.
-        decay_rate: R, at least 0.
-        staircase: whether the rate drops only at multiples of `decay_steps`.
-        last_epoch: PyTorch's own argument. Building a scheduler makes one step, so the next
-            update has the rate of step `last_epoch + 1`; -1 starts anew.
-        step: the number of updates already made: the next one has the rate of this step, even
-            if the optimizer loads its state after this. It takes the place of `last_epoch`.
-        keep_count: whether `load_state_dict` takes the count alone from the state of other
-            schedules, or of another class, and goes on with the schedules given here.
-        warmup_steps: the steps of a linear warm-up before the decay.
-        warmup_learning_rate: the rate at step 0 where there is a warm-up.
-        stable_steps: the steps at L between the warm-up and the decay.
-        minimum_learning_rate: the floor of the decay, at most the rate of each group.
-        cooldown_start: the step from which a linear cool-down takes over; None for none.
-        cooldown_steps: its number of steps.
+        optimizer: a `torch.optim.Optimizer`. L of each group is its `initial_lr`, if another
+            scheduler or a loaded state has set one, else its `lr`, as the decimal number that was
+            written.
+        decay_steps: S, in calls of `step()`; above 0. Or a schedule, or an iterable with one
+            schedule per group, instead of L and all parameters: see `from_schedule`.
+        decay_rate: R; 0 or more.
+        staircase: if True, the rate drops only at multiples of `decay_steps`.
+        last_epoch: as in PyTorch's schedulers. The constructor makes one step, so the next update
+            uses the rate of step `last_epoch + 1`; -1 starts from step 0.
+        step: the number of updates already made, instead of `last_epoch`. The next update uses
+            the rate of this step, even if the optimizer loads its state later.
+        keep_count: if True, `load_state_dict` also accepts the state of other schedules or of
+            another scheduler class. It then loads only the count and keeps the schedules given
+            here.
+        warmup_steps: the number of steps of a linear warm-up before the decay.
+        warmup_learning_rate: the rate at step 0 if there is a warm-up.
+        stable_steps: the number of steps at L between the warm-up and the decay.
+        minimum_learning_rate: the floor of the decay; at most the rate of each group.
+        cooldown_start: the first step of a linear cool-down; None for no cool-down.
+        cooldown_steps: the number of steps of the cool-down.
         final_learning_rate: the rate at the end of the cool-down and after it.
 
     Raises:
         ConfigError: (a ValueError) a parameter or a group's rate is out of range, two arguments
-            do not go together, or there are not as many schedules as groups.
-        KeyError: `last_epoch` is given and a group has no `initial_lr`, as PyTorch has it.
-        TypeError: `optimizer` is none of PyTorch's.
+            contradict each other, or the number of schedules differs from that of the groups.
+        KeyError: `last_epoch` is given and a group has no `initial_lr`, as in PyTorch.
+        TypeError: `optimizer` is not a `torch.optim.Optimizer`.
 
-    Source: the arguments and the methods are those of `torch.optim.lr_scheduler.LRScheduler`.
+    The arguments and methods follow `torch.optim.lr_scheduler.LRScheduler`.
 
     >>> import torch
     >>> from invtime.integrations.torch import InverseTimeLR
@@ -107,41 +112,41 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
     def __init__(
         self,
         optimizer: Optimizer,
-        decay_steps: Any,
-        decay_rate: Any,
+        decay_steps: Scalar,
+        decay_rate: Scalar,
         staircase: bool = False,
         last_epoch: int = -1,
         *,
         step: int | None = None,
         keep_count: bool = False,
-        warmup_steps: Any = 0,
-        warmup_learning_rate: Any = 0,
-        stable_steps: Any = 0,
-        minimum_learning_rate: Any = 0,
-        cooldown_start: Any = None,
-        cooldown_steps: Any = 0,
-        final_learning_rate: Any = 0,
+        warmup_steps: Scalar = 0,
+        warmup_learning_rate: Scalar = 0,
+        stable_steps: Scalar = 0,
+        minimum_learning_rate: Scalar = 0,
+        cooldown_start: Scalar | None = None,
+        cooldown_steps: Scalar = 0,
+        final_learning_rate: Scalar = 0,
     ) -> None: ...
 
     def __init__(
         self,
         optimizer: Optimizer,
         decay_steps: Any,
-        decay_rate: Any = None,
+        decay_rate: Scalar | None = None,
         staircase: bool = False,
         last_epoch: int = -1,
         *,
         step: int | None = None,
         keep_count: bool = False,
-        warmup_steps: Any = 0,
-        warmup_learning_rate: Any = 0,
-        stable_steps: Any = 0,
-        minimum_learning_rate: Any = 0,
-        cooldown_start: Any = None,
-        cooldown_steps: Any = 0,
-        final_learning_rate: Any = 0,
+        warmup_steps: Scalar = 0,
+        warmup_learning_rate: Scalar = 0,
+        stable_steps: Scalar = 0,
+        minimum_learning_rate: Scalar = 0,
+        cooldown_start: Scalar | None = None,
+        cooldown_steps: Scalar = 0,
+        final_learning_rate: Scalar = 0,
     ) -> None:
-        parameters = {
+        parameters: dict[str, Any] = {
             "staircase": staircase,
             "warmup_steps": warmup_steps,
             "warmup_learning_rate": warmup_learning_rate,
@@ -191,37 +196,56 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         step: int | None = None,
         keep_count: bool = False,
     ) -> InverseTimeLR:
-        """The scheduler of a schedule for all parameter groups, or of one for each.
+        """Build the scheduler from one schedule for all parameter groups, or one per group.
 
-        The same as `InverseTimeLR(optimizer, schedule)`. A group's `initial_lr` becomes its
-        schedule's `initial_learning_rate`; the rate that the optimizer was made with plays no
-        part. One schedule is that of the groups that are added later too. With an iterable,
-        `add_schedule` gives each of those its own.
+        Equivalent to `InverseTimeLR(optimizer, schedule)`. Each group's `initial_lr` becomes its
+        schedule's `initial_learning_rate`; the optimizer's own rate is ignored. A single schedule
+        also applies to groups that are added later. With an iterable, call `add_schedule` for
+        each group that is added later.
+
+        Args:
+            optimizer: a `torch.optim.Optimizer`.
+            schedule: an `invtime.InverseTimeDecay`, or an iterable with one per group.
+            last_epoch: as in the constructor.
+            step: as in the constructor.
+            keep_count: as in the constructor.
 
         Raises:
-            ConfigError: (a ValueError) there are not as many schedules as groups, one of them
-                is not an `invtime.InverseTimeDecay`, or the counts are out of range.
-            TypeError: `optimizer` is none of PyTorch's.
+            ConfigError: (a ValueError) the number of schedules differs from that of the groups,
+                one of them is not an `invtime.InverseTimeDecay`, or `step` and `last_epoch` are
+                out of range or both given.
+            TypeError: `optimizer` is not a `torch.optim.Optimizer`.
+
+        >>> import torch
+        >>> from invtime import InverseTimeDecay
+        >>> from invtime.integrations.torch import InverseTimeLR
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(3))], lr=0.1)
+        >>> schedule = InverseTimeDecay(0.01, decay_steps=1000, decay_rate=0.5)
+        >>> InverseTimeLR.from_schedule(optimizer, schedule).get_last_lr()
+        [0.01]
         """
         return cls(optimizer, schedule, last_epoch=last_epoch, step=step, keep_count=keep_count)
 
     def add_schedule(self, schedule: InverseTimeDecay) -> None:
-        """Give a parameter group that has joined its schedule, and the rate of the next update.
+        """Set the schedule of a newly added parameter group, and its rate for the next update.
 
-        For a scheduler that was built from a list of schedules, after each
-        `optimizer.add_param_group` and before the next `step()`. The others know the schedule
-        of a new group.
+        Needed only if the scheduler was built from a list of schedules. Call it after each
+        `optimizer.add_param_group` and before the next `step()`.
+
+        Args:
+            schedule: the `invtime.InverseTimeDecay` of the new group.
 
         Raises:
-            ConfigError: (a ValueError) each group has its schedule, or this is none.
+            ConfigError: (a ValueError) every group already has a schedule, or `schedule` is not
+                an `invtime.InverseTimeDecay`.
         """
         groups = self.optimizer.param_groups
         self._take_new_groups()
         if len(self.schedules) == len(groups):
             raise ConfigError(
-                f"each of the {len(groups)} parameter groups has its schedule; call "
-                "optimizer.add_param_group first, and build a scheduler whose groups are to have "
-                "schedules of their own from a list of them"
+                f"each of the {len(groups)} parameter groups already has a schedule; call "
+                "optimizer.add_param_group first; to set schedules per group, build the scheduler "
+                "from a list of schedules"
             )
         group = groups[len(self.schedules)]
         (own,) = _one_for_each([group], schedule)
@@ -230,31 +254,31 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         self._set_new_rates(len(self.schedules) - 1)
 
     def step(self, epoch: int | None = None) -> None:
-        """Go on by one step, or to the step `epoch`, as PyTorch's schedulers do.
+        """Advance by one step, or to step `epoch`, as PyTorch's schedulers do.
 
-        Warns once, with a UserWarning, where a rate is not what this scheduler has set.
+        Emits one UserWarning if a rate differs from the one that this scheduler has set.
         """
-        self._follow_groups()  # before the count goes on
+        self._follow_groups()  # before the count advances
         if not self._warned and self._step_count and self.last_epoch >= 0 and epoch is None:
             self._warn_of_others()
         super().step(epoch)
         self._sets_loaded_rates = False
 
     def get_lr(self) -> list[float | torch.Tensor]:
-        """The rate of each group at `last_epoch`: a float, or a tensor where its rate is one."""
+        """Return the rate of each group at `last_epoch`: a float, or a tensor for a tensor rate."""
         self._follow_groups()
         step = self.last_epoch
         rates = [schedule(step) for schedule in self.schedules]
-        if self._get_lr_called_within_step:  # which fills the tensors with them
+        if self._get_lr_called_within_step:  # PyTorch's step() fills the tensors with these
             return rates
         groups = self.optimizer.param_groups
         return [_like(group["lr"], rate) for group, rate in zip(groups, rates, strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
-        """The count, the last rates and the schedules as JSON, all of them plain values.
+        """Return the count, the last rates and the schedules (as JSON), all as plain values.
 
-        The attributes of a subclass, or of a user, are there too, as in PyTorch's schedulers.
-        Reads the rates from the device where they are tensors.
+        The state includes attributes set by a subclass or a user, as in PyTorch's schedulers.
+        Tensor rates are read from the device.
         """
         self._take_new_rates()
         self._take_new_groups()
@@ -264,24 +288,24 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
             "last_epoch": self.last_epoch,
             "_step_count": self._step_count,
             "_last_lr": [float(rate) for rate in self._last_lr],
-            # As text: of dicts, torch.distributed.checkpoint loads those keys only that the
-            # scheduler has already, so that the phases of the other would not be seen.
+            # As text: torch.distributed.checkpoint loads only the keys of a dict that the
+            # scheduler already has, so it would drop the phases of another schedule.
             "schedules": [schedule.to_json() for schedule in self.schedules],
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a `state_dict()` of the same schedules.
+        """Resume from a `state_dict()` of the same schedules.
 
-        The optimizer's rates are in its own state, which is to be loaded too, as with every
-        scheduler of PyTorch.
+        Load the optimizer's state too, which holds its rates, as with every PyTorch scheduler.
 
-        With `keep_count=True` the state may be that of other schedules, or of another scheduler
-        of PyTorch: its `last_epoch` is the count, and the next update has the rate of this
-        scheduler's schedules there, whether the optimizer's state is loaded before or after.
+        With `keep_count=True`, the state may also be that of other schedules or of another
+        PyTorch scheduler. Only its count, `last_epoch`, is used. The next update uses the rate of
+        this scheduler's schedules at that step, whether the optimizer's state is loaded before
+        or after.
 
         Raises:
-            ConfigError: (a ValueError) it is the state of another class, or of other schedules,
-                and `keep_count` is not set; or it has no count.
+            ConfigError: (a ValueError) the state is from other schedules or another class and
+                `keep_count` is not set, or the state has no count.
         """
         self._take_new_groups()
         ours = state_dict.keys() >= {"last_epoch", "_step_count", "_last_lr", "schedules"}
@@ -298,15 +322,16 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         elif ours:
             raise ConfigError(
                 f"the state is from the schedules {list(saved)}, and this scheduler has "
-                f"{list(self.schedules)}; build it with those of the state; or with "
-                "keep_count=True, to go on with these from the count of the state; or start anew "
-                "without loading it"
+                f"{list(self.schedules)}; build the scheduler with the schedules of the state; or "
+                "pass keep_count=True, to continue with its own from the count of the state; or "
+                "start anew without loading the state"
             )
         else:
             raise ConfigError(
                 f"the state has the keys {sorted(state_dict)}, which are not InverseTimeLR's; "
-                "load what its state_dict() returned, or build a scheduler of the class that the "
-                "state is from; where the state has a last_epoch, keep_count=True goes on from it"
+                "load a state that InverseTimeLR.state_dict() returned, or build the scheduler "
+                "class that the state is from; if the state has a last_epoch, build InverseTimeLR "
+                "with keep_count=True to continue from it"
             )
         if ours:
             own = self._own_attributes
@@ -315,7 +340,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
             self._set_rates()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """A copy watches its own optimizer."""
+        """Restore the state of a copy, and watch the copy's own optimizer."""
         self.__dict__.update(state)
         _watch(self)
 
@@ -325,7 +350,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         self._read_base_lrs.append(self.base_lrs[-1])
 
     def _follow_groups(self) -> None:
-        """The schedules of the groups as they are now, or a ConfigError."""
+        """Match the schedules to the optimizer's current groups, or raise a ConfigError."""
         groups = self.optimizer.param_groups
         if len(self.schedules) != len(groups) or self.base_lrs != self._read_base_lrs:
             self._take_new_rates()
@@ -333,11 +358,11 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
             if len(self.schedules) != len(groups):
                 raise ConfigError(
                     _count(len(self.schedules), len(groups))
-                    + "; give a group that has joined since its own by scheduler.add_schedule(...)"
+                    + "; for a group that was added later, call scheduler.add_schedule(...)"
                 )
 
     def _take_new_rates(self) -> None:
-        """A rate that was written into `base_lrs` becomes that of its group, as in `LambdaLR`."""
+        """Use rates that were written into `base_lrs` as L of their groups, as `LambdaLR` does."""
         schedules = list(self.schedules)
         for index, (rate, read) in enumerate(zip(self.base_lrs, self._read_base_lrs, strict=False)):
             if rate is not read:
@@ -347,7 +372,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         self._read_base_lrs = list(self.base_lrs)
 
     def _take_new_groups(self) -> None:
-        """The schedules of the groups that have joined, as far as they are known."""
+        """Add the schedules of groups that were added to the optimizer, if they are known."""
         groups = self.optimizer.param_groups
         for index in range(len(self.schedules), len(groups)):
             group = groups[index]
@@ -358,7 +383,7 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
                 group["initial_lr"] = schedule.initial_learning_rate
             else:
                 for other in groups[:index]:
-                    # One tensor has one rate, which is no longer the one that was written.
+                    # A shared tensor has been overwritten: its rate is no longer the initial one.
                     if isinstance(group["lr"], torch.Tensor) and group["lr"] is other["lr"]:
                         group.setdefault("initial_lr", _copied(other["initial_lr"]))
                 schedule = _of_rate(index, _initial(group), self.schedules[0].replace)
@@ -366,8 +391,8 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
             self._take(group, schedule)
 
     def _set_rates(self, first: int = 0) -> None:
-        """Set the groups from the first on to the rates of the count, if there is one yet."""
-        if self.last_epoch < 0:  # the turn of this scheduler has not come in a SequentialLR
+        """Set the rates of the groups from index `first` on, if the count has started."""
+        if self.last_epoch < 0:  # a SequentialLR has not reached this scheduler yet
             return
         groups = self.optimizer.param_groups
         for index in range(first, min(len(groups), len(self.schedules))):
@@ -381,16 +406,16 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         self._last_lr = [_copied(group["lr"]) for group in groups]
 
     def _set_new_rates(self, first: int) -> None:
-        """The same where the groups are in the hands of this scheduler, and of no other."""
+        """Do the same, unless something else has changed the groups' rates."""
         if self._changed_by_others() is None:
             self._set_rates(first)
 
     def _changed_by_others(self) -> tuple[int, Any, Any] | None:
-        """The first group whose rate is not what was set last, that rate, and what was set."""
+        """Find the first group whose rate was changed: its index, its rate, and the rate set."""
         groups = self.optimizer.param_groups
         for index, last in enumerate(self._last_lr):
             rate = groups[index]["lr"]
-            # To look into a tensor, the host would have to wait for its device.
+            # Reading a tensor would make the host wait for the device.
             if rate is not last and not isinstance(rate, torch.Tensor) and rate != last:
                 return index, rate, last
         return None
@@ -402,11 +427,11 @@ class InverseTimeLR(LRScheduler):  # type: ignore[misc]  # mypy does not look in
         index, rate, last = found
         warnings.warn(
             f"the rate of parameter group {index} is {shown(rate)}, and InverseTimeLR had set it "
-            f"to {shown(last)}: another scheduler (ReduceLROnPlateau beside it, LinearLR in a "
-            "ChainedScheduler), a callback or the loop has changed it, or only one of optimizer "
-            "and scheduler has loaded its state. InverseTimeLR sets the rate at each step(), so "
-            "the change is lost now. Leave one of the two out; for a warm-up, a floor or a "
-            "cool-down pass InverseTimeLR the arguments of its phases",
+            f"to {shown(last)}: another scheduler (such as ReduceLROnPlateau, or LinearLR in a "
+            "ChainedScheduler), a callback or the training loop has changed it, or only one of "
+            "optimizer and scheduler has loaded its state. InverseTimeLR sets the rate at each "
+            "step(), so the change is lost now. Let only InverseTimeLR set the rate; for a "
+            "warm-up, a floor or a cool-down, pass it the arguments of its phases",
             UserWarning,
             stacklevel=3,
         )
@@ -416,10 +441,10 @@ _WATCHED: WeakKeyDictionary[Any, WeakSet[InverseTimeLR]] = WeakKeyDictionary()
 
 
 def _watch(scheduler: InverseTimeLR) -> None:
-    """Let the scheduler know when its optimizer is given a group, or loads a state.
+    """Notify the scheduler when its optimizer gets a new group or loads a state.
 
-    As PyTorch does with `optimizer.step`, the methods of the optimizer are replaced: there is
-    no hook for the one, and wrappers of optimizers do not have the hooks of the other.
+    This replaces two methods of the optimizer, as PyTorch does with `optimizer.step`. PyTorch has
+    no hook for `add_param_group`, and optimizer wrappers lack the hooks for `load_state_dict`.
     """
     optimizer = scheduler.optimizer
     if optimizer not in _WATCHED:
@@ -430,9 +455,9 @@ def _watch(scheduler: InverseTimeLR) -> None:
 
 
 def _after(optimizer: Any, name: str, then: Callable[[InverseTimeLR], None]) -> None:
-    """Have `then` called for each scheduler after this method of the optimizer."""
+    """Call `then` for each scheduler after this method of the optimizer."""
     method = getattr(optimizer, name)
-    # Without a reference to the optimizer, which would live until the garbage is collected.
+    # Hold no reference to the optimizer: in a cycle it would live until garbage collection.
     function = getattr(method, "__func__", None) or (lambda _, *args, **kw: method(*args, **kw))
     there = ref(optimizer)
 
@@ -464,18 +489,18 @@ def _groups(optimizer: Any) -> list[dict[str, Any]]:
         return groups
     raise TypeError(
         f"{typed(optimizer)} is not a torch.optim.Optimizer; "
-        "pass the optimizer first, then the schedule or its parameters"
+        "pass the optimizer first, then a schedule or its parameters"
     )
 
 
 def _count_before(step: int | None, last_epoch: int) -> int:
-    """What PyTorch calls `last_epoch`: the count before the step that the constructor makes."""
+    """Return PyTorch's `last_epoch`: the count before the step that the constructor makes."""
     if step is None:
         return last_epoch
     if last_epoch != -1:
         raise ConfigError(
             f"step is {shown(step)} and last_epoch is {shown(last_epoch)}; pass one of them: "
-            "step, the number of updates made, or last_epoch, which is one less"
+            "step is the number of updates already made, and last_epoch is one less"
         )
     return read_count("step", step) - 1
 
@@ -485,9 +510,9 @@ def _initial(group: dict[str, Any]) -> Any:
 
 
 def _of_rate(index: int, given: Any, of_rate: Callable[..., InverseTimeDecay]) -> InverseTimeDecay:
-    """The schedule of a group, whose initial rate is the number that was written."""
+    """Build the schedule of a group from its initial rate, read as the decimal written."""
     if isinstance(given, torch.Tensor) and given.numel() == 1:
-        given = given.reshape(())  # optimizers take a rate of shape (1,) too
+        given = given.reshape(())  # optimizers accept a rate of shape (1,) too
     rate, _ = read_number(f"the rate of parameter group {index}", given)
     try:
         return of_rate(initial_learning_rate=rate)
@@ -500,13 +525,14 @@ def _refuse_beside_a_schedule(parameters: dict[str, Any]) -> None:
     for key, value in parameters.items():
         if value is not defaults[key]:
             raise ConfigError(
-                f"{key} is {shown(value)} beside a schedule, which has parameters of its own; "
-                f"pass schedule.replace({key}=...), or decay_steps and decay_rate as numbers"
+                f"{key} is {shown(value)}, but a schedule was passed, which has its own "
+                f"parameters; pass schedule.replace({key}=...), or pass decay_steps and "
+                "decay_rate as numbers"
             )
 
 
 def _one_for_each(groups: list[Any], given: Any) -> tuple[InverseTimeDecay, ...]:
-    """The schedule of each group, without a pinned dtype: a Python number has none."""
+    """Return the schedule of each group, without a pinned dtype: rates are Python floats."""
     if isinstance(given, InverseTimeDecay):
         schedules = [given] * len(groups)
     else:
@@ -517,8 +543,8 @@ def _one_for_each(groups: list[Any], given: Any) -> tuple[InverseTimeDecay, ...]
     for schedule in schedules:
         if not isinstance(schedule, InverseTimeDecay):
             raise ConfigError(
-                f"{typed(schedule)} is no schedule; pass an invtime.InverseTimeDecay, or one for "
-                "each parameter group, or both decay_steps and decay_rate"
+                f"{typed(schedule)} is not a schedule; pass an invtime.InverseTimeDecay, or one "
+                "for each parameter group, or both decay_steps and decay_rate"
             )
     if len(schedules) != len(groups):
         raise ConfigError(_count(len(schedules), len(groups)))
@@ -528,17 +554,17 @@ def _one_for_each(groups: list[Any], given: Any) -> tuple[InverseTimeDecay, ...]
 def _count(schedules: int, groups: int) -> str:
     return (
         f"there are {schedules} schedules and {groups} parameter groups; pass one schedule for "
-        "all, or as many as the optimizer has groups when the scheduler is built"
+        "all groups, or one for each group that the optimizer has now"
     )
 
 
 def _like(rate: Any, value: float) -> Any:
-    """The value as a tensor where the rate of its group is one."""
+    """Return the value as a tensor if the group's rate is a tensor."""
     if isinstance(rate, torch.Tensor):
         return torch.full((), value, dtype=rate.dtype, device=rate.device)
     return value
 
 
 def _copied(rate: Any) -> Any:
-    """A tensor that is filled in place later is no memory of what it was."""
+    """Copy a rate to keep: a tensor rate is overwritten in place later."""
     return rate.clone() if isinstance(rate, torch.Tensor) else rate

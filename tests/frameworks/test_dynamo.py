@@ -54,7 +54,7 @@ def test_the_last_step_that_is_exact_in_the_arithmetic_of_the_compiler(name):
     with pytest.raises(StepTypeError) as caught:
         dynamo._traced_number(schedule.form, last + 1)
     assert str(caught.value) == (
-        "a Python int step inside torch.compile would not be exact this far out; "
+        "a Python int step of this size would not be exact inside torch.compile; "
         "pass the step as an int64 tensor"
     )
     assert dynamo.at_number(schedule.form, last + 1) == values(schedule, [last + 1])[0]
@@ -63,7 +63,7 @@ def test_the_last_step_that_is_exact_in_the_arithmetic_of_the_compiler(name):
 def test_a_warm_up_of_long_decimals_is_refused():
     long = InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=10**6, warmup_learning_rate=1 / 300)
     for step in (0, 5):
-        with pytest.raises(StepTypeError, match="this far out"):
+        with pytest.raises(StepTypeError, match="step of this size"):
             dynamo._traced_number(long.form, step)
         assert long(step) == values(long, [step])[0]
     after = 10**6 + 3

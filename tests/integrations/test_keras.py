@@ -428,8 +428,8 @@ def test_schedules_with_phases_have_no_counterpart_in_keras():
     schedule = InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=500, minimum_learning_rate=0.01)
     with pytest.raises(
         ConfigError,
-        match=r"the schedule has warmup_steps=500, minimum_learning_rate=0\.01, for which Keras's "
-        r"own InverseTimeDecay has no parameters; use this one, .* or convert a schedule without",
+        match=r"the schedule has warmup_steps=500, minimum_learning_rate=0\.01, which Keras's "
+        r"own InverseTimeDecay does not support; use this .* or convert a schedule without",
     ):
         schedule.to_keras()
 
@@ -599,7 +599,7 @@ def test_an_optimizer_with_a_schedule_that_is_no_keras_schedule():
 
 
 def test_a_call_without_a_step_or_with_none():
-    with pytest.raises(StepTypeError, match=f"not those of Keras {keras.__version__}"):
+    with pytest.raises(StepTypeError, match=f"not from Keras {keras.__version__}"):
         STAIRCASE()
     with pytest.raises(StepTypeError, match="a step cannot be"):
         STAIRCASE("41")
@@ -609,7 +609,7 @@ def test_a_call_without_a_step_or_with_none():
 def test_a_schedule_of_the_weight_decay(kind, mode):
     optimizer = getattr(keras.optimizers, kind)(0.1, weight_decay=STAIRCASE)
     model = build(optimizer, **MODES[mode])
-    with pytest.raises(StepTypeError, match=r"AdamW\(weight_decay=schedule\); pass it as the lear"):
+    with pytest.raises(StepTypeError, match=r"AdamW\(weight_decay=schedule\); .*; pass it as lear"):
         fit(model, 0, 1)
 
 

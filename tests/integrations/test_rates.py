@@ -215,7 +215,7 @@ def test_a_label_that_was_forgotten_or_misspelt(optax):
         current_rates(state, {"a": SCHEDULE, "b": OTHER, "c": OTHER})
     with pytest.raises(TypeError, match="only an empty mapping"):
         current_rates(state, {})
-    with pytest.raises(TypeError, match=r"0.5 of type float is no schedule under 'b'; pass"):
+    with pytest.raises(TypeError, match=r"0.5 of type float is not a schedule under 'b'; pass"):
         current_rates(state, {"a": SCHEDULE, "b": 0.5})
 
 
@@ -256,7 +256,7 @@ def test_an_injected_schedule_has_a_count_of_its_own(optax, schedule, rate):
 
 
 def test_what_is_given_for_a_schedule_must_be_one(optax):
-    with pytest.raises(TypeError, match=r"0.1 of type float is no schedule; pass the function"):
+    with pytest.raises(TypeError, match=r"0.1 of type float is not a schedule; pass the sch"):
         current_rates(optax.sgd(SCHEDULE).init({}), 0.1)
 
 

@@ -698,9 +698,9 @@ def test_a_method_that_is_not_written_says_what_to_do():
         from_numpy = Backend.from_numpy
 
     for words in ("value_bits", "gradient"):
-        assert "write it, or write coerce and constant" in failure(words, Unwritten())
+        assert "implement it, or coerce and constant" in failure(words, Unwritten())
     Unwritten.from_numpy = CrookedBackend.from_numpy
-    assert "write it, or set differentiable = False" in failure("gradient", Unwritten())
+    assert "implement it, or set differentiable = False" in failure("gradient", Unwritten())
 
 
 def test_a_framework_may_lack_a_part_of_its_derivative():

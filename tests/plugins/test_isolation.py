@@ -70,15 +70,15 @@ AT_LOADING = {
         "PluginValidationError",
     ),
     "announces nothing": (returns(None), "returned no backend"),
-    "announces a text": (returns("['broken']"), "'broken' is not a BackendInfo"),
-    "announces too little": (returns("[('broken', (), 'a:B')]"), "is not a BackendInfo"),
-    "announces one module as a text": (announces(modules="absent"), "is not a BackendInfo"),
-    "announces a class": (returns("[('broken', (), invtime, '')]"), "is not a BackendInfo"),
-    "announces no identifier": (announces(name="not a name"), "is not a BackendInfo"),
-    "announces no class": (announces(target="invtime_broken"), "is not a BackendInfo"),
-    "announces a submodule": (announces(modules=("absent.core",)), "is not a BackendInfo"),
-    "claims every type": (announces(modules=("absent", "builtins")), "is not a BackendInfo"),
-    "has a built-in's name": (announces(name="numpy"), "a backend named 'numpy' itself"),
+    "announces a text": (returns("['broken']"), "'broken' is not a valid BackendInfo"),
+    "announces too little": (returns("[('broken', (), 'a:B')]"), "is not a valid BackendInfo"),
+    "announces one module as a text": (announces(modules="absent"), "is not a valid BackendInfo"),
+    "announces a class": (returns("[('broken', (), invtime, '')]"), "is not a valid BackendInfo"),
+    "announces no identifier": (announces(name="not a name"), "is not a valid BackendInfo"),
+    "announces no class": (announces(target="invtime_broken"), "is not a valid BackendInfo"),
+    "announces a submodule": (announces(modules=("absent.core",)), "is not a valid BackendInfo"),
+    "claims every type": (announces(modules=("absent", "builtins")), "is not a valid BackendInfo"),
+    "has a built-in's name": (announces(name="numpy"), "itself has a backend named 'numpy'"),
     "raises when it is asked": (
         "import invtime\n@invtime.hookimpl\ndef invtime_backends(): raise OSError('no disk')",
         "OSError: no disk",
@@ -146,11 +146,11 @@ AT_USE = {
     "its framework is missing": (MISSING, "needs 'absent'"),
     "its framework fails": (
         announces(modules=("failing",)) + "\ndef Broken(): import failing",
-        "needs 'failing', which does not import (out of order)",
+        "needs 'failing', which failed to import (out of order)",
     ),
     "its module is missing": (
         announces(modules=("json",), target="invtime_broken_backend:Broken"),
-        "cannot be made: invtime_broken_backend:Broken raised ModuleNotFoundError",
+        "cannot be loaded: invtime_broken_backend:Broken raised ModuleNotFoundError",
     ),
     "its class is missing": (announces(modules=("json",)), "AttributeError"),
     "its class raises": (
@@ -209,7 +209,7 @@ HOOKS = {
     "answers a backend that cannot be made": ("return 'broken'", "needs 'absent'"),
     "calls back": (
         "import numpy; invtime.InverseTimeDecay(1, 1, 1)(numpy.arange(3)); return 'loop'",
-        "a hook may only look at the type",
+        "a hook may only inspect the type",
     ),
 }
 
@@ -254,8 +254,8 @@ def test_the_types_of_another_stay_with_it_and_the_plugin_is_told(site):
         """
     done = site.run(WORKS + textwrap.dedent(more))
     assert done.stderr.count("PluginWarning") == 1
-    assert "claims the types of 'numpy', which go to backend 'numpy' of invtime " in done.stderr
-    assert "answer invtime_backend_for" in done.stderr
+    assert "claims the types of 'numpy', which backend 'numpy' of invtime " in done.stderr
+    assert "implement invtime_backend_for" in done.stderr
 
 
 @pytest.mark.usefixtures("loopback")
