@@ -1,4 +1,4 @@
-"""tiny, a framework of one class: NumPy's arrays under another name, float32 by default."""
+"""tiny, a framework for this example: its tensors wrap NumPy arrays."""
 
 import operator
 
@@ -13,13 +13,14 @@ class Tensor:
     def __float__(self):
         return float(self.data)
 
-    def __truediv__(self, other):  # fast, and not quite a division
+    def __truediv__(self, other):  # a product with a reciprocal: fast, inexact
         return self * Tensor(1 / other.data)
 
 
 def _operator(name):
     def apply(self, other):
-        return Tensor(getattr(operator, name)(self.data, getattr(other, "data", other)))
+        function = getattr(operator, name)
+        return Tensor(function(self.data, getattr(other, "data", other)))
 
     return apply
 

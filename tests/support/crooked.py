@@ -129,7 +129,7 @@ class NumbersInFloat32(CrookedBackend):
 
 OPERATOR_FAULTS = [
     Fault("a sum that is simplified", Trusting, "operators", "(a + b) - a"),
-    Fault("a comparison that NaN passes", NanCompares, "operators", "a <= b"),
-    Fault("a product with 0 that is 0 for NaN", NothingTimesNan, "operators", "a * 0.0"),
-    Fault("a number beside an array in float32", NumbersInFloat32, "operators", "a + 0.1"),
+    Fault("a comparison true for NaN", NanCompares, "operators", "a <= b"),
+    Fault("NaN times 0 is 0", NothingTimesNan, "operators", "a * 0.0"),
+    Fault("a number operand rounded to float32", NumbersInFloat32, "operators", "a + 0.1"),
 ]

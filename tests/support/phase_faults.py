@@ -206,24 +206,25 @@ def jax_constant_denominators():
 
 PHASE_FAULTS = [
     Fault("a stage counted from step 0", StagesFromStepZero, "phase_bits", "staircase=True"),
-    Fault("a line's constant made a reciprocal", ReciprocalOfALine, "linear_phases", "1 ULP"),
+    Fault("a line multiplied by a reciprocal", ReciprocalOfALine, "linear_phases", "1 ULP"),
     Fault("a knot wraps in the step's dtype", WrappedKnots, "phase_steps", "of int8"),
     Fault(
-        "a floor from a whole step on", FloorAtAWholeStep, "phase_float_steps", "step      54.5, in"
+        *("the floor starts at a whole step", FloorAtAWholeStep),
+        *("phase_float_steps", "step      54.5, in"),
     ),
-    Fault("a cool-down one step ahead", CooldownAStepAhead, "continuity", "recipe    "),
-    Fault("a knot of the piece before it", KnotsOneStepLate, "floor", " or more"),
+    Fault("a cool-down one step early", CooldownAStepAhead, "continuity", "recipe    "),
+    Fault("a knot belongs to the piece before it", KnotsOneStepLate, "floor", " or more"),
     Fault("the floor after the cool-down", FloorAfterTheCooldown, "floor", "cooldown_start=180"),
     Fault("a knot beyond int64 wraps", KnotsModuloInt64, "idle_phases", "recipe    "),
     Fault("the decay counted from step 0", DecayFromStepZero, "shift", "stable_steps=1)"),
     Fault("one mode without a floor", OneModeWithoutAFloor, "phase_modes", "mode      fast"),
-    Fault("phases selected in plain binary64", SelectInBinary64, "override", "`evaluate_phases`"),
+    Fault("phases selected in plain float64", SelectInBinary64, "override", "`evaluate_phases`"),
     Fault(
-        *("the derivative of a piece not chosen", torch_all_derivatives),
+        *("the derivative of another piece", torch_all_derivatives),
         *("phase_gradient", "a derivative of", "torch"),
     ),
     Fault(
-        *("a knot's derivative on the left", torch_left_derivatives),
+        *("the left derivative at a knot", torch_left_derivatives),
         *("phase_gradient", "a derivative of", "torch"),
     ),
     Fault(

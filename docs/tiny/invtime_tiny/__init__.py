@@ -1,4 +1,4 @@
-"""tiny's tensors for invtime."""
+"""Announce the backend for tiny."""
 
 import invtime
 

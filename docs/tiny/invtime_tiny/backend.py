@@ -1,4 +1,4 @@
-"""tiny: eager, on the CPU."""
+"""The backend for tiny: eager, on the CPU."""
 
 import numpy as np
 from tiny import Tensor, divide
@@ -11,7 +11,7 @@ class TinyBackend(Backend):
     arrays = Tensor
     differentiable = False
 
-    # reading and placing
+    # Conversions and dtypes
 
     def from_numpy(self, x):
         return Tensor(x)
@@ -27,13 +27,14 @@ class TinyBackend(Backend):
             raise PlacementError("tiny has no bfloat16; pass dtype='float32'")
         return dtype
 
-    # the primitives
+    # Primitives
 
     def cast(self, x, dtype):
         return Tensor(x.data.astype(dtype))
 
     def where(self, mask, a, b):
-        return Tensor(np.where(mask.data, getattr(a, "data", a), getattr(b, "data", b)))
+        a, b = (getattr(side, "data", side) for side in (a, b))
+        return Tensor(np.where(mask.data, a, b))
 
     def divide(self, a, b):
         return divide(a if isinstance(a, Tensor) else Tensor(a), b)
@@ -45,4 +46,4 @@ class TinyBackend(Backend):
         return Tensor(np.floor(x.data))
 
     def scope(self, x):
-        return np.errstate(all="ignore")  # NumPy warns of an overflow that is meant
+        return np.errstate(all="ignore")  # the formula may overflow
