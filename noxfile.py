@@ -72,10 +72,15 @@ def install_frameworks(session: nox.Session, *more: str) -> None:
 
 @nox.session(python=OLDEST)
 def lint(session: nox.Session) -> None:
-    """Ruff: the rules, then the formatting."""
-    install(session, "ruff", *TESTED)
+    """Ruff for the code; codespell, proselint and docs/prose.py for the texts."""
+    # proselint needs google-re2, whose newest release has no wheel for every platform.
+    install(session, "ruff", "codespell", "proselint", "google-re2", *TESTED)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
+    session.run("codespell")
+    config = ("--config", "docs/proselint.json")
+    session.run("proselint", "check", *config, *PAGES)
+    session.run("python", "docs/prose.py")
 
 
 @nox.session(python=OLDEST)
