@@ -72,10 +72,16 @@ def install_frameworks(session: nox.Session, *more: str) -> None:
 
 @nox.session(python=OLDEST)
 def lint(session: nox.Session) -> None:
-    """Check the rules and the format of the code with Ruff."""
-    install(session, "ruff", *TESTED)
+    """Check the code with Ruff, and the texts with codespell, proselint and a word list."""
+    # The newest google-re2, which proselint needs, has no wheel for Python 3.11.
+    install(session, "ruff", "codespell", "proselint", "google-re2", *TESTED)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
+    pages = sorted(map(str, (*Path().glob("*.md"), *Path("docs").rglob("*.md"))))
+    session.run("ruff", "format", "--check", "--line-length", "80", *pages)
+    session.run("codespell")
+    session.run("proselint", "check", "--config", "docs/proselint.json", *pages)
+    session.run("python", "docs/prose.py")
 
 
 @nox.session(python=OLDEST)

@@ -214,7 +214,7 @@ def imports(path: Path) -> set[str]:
 
 
 def room(module: str) -> str:
-    """The room that a module is in."""
+    """The part of the package that a module is in."""
     return next(own for own in ROOMS if own == module or module.startswith(f"{own}."))
 
 

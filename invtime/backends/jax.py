@@ -1,4 +1,4 @@
-"""JAX: eager, jit, vmap, grad, scan, sharded. Computes in binary64 even if x64 is off."""
+"""JAX: eager, jit, vmap, grad, scan, sharded. Computes in binary64 even without x64."""
 
 from __future__ import annotations
 

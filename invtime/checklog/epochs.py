@@ -49,7 +49,7 @@ def readings(case: Case, level: str, log: Log, first: int | None) -> Iterator[tu
 
 
 def told(count: Count, words: str, unit: str) -> Explanation:
-    """The explanation of a way of counting."""
+    """The explanation of how the log counts."""
     m, most = count.updates, count.most
     more = "" if most == m else " or more" if most == inf else f" to {int(most)}"
     text = f"row e has the rate of step {count.text('e')}: "

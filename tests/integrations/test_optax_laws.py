@@ -184,7 +184,7 @@ def test_a_warm_up_in_front_is_the_warm_up_of_the_schedule_from_where_it_ends(na
     np.testing.assert_array_max_ulp(joined[:8], ours[:8], maxulp=1)  # optax rounds several times
 
 
-# -- where it stands in an optimizer -------------------------------------------------------
+# -- as part of an optimizer chain -----------------------------------------------------------
 
 
 def test_scale_by_schedule_keeps_the_sign_and_scale_by_learning_rate_turns_it(schedule):

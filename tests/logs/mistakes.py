@@ -1,7 +1,7 @@
 """PyTorch training runs from a seed, each with one mistake: the log, and the intended schedule.
 
 Each mistake is written as people write it, with a real optimizer and scheduler. The
-parameters and the way of logging are drawn from the seed.
+parameters and the logging format are drawn from the seed.
 """
 
 from __future__ import annotations

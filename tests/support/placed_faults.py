@@ -194,7 +194,7 @@ PLACED_FAULTS = [
     Fault("a device without phases", NoPhasesThere, "placed_modes", "eager, on fast"),
     Fault("a device that fails for uint16 steps", FewStepsThere, "placed_modes", "of uint16"),
     Fault("a device that is not a string", DevicesByNumber, "device", "a device 0"),
-    Fault("a dtype refused during evaluation", SecondThoughts, "dtype", "PlacementError from `dtype`"),
+    Fault("a dtype refused in evaluation", SecondThoughts, "dtype", "PlacementError from `dtype`"),
     Fault("a step dtype refused by PlacementError", RefusedAsAPlace, "step_dtypes", "of uint16"),
     Fault("a long array cut off", ShortArrays, "shape", "and shape (32769,)"),
     Fault("computed in the narrower of two dtypes", NarrowPair, "step_dtypes", "of uint8"),

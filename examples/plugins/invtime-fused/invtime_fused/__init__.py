@@ -14,6 +14,6 @@ def invtime_backends() -> list[invtime.BackendInfo]:
 
 @invtime.hookimpl(tryfirst=True)
 def invtime_backend_for(step_type: type) -> str | None:
-    """Every tensor, without importing torch: a tensor has come, or it has not."""
+    """Every tensor, without importing torch: there is none if torch was not imported."""
     torch = sys.modules.get("torch")
     return "fused" if torch and issubclass(step_type, torch.Tensor) else None
