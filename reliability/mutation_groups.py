@@ -55,14 +55,20 @@ GROUPS = {
             "frameworks/test_torch.py",
             "frameworks/test_dynamo.py",
             "frameworks/test_torch_backend.py",
+            "plugins/test_conformance.py::test_torch",
         ),
         ("torch",),
-        "compiled_bits or compiled_float or python_int_step or transforms or first_call",
+        "compiled_bits or compiled_float or python_int_step or transforms or first_call "
+        "or retracing",
     ),
-    "jax": Group(("backends/jax",), ("frameworks/test_jax.py",), ("jax",)),
+    "jax": Group(
+        ("backends/jax",),
+        ("frameworks/test_jax.py", "plugins/test_conformance.py::test_jax"),
+        ("jax",),
+    ),
     "tensorflow": Group(
         ("backends/tensorflow", "backends/autograph"),
-        ("frameworks/test_tensorflow.py",),
+        ("frameworks/test_tensorflow.py", "plugins/test_conformance.py::test_tensorflow"),
         ("tensorflow",),
     ),
     "optimizers of PyTorch": Group(
@@ -71,7 +77,7 @@ GROUPS = {
             *("integrations/test_torch.py", "integrations/test_torch_laws.py"),
             "integrations/test_rates.py",
         ),
-        ("torch",),
+        ("torch", "jax"),  # optax is on JAX
     ),
     "Keras": Group(
         ("integrations/keras",),
