@@ -10,7 +10,6 @@ Texts of frameworks that are not installed stay in the file as they were.
 
 import json
 import os
-import re
 from math import nan
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -40,7 +39,7 @@ ENVELOPE = {"module": "keras", "class_name": "InverseTimeDecay", "config": CONFI
 TRACED = type("Traced", (), {"dtype": "float32", "shape": (), "__float__": lambda self: 1 / 0})
 
 
-VERSIONS = [installed("invtime"), np.__version__]  # not part of a text
+VERSIONS = [f"of invtime {installed('invtime')}", f"and {np.__version__}"]  # not part of a text
 
 
 def built(**changes):
@@ -405,7 +404,7 @@ def _():
 
     from invtime.integrations.keras import InverseTimeDecay as OfKeras
 
-    VERSIONS.append(keras.__version__)
+    VERSIONS.append(f"of Keras {keras.__version__}")
     return OfKeras(**CONFIG)()
 
 
@@ -552,7 +551,7 @@ def test_the_text(name):
         CASES[name]()
     found = f"{type(caught.value).__name__}: {caught.value}"
     for version in VERSIONS:
-        found = re.sub(rf"(?<= ){re.escape(version)}(?=[ ;,])", "VERSION", found)
+        found = found.replace(version, f"{version.rpartition(' ')[0]} VERSION")
     assert "\n" not in found
     if WRITE:
         keep(name, found)
