@@ -26,7 +26,7 @@ CORE = (
 # Of tests that start other processes, the process that is forked sees nothing: they are left out.
 PURE = (
     *("spec", "exact", "decimals", "config", "errors", "phases", "ties", "planning", "fingerprint"),
-    *("hostile", "hostile_phases", "reference", "one_truth"),
+    *("hostile", "hostile_phases", "reference", "one_truth", "derivative", "error_texts"),
 )
 GROUPS = {
     "core": Group(
@@ -46,7 +46,8 @@ GROUPS = {
         tuple(
             f"frameworks/test_{name}.py"
             for name in ("numpy", "numpy_rounding", "scalars", "array_api", "dask")
-        ),
+        )
+        + ("test_error_texts.py",),
         ("dask", "array_api_strict"),
     ),
     "torch": Group(
@@ -55,6 +56,7 @@ GROUPS = {
             "frameworks/test_torch.py",
             "frameworks/test_dynamo.py",
             "frameworks/test_torch_backend.py",
+            "test_error_texts.py",
             "plugins/test_conformance.py::test_torch",
         ),
         ("torch",),
@@ -63,25 +65,34 @@ GROUPS = {
     ),
     "jax": Group(
         ("backends/jax",),
-        ("frameworks/test_jax.py", "plugins/test_conformance.py::test_jax"),
+        (
+            *("frameworks/test_jax.py", "frameworks/test_jax_backend.py", "test_error_texts.py"),
+            "plugins/test_conformance.py::test_jax",
+        ),
         ("jax",),
     ),
     "tensorflow": Group(
         ("backends/tensorflow", "backends/autograph"),
-        ("frameworks/test_tensorflow.py", "plugins/test_conformance.py::test_tensorflow"),
+        (
+            *("frameworks/test_tensorflow.py", "frameworks/test_tensorflow_backend.py"),
+            *("test_error_texts.py", "plugins/test_conformance.py::test_tensorflow"),
+        ),
         ("tensorflow",),
     ),
     "optimizers of PyTorch": Group(
         ("integrations/torch", "integrations/rates"),
         (
             *("integrations/test_torch.py", "integrations/test_torch_laws.py"),
-            "integrations/test_rates.py",
+            *("integrations/test_rates.py", "test_error_texts.py"),
         ),
         ("torch", "jax"),  # optax is on JAX
     ),
     "Keras": Group(
         ("integrations/keras",),
-        (*("integrations/test_keras.py", "integrations/test_keras_laws.py"),),
+        (
+            *("integrations/test_keras.py", "integrations/test_keras_laws.py"),
+            "test_error_texts.py",
+        ),
         ("keras", "tensorflow"),
     ),
 }
