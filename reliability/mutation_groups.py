@@ -35,6 +35,7 @@ GROUPS = {
             *(f"test_{name}.py" for name in PURE),
             *("property", "frameworks/test_numpy.py", "frameworks/test_scalars.py"),
             *("plugins/test_registry.py", "plugins/test_dtype_names.py", "plugins/test_operand.py"),
+            *("plugins/test_entry_points.py", "test_edges.py"),
         ),
         share=6,
     ),
@@ -43,11 +44,11 @@ GROUPS = {
             *("backends/numpy", "backends/blocks", "backends/numpy_rounding"),
             *("backends/array_api", "backends/dask"),
         ),
-        tuple(
-            f"frameworks/test_{name}.py"
-            for name in ("numpy", "numpy_rounding", "scalars", "array_api", "dask")
-        )
-        + ("test_error_texts.py",),
+        (
+            *("frameworks/test_numpy.py", "frameworks/test_numpy_rounding.py"),
+            *("frameworks/test_scalars.py", "frameworks/test_array_api.py"),
+            *("frameworks/test_dask.py", "test_error_texts.py"),
+        ),
         ("dask", "array_api_strict"),
     ),
     "torch": Group(

@@ -13,9 +13,10 @@ class Jet:
     """An array, and its first and second derivative in the step; None where it is a constant."""
 
     def __init__(self, data, first=None, second=None):
-        self.data = np.asarray(data)
+        # A Python number takes the dtype of the array beside it.
+        self.data = data if type(data) in (int, float) else np.asarray(data)
         self.first, self.second = first, second
-        self.dtype, self.shape = self.data.dtype, self.data.shape
+        self.dtype, self.shape = np.asarray(data).dtype, np.shape(data)
 
     def __add__(self, other):
         other = jet(other)
@@ -79,6 +80,7 @@ class JetBackend(Backend):
         return "float64" if self.wide == 53 else "float32"
 
     def precision(self, x):
+        assert isinstance(x, Jet)  # a framework has a precision for each device
         return self.wide
 
     def cast(self, x, dtype):
@@ -89,6 +91,7 @@ class JetBackend(Backend):
         return Jet(*(None if part is None else part.astype(dtype) for part in parts))
 
     def where(self, mask, a, b):
+        kind = (a if isinstance(a, Jet) else b).dtype
         a, b = jet(a), jet(b)
 
         def chosen(one, other):
@@ -96,9 +99,7 @@ class JetBackend(Backend):
                 return None
             return np.where(mask.data, 0.0 if one is None else one, 0.0 if other is None else other)
 
-        like = a.data if a.shape or isinstance(a.data, np.ndarray) else b.data
-        wide = {x.dtype for x in (a, b) if x.shape} or {like.dtype}
-        data = np.where(mask.data, a.data, b.data).astype(wide.pop())
+        data = np.where(mask.data, a.data, b.data).astype(kind)
         return Jet(data, chosen(a.first, b.first), chosen(a.second, b.second))
 
     def divide(self, a, b):
