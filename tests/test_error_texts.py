@@ -10,6 +10,7 @@ Texts of frameworks that are not installed stay in the file as they were.
 
 import json
 import os
+import sys
 from math import nan
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -36,7 +37,15 @@ RECIPE = GOOD.replace(
     warmup_steps=5, stable_steps=3, minimum_learning_rate=0.01, cooldown_start=90, cooldown_steps=10
 )
 ENVELOPE = {"module": "keras", "class_name": "InverseTimeDecay", "config": CONFIG}
-TRACED = type("Traced", (), {"dtype": "float32", "shape": (), "__float__": lambda self: 1 / 0})
+
+
+class Traced:
+    """An array without a value."""
+
+    dtype, shape = "float32", ()
+
+    def __float__(self):
+        raise RuntimeError("no value")
 
 
 VERSIONS = [f"of invtime {installed('invtime')}", f"and {np.__version__}"]  # not part of a text
@@ -168,7 +177,7 @@ CASES = {
     "rate shapeless": built(initial_learning_rate=SimpleNamespace(dtype="float32")),
     "rate without dtype": built(initial_learning_rate=SimpleNamespace(shape=())),
     "rate complex": built(initial_learning_rate=np.array(0.1j)),
-    "rate traced": built(initial_learning_rate=TRACED()),
+    "rate traced": built(initial_learning_rate=Traced()),
     "steps zero": built(decay_steps=0),
     "steps inexact": built(decay_steps=2**53 + 1),
     "steps huge": built(decay_steps=10**400),
@@ -303,7 +312,6 @@ def framework(name, *modules):
     return add
 
 
-# PyTorch's and TensorFlow's own tests have the texts of their steps.
 @framework("step for JAX of text", "jax")
 def _():
     return GOOD.on("jax")("3")
@@ -486,6 +494,151 @@ def joined():
     made.optimizer.add_param_group({"params": [torch.zeros(1)]})
     made.optimizer.step()
     made.step()
+
+
+@framework("PyTorch rate of others", "torch")
+def _():
+    made = scheduler(GOOD)
+    made.optimizer.step()
+    made.optimizer.param_groups[1]["lr"] = 0.7
+    with pytest.warns(UserWarning, match="the rate") as caught:
+        made.step()
+    raise caught[0].message
+
+
+@framework("step for PyTorch of bools", "torch")
+def _():
+    import torch
+
+    return GOOD(torch.tensor([True]))
+
+
+@framework("step for PyTorch of text", "torch")
+def _():
+    return GOOD.on("torch")("3")
+
+
+@framework("step for PyTorch, traced", "torch")
+def _():
+    import torch
+
+    from invtime.backends.torch import TorchBackend
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("invtime.backends.torch._get_tracing_state", lambda: "tracing")
+        return TorchBackend().head(torch.ones(3, dtype=torch.float64))
+
+
+@framework("step for PyTorch, symbolic", "torch")
+def _():
+    import torch
+
+    from invtime.backends.torch import TorchBackend
+
+    class Symbolic(torch.SymInt):
+        def __init__(self):
+            pass
+
+        def __str__(self):
+            return "s0"
+
+    return TorchBackend().coerce(Symbolic(), None)
+
+
+@framework("device of PyTorch", "torch")
+def _():
+    from invtime.backends.torch import TorchBackend
+
+    def missing(*_, **__):
+        raise RuntimeError("no such device\nin this build")
+
+    backend = object.__new__(type("Fixed", (), dict(vars(TorchBackend))))
+    type(backend).devices = lambda self: ["cpu"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("torch.empty", missing)
+        return backend.device("cpu")
+
+
+@framework("binary64 of a narrow device of PyTorch", "torch")
+def _():
+    import torch
+
+    from invtime.backends.torch import TorchBackend
+
+    backend = object.__new__(type("Fixed", (), dict(vars(TorchBackend))))
+    type(backend).precision = lambda self, x: 24
+    return backend.round_to(torch.zeros(1), "float64")
+
+
+@framework("far step in torch.compile", "torch")
+def _():
+    from invtime.backends.dynamo import _at_symbolic
+
+    return _at_symbolic(GOOD.form, 2**60)
+
+
+@framework("far line in torch.compile", "torch")
+def _():
+    from invtime.backends.dynamo import _at_symbolic
+
+    return _at_symbolic(GOOD.replace(initial_learning_rate=1 / 3, warmup_steps=999).form, 5)
+
+
+ARRAYS = {
+    "array API without namespace": lambda xp: array_api().coerce(3, None),
+    "array API of bools": lambda xp: GOOD(xp.asarray([True])),
+    "array API device": lambda xp: GOOD.on("array_api", device="gpu")(xp.asarray([1])),
+    "array API dtype": lambda xp: GOOD.on("array_api", dtype="bfloat16")(xp.asarray([1])),
+    "array API number": lambda xp: array_api().constant(1, "", 1, 1),
+    "array API default": lambda xp: array_api().default_dtype(),
+    "array API devices": lambda xp: array_api().devices(),
+}
+for _name, _call in ARRAYS.items():
+
+    def _run(call=_call):
+        import array_api_strict
+
+        return call(array_api_strict)
+
+    framework(_name, "array_api_strict")(_run)
+
+
+def array_api():
+    from invtime.backends.array_api import ArrayAPIBackend
+
+    return ArrayAPIBackend()
+
+
+@framework("step for Dask, of Dask's own", "dask.array")
+def _():
+    import dask
+
+    return GOOD.on("dask")(dask.delayed(3))
+
+
+@framework("step for Dask, of other chunks", "dask.array")
+def _():
+    import dask.array as da
+
+    from invtime.backends.dask import DaskBackend
+
+    array = da.zeros(3, chunks=3)
+    array._meta = Traced()
+    return DaskBackend().coerce(array, None)
+
+
+@framework("step for Dask of bools", "dask.array")
+def _():
+    import dask.array as da
+
+    return GOOD(da.zeros(3, dtype=bool))
+
+
+@framework("bfloat16 without ml_dtypes", "numpy")
+def _():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "ml_dtypes", None)
+        return GOOD.on("numpy", dtype="bfloat16")
 
 
 def rates(*arguments):
