@@ -16,6 +16,7 @@ from invtime.decimals import exact_number, read_number
 from invtime.evaluate import _last_exact
 from invtime.fingerprint import _exact, canonical
 from invtime.form import Form
+from invtime.pieces import not_below
 from invtime.reference import Reference, bits_of_array
 from invtime.stage import SHORT_Q, last_short_step, stage_index, stage_remainder
 from invtime.table import Line
@@ -361,12 +362,44 @@ def test_parameters_of_any_framework_are_read():
             read_number("x", key)
 
 
+class Placed(JetBackend):
+    def from_numpy(self, x):
+        return Jet(x)
+
+    def place(self, x, device):
+        x.device = device
+        return x
+
+
 def test_a_constant_is_a_float_of_the_dtype_whatever_number_it_is():
     for value in (1, 1.0, np.float32(1)):
         for dtype in ("float64", "float32"):
-            assert JetBackendOfNumpy().constant(value, dtype, None, None).dtype == dtype
+            assert Placed().constant(value, dtype, None, None).dtype == dtype
 
 
-class JetBackendOfNumpy(JetBackend):
-    def from_numpy(self, x):
-        return Jet(x)
+def test_a_constant_is_where_it_is_asked_for_or_beside_what_it_is_like():
+    like = SimpleNamespace(device="there")
+    assert Placed().constant(1.0, "float64", like, None).device == "there"
+    assert Placed().constant(1.0, "float64", like, "here").device == "here"
+    assert not hasattr(Placed().constant(1.0, "float64", None, None), "device")
+    assert not hasattr(Placed().constant(1.0, "float64", SimpleNamespace(), None), "device")
+
+
+# -- knots -------------------------------------------------------------------------------
+
+
+def test_the_first_float_at_or_past_a_knot():
+    tiny = Fraction(1, 2**140)
+    numbers = [Fraction(n, d) for n in (0, 1, 2, 3, 2**53 + 1) for d in (1, 3, 7, 2**60)]
+    numbers += [Fraction(1, 2**126) + part for part in (0, tiny, Fraction(1, 2**150), -tiny)]
+    numbers += [Fraction(2**24 + 1), Fraction(2**54 + 2), Fraction(10**30, 7)]
+    for ratio in numbers:
+        for precision, kind in ((53, np.float64), (24, np.float32)):
+            found = not_below((ratio.numerator, ratio.denominator), precision)
+            assert kind(found) == found
+            assert Fraction(found) >= ratio
+            before = np.nextafter(kind(found), kind(-1))
+            smallest = found == 2.0**-126 and precision == 24  # none below it is kept
+            assert not found or smallest or Fraction(float(before)) < ratio
+    assert not_below((2**128, 1), 24) == not_below((2**128 - 1, 1), 24) == np.inf
+    assert not_below((2**1024 - 1, 1), 53) == not_below((2**1025, 1), 53) == np.inf

@@ -47,7 +47,10 @@ def installed(monkeypatch):
     """A registry that finds these entry points, and the warnings that it gives."""
 
     def find(*points, switch=""):
-        monkeypatch.setenv("INVTIME_DISABLE_PLUGINS", switch)
+        if switch is None:
+            monkeypatch.delenv("INVTIME_DISABLE_PLUGINS", raising=False)
+        else:
+            monkeypatch.setenv("INVTIME_DISABLE_PLUGINS", switch)
         groups = {"invtime": points}
         monkeypatch.setattr(metadata, "entry_points", lambda group: groups[group])
         return Registry()
@@ -70,6 +73,7 @@ def test_an_entry_point_is_registered_with_its_distribution(installed):
 @pytest.mark.parametrize(
     ("switch", "there"),
     [
+        (None, {"first", "second"}),
         ("", {"first", "second"}),
         ("1", set()),
         ("a", {"second"}),
