@@ -62,7 +62,7 @@ GROUPS = {
         ),
         ("torch",),
         "compiled_bits or compiled_float or python_int_step or transforms or first_call "
-        "or retracing",
+        "or (test_conformance and modes) or retracing",
     ),
     "jax": Group(
         ("backends/jax",),
@@ -71,6 +71,7 @@ GROUPS = {
             "plugins/test_conformance.py::test_jax",
         ),
         ("jax",),
+        "(test_conformance and modes) or retracing",
     ),
     "tensorflow": Group(
         ("backends/tensorflow", "backends/autograph"),
@@ -79,6 +80,7 @@ GROUPS = {
             *("test_error_texts.py", "plugins/test_conformance.py::test_tensorflow"),
         ),
         ("tensorflow",),
+        "(test_conformance and modes) or retracing",
     ),
     "optimizers of PyTorch": Group(
         ("integrations/torch", "integrations/rates"),
