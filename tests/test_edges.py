@@ -13,8 +13,9 @@ from midpoints import near_midpoint
 from invtime import ConfigError, InverseTimeDecay, ties
 from invtime.backends.numpy import NumpyBackend
 from invtime.decimals import exact_number, read_number
+from invtime.dtypes import is_short
 from invtime.evaluate import _last_exact
-from invtime.fingerprint import _exact, canonical
+from invtime.fingerprint import _bytes, _exact, canonical
 from invtime.form import Form
 from invtime.pieces import not_below
 from invtime.reference import Reference, bits_of_array
@@ -298,6 +299,26 @@ def test_values_are_exact_up_to_the_last_exact_step_of_each_piece(last):
     assert exact(9, 9, 2) == (last < 11)
     assert _exact(Form(1, 1, 1, 1, 1, False), 2**53 - 1)
     assert not _exact(Form(1, 1, 1, 1, 1, False), 2**53)
+
+
+def test_bits_of_bfloat16_are_rounded_to_the_nearest_and_ties_to_even():
+    upper = np.arange(0x3F00, 0x3F10, dtype=np.uint32)
+    for lower, up in ((0x7FFF, 0), (0x8000, upper & 1), (0x8001, 1), (0, 0), (0xFFFF, 1)):
+        values = ((upper << 16) + lower).astype(np.uint32).view(np.float32)
+        found = np.frombuffer(_bytes(values.astype(np.float64), "bfloat16"), "<u2")
+        assert found.tolist() == (upper + up).tolist()
+    for dtype, kind in (("float64", "<f8"), ("float32", "<f4"), ("float16", "<f2")):
+        values = np.array([0.1, 1e300, 1e-300, 65519.0, 65520.0])
+        with np.errstate(all="ignore"):
+            expected = values.astype(kind if dtype == "float64" else "<f4").astype(kind)
+        with np.errstate(over="raise", under="raise"):
+            assert _bytes(values, dtype) == expected.tobytes()
+
+
+def test_dtypes_of_less_than_a_byte():
+    short = ["int1", "int4", "uint2", "uint7", "float4_e2m1fn", "float6_e3m2fn", "FLOAT4_E2M1FN"]
+    assert all(map(is_short, short))
+    assert not any(map(is_short, ["int8", "uint8", "float8_e4m3fn", "float16", "bool", "float4"]))
 
 
 # -- parameters --------------------------------------------------------------------------
