@@ -47,7 +47,7 @@ GROUPS = {
         (
             *("frameworks/test_numpy.py", "frameworks/test_numpy_rounding.py"),
             *("frameworks/test_scalars.py", "frameworks/test_array_api.py"),
-            *("frameworks/test_dask.py", "test_error_texts.py"),
+            *("frameworks/test_dask.py", "frameworks/test_numpy_blocks.py", "test_error_texts.py"),
         ),
         ("dask", "array_api_strict"),
     ),
