@@ -56,7 +56,7 @@ GROUPS = {
         (
             "frameworks/test_torch.py",
             "frameworks/test_dynamo.py",
-            "frameworks/test_torch_backend.py",
+            *("frameworks/test_torch_backend.py", "frameworks/test_torch_ways.py"),
             "test_error_texts.py",
             "plugins/test_conformance.py::test_torch",
         ),
