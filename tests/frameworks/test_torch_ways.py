@@ -205,6 +205,12 @@ def test_which_transforms_are_seen(monkeypatch):
     assert module._transformed()
 
 
+def test_compiled_functions_are_whole_graphs(monkeypatch):
+    """So that the conformance kit sees what Dynamo cannot trace."""
+    monkeypatch.setattr(torch, "compile", lambda function, **options: (function, options))
+    assert BACKEND.modes()["compile"](SHORT) == (SHORT, {"fullgraph": True})
+
+
 def test_its_primitives():
     n = torch.tensor([-7, 0, 6, 7, 2**40])
     assert BACKEND.quotient(n, 7).tolist() == [-1, 0, 0, 1, 2**40 // 7]
