@@ -86,7 +86,8 @@ GROUPS = {
         ("integrations/torch", "integrations/rates"),
         (
             *("integrations/test_torch.py", "integrations/test_torch_laws.py"),
-            *("integrations/test_rates.py", "test_error_texts.py"),
+            *("integrations/test_torch_groups.py", "integrations/test_rates.py"),
+            "test_error_texts.py",
         ),
         ("torch", "jax"),  # optax is on JAX
     ),

@@ -670,6 +670,12 @@ RATES = {
     "rates of two in a chain": lambda optax: rates(
         optax.chain(optax.sgd(GOOD), optax.sgd(GOOD)).init({}), GOOD
     ),
+    "rates of a chain of a label": lambda optax: rates(
+        (optax.sgd(GOOD).init({}), sgd(a=GOOD)), GOOD
+    ),
+    "rates of two in a label": lambda optax: rates(
+        sgd(a=GOOD)._replace(inner_states={"a": (sgd(b=GOOD), sgd(b=GOOD))}), {"a": GOOD}
+    ),
     "rates of a chain by label": lambda optax: rates(optax.sgd(GOOD).init({}), {"a": GOOD}),
     "rates of constants": lambda optax: rates(
         optax.inject_hyperparams(optax.sgd)(learning_rate=0.5).init({}), GOOD
