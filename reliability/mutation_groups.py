@@ -66,21 +66,16 @@ GROUPS = {
     ),
     "jax": Group(
         ("backends/jax",),
-        (
-            *("frameworks/test_jax.py", "frameworks/test_jax_backend.py", "test_error_texts.py"),
-            "plugins/test_conformance.py::test_jax",
-        ),
+        ("frameworks/test_jax.py", "frameworks/test_jax_backend.py", "test_error_texts.py"),
         ("jax",),
-        "(test_conformance and modes) or retracing",
     ),
     "tensorflow": Group(
         ("backends/tensorflow", "backends/autograph"),
         (
             *("frameworks/test_tensorflow.py", "frameworks/test_tensorflow_backend.py"),
-            *("test_error_texts.py", "plugins/test_conformance.py::test_tensorflow"),
+            "test_error_texts.py",
         ),
         ("tensorflow",),
-        "(test_conformance and modes) or retracing",
     ),
     "optimizers of PyTorch": Group(
         ("integrations/torch", "integrations/rates"),
