@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from invtime import InverseTimeDecay, PlacementError
-from invtime.backends import blocks
+from invtime.backends import blocks, dynamo
 
 torch = pytest.importorskip("torch", exc_type=ImportError)
 from invtime.backends import torch as module  # noqa: E402
@@ -203,6 +203,12 @@ def test_which_transforms_are_seen(monkeypatch):
     assert seen == [True]
     monkeypatch.setattr(module, "WATCHERS_ARE_SEEN", False)
     assert module._transformed()
+
+
+def test_a_line_of_one_step_in_the_arithmetic_of_the_compiler():
+    schedule = InverseTimeDecay(0.5, 1000, 1, warmup_steps=1, warmup_learning_rate=0.25)
+    for step in (-1, 0, 1, 2):
+        assert dynamo._traced_number(schedule.form, step) == schedule(step)
 
 
 def test_compiled_functions_are_whole_graphs(monkeypatch):
