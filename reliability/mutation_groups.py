@@ -90,7 +90,7 @@ GROUPS = {
         ("integrations/keras",),
         (
             *("integrations/test_keras.py", "integrations/test_keras_laws.py"),
-            "test_error_texts.py",
+            *("integrations/test_keras_parameters.py", "test_error_texts.py"),
         ),
         ("keras", "tensorflow"),
     ),
