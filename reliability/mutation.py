@@ -1,12 +1,14 @@
 """Break the code in one place, and see whether a test fails: `python -m reliability.mutation`.
 
-    python -m reliability.mutation FOLDER [--count 660] [--seed 0] [--group NAME...] [--again]
+    python -m reliability.mutation FOLDER [--count 660] [--seed 0] [--group NAME...]
+                                          [--again [--tests FILE...]]
 
 COUNT mutants are drawn at random, in the shares that `mutation_groups.py` gives to the groups of
-modules. A copy of the package and its tests is laid in FOLDER. A process for each group imports
-the group's framework. For each mutant it writes the changed module and forks; the fork runs the
+modules. The package and its tests are copied to FOLDER. A process for each group imports the
+group's framework. For each mutant it writes the changed module and forks; the fork runs the
 tests that call the changed function, the quick ones first, until one fails. The results are kept
-in FOLDER: `--again` tries once more what was not detected.
+in FOLDER. A run that was interrupted continues there. `--again` tries the mutants that were not
+detected once more, and `--tests` limits that to some test files, such as new ones.
 """
 # ruff: noqa: T201
 
@@ -36,6 +38,7 @@ from reliability.mutation_groups import FRAMEWORKS, GROUPS, Group
 ROOT = Path(__file__).parents[1]
 SECONDS = 15  # for the tests of one mutant, by the times they took while calls were noted
 LIMIT = 60  # seconds, after which the tests of a mutant are ended
+FIRST = 25  # tests that are run before the others: they are in few files, which are read faster
 PASSED = ("survived", "no test")
 
 
@@ -138,10 +141,12 @@ def tests_by_function(tests: dict[str, tuple[float, list[str]]]) -> dict[str, li
 def outcome(mutant: Mutant, tests: list[str]) -> str:
     """What the tests say of a mutant."""
     path = Path(f"invtime/{mutant.module}.py")
+    code = 0
     path.write_text(mutant.text(), "utf-8")
     try:
-        files = {test.partition("::")[0]: None for test in tests}
-        code = run_pytest(["-x", *files], Chosen(tests), LIMIT)
+        for some in filter(None, (tests[:FIRST], tests[FIRST:])):
+            files = {test.partition("::")[0]: None for test in some}
+            code = code or run_pytest(["-x", *files], Chosen(some), LIMIT)
     finally:
         path.write_text(source(mutant.module), "utf-8")
     if code < 0:
@@ -150,23 +155,28 @@ def outcome(mutant: Mutant, tests: list[str]) -> str:
     return "test failed" if code else "survived"
 
 
-def run_group(folder: Path, group: Group, chosen: list[Mutant]) -> None:
+def run_group(
+    folder: Path, group: Group, files: list[str], chosen: list[Mutant], noted: str
+) -> None:
     """Try these mutants of a group, in a process of its own, and write down what became of them."""
     os.chdir(folder)
     os.environ["OMP_NUM_THREADS"] = "1"
-    sys.dont_write_bytecode = True
     sys.path[:] = [str(folder), *(path for path in sys.path if path not in ("", str(ROOT)))]
     for name in set(FRAMEWORKS).difference(group.frameworks):
         sys.modules[name] = None  # type: ignore[assignment]  # not to be imported
     for name in group.frameworks:
         import_module(name)
-    files = [f"tests/{test}" for test in group.tests]
-    run_pytest(["-k", f"not ({group.without})", *files], Recorder())
-    recorded = json.loads(Path("tests.json").read_text())
+    sys.dont_write_bytecode = False
+    if not Path(noted).exists():
+        run_pytest(["-k", f"not ({group.without})", *files], Recorder())
+        Path("tests.json").rename(noted)
+    recorded = json.loads(Path(noted).read_text())
     tests = tests_by_function(recorded)
     quick = sorted({test for calling in tests.values() for test in calling})
     code = run_pytest(files, Chosen(quick))
     assert code == 0, f"a test fails without a mutant ({code}), see pytest.log"
+    # What is compiled now belongs to the unchanged modules, by their times, and is read again.
+    sys.dont_write_bytecode = True
     for mutant in chosen:
         started = time.perf_counter()
         calling = tests[str(folder / "invtime" / f"{mutant.module}.py:{mutant.function}")]
@@ -212,22 +222,30 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--group", choices=GROUPS, nargs="+", default=list(GROUPS))
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--tests", nargs="+", default=[], help="in tests/, with --again")
     options = parser.parse_args()
     folder = options.folder.resolve()
     groups = {name: GROUPS[name] for name in options.group}
     shares = sum(group.share for group in GROUPS.values())
     for name in ("invtime", "tests"):
-        shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True)
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored, dirs_exist_ok=True)
     shutil.copy(ROOT / "pyproject.toml", folder)
-    if not options.again:
-        (folder / "results.jsonl").unlink(missing_ok=True)
-    for group in groups.values():
+    (folder / "results.jsonl").touch()
+    for name, group in groups.items():
+        found = results_in(folder)
         chosen = drawn(group, options.count * group.share // shares, options.seed)
+        noted = f"tests of {name}.json"  # what each calls, for a run that continues
         if options.again:
-            found = results_in(folder)
-            chosen = [one for one in found if one.module in group.modules and found[one] in PASSED]
+            (folder / noted).unlink(missing_ok=True)
+            chosen = [one for one in chosen if found.get(one) in PASSED]
+        else:
+            chosen = [one for one in chosen if one not in found]
+        if not chosen:
+            continue
+        files = [f"tests/{test}" for test in options.tests or group.tests]
         process = multiprocessing.get_context("spawn").Process(
-            target=run_group, args=(folder, group, chosen)
+            target=run_group, args=(folder, group, files, chosen, noted)
         )
         process.start()
         process.join()
