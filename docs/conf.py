@@ -37,12 +37,6 @@ python_display_short_literal_types = True
 # Sphinx runs only the {doctest} and {testcode} blocks. docs/run.py runs the other blocks, which
 # need frameworks.
 doctest_default_flags = doctest.ELLIPSIS
-doctest_global_setup = """
-import invtime
-import numpy as np
-from invtime import InverseTimeDecay
-from invtime.testing import Reference, ulp_distance
-"""
 
 # The build does not fetch the inventories of Python and NumPy, so it needs no network. `nitpicky`
 # would warn about their names; these patterns ignore those names only.
