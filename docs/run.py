@@ -8,8 +8,8 @@ examples/ and tests/logs/:
     ```console    each line after `$ ` is a command; the lines below it are its output on stdout.
                   A command may fail only if the next one is `echo $?`
 
-In an output, `...` matches anything, and each run of blanks matches any other. `<!-- setup` opens a
-comment whose code is executed but not shown. `<!-- not run: REASON -->` excludes the next block.
+In an output, `...` matches anything, and each run of blanks matches any other.
+`<!-- not run: REASON -->` excludes the next block.
 Sphinx runs the `{doctest}` and `{testcode}` blocks. The exit status is 77 if a module that a page
 imports is not installed.
 """
@@ -35,7 +35,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 SKIPPED = 77
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-KINDS = ("setup", "python", "pycon", "console")
+KINDS = ("python", "pycon", "console")
 IMPORT = re.compile(r"^ *(?:(?:>>>|\.\.\.) )? *(?:import|from) (\w+)", re.MULTILINE)
 
 
@@ -55,13 +55,12 @@ def blocks(text: str) -> Iterator[Block]:
     lines = text.splitlines()
     reason, i = None, 0
     while i < len(lines):
-        fence = re.match(r" *(`{3,}|<!-- (?=setup$))(.*)$", lines[i])
+        fence = re.match(r" *(`{3,})(.*)$", lines[i])
         marker = re.match(r" *<!-- not run: (.+) -->$", lines[i])
         i += 1
         if fence:
-            end = "-->" if fence[1].startswith("<") else fence[1]
             start = i
-            while lines[i].strip() != end:
+            while lines[i].strip() != fence[1]:
                 i += 1
             if fence[2] in KINDS:
                 code = textwrap.dedent("\n".join(lines[start:i])) + "\n"

@@ -104,6 +104,20 @@ def test_every_block_of_code_is_of_a_kind_that_is_run():
             assert not kind or kind[1] in {*shown, *RUN["KINDS"]}, f"{page.name}: {line}"
 
 
+@pytest.mark.parametrize("page", [*WRITTEN, ROOT / "README.md"], ids=lambda page: page.name)
+def test_code_fits_in_80_columns(page):
+    """Code and commands; an output is as wide as it is."""
+    blocks = re.findall(
+        r"^ *`{3,}(python|pycon|\{doctest\}|\{testcode\}|console)\n(.*?)^ *`{3,}$",
+        page.read_text("utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    prompts = {"pycon": (">>> ", "... "), "{doctest}": (">>> ", "... "), "console": ("$ ",)}
+    for kind, code in blocks:
+        wide = [line for line in code.splitlines() if len(line) > 80]
+        assert not [line for line in wide if line.lstrip().startswith(prompts.get(kind, ""))]
+
+
 # -- the runner itself -----------------------------------------------------------------
 
 WRONG = {
@@ -115,12 +129,10 @@ WRONG = {
     "another status": "```console\n$ false\n$ echo $?\n2\n```\n",
     "a command without its prompt": "```console\ntrue\n```\n",
     "an indented block": "- x\n\n  ```python\n  1 / 0\n  ```\n",
-    "hidden code": "<!-- setup\n1 / 0\n-->\n",
     "a marker of another block": "<!-- not run: y -->\nx\n\n```python\n1 / 0\n```\n",
 }
 RIGHT = {
     "shared names": "```python\nx = 1\n```\n\n```pycon\n>>> x\n1\n```\n",
-    "hidden code": "<!-- setup\nx = 1\n-->\n```python\nassert x == 1\n```\n",
     "a status": "```console\n$ false\n$ echo $?\n1\n```\n",
     "an ellipsis": "```console\n$ echo 2; echo 3\n...\n3\n```\n",
     "a marker": "<!-- not run: y -->\n```python\n1 / 0\n```\n",
