@@ -14,7 +14,7 @@ from invtime import ConfigError, InverseTimeDecay, ties
 from invtime.backends.numpy import NumpyBackend
 from invtime.decimals import exact_number, read_number
 from invtime.dtypes import is_short
-from invtime.evaluate import _last_exact
+from invtime.evaluate import _last_exact, rounded
 from invtime.fingerprint import _bytes, _exact, canonical
 from invtime.form import Form
 from invtime.pieces import not_below
@@ -66,6 +66,12 @@ def test_one_division_is_used_as_far_as_it_is_exact():
                 assert form.Q < SHORT_Q
                 expected = min(last, last_short_step(form, 53))
             assert _last_exact(form, 53, short) == expected
+    flat = InverseTimeDecay(
+        2, 1, 0, warmup_steps=4, cooldown_start=8, cooldown_steps=4, final_learning_rate=1
+    )
+    assert _last_exact(flat.form, 53, short=False) == 2**63 - 1
+    decaying = InverseTimeDecay(2, 1, 1, warmup_steps=4)
+    assert _last_exact(decaying.form, 53, short=False) == 2**53
     long = Form(1, 1, 1, 7, SHORT_Q, True)
     assert _last_exact(long, 53, short=False) == long.last_exact_step(53)
     assert _last_exact(long, 53, short=True) == last_short_step(long, 53)
@@ -112,6 +118,25 @@ def test_rates_beside_the_smallest_normal_float32(dtype):
                 shared = JetBackend()(schedule.form, Jet(steps), dtype).data
                 for found in (schedule.on("numpy", dtype=dtype)(steps), shared):
                     assert truth.allowed(bits_of_array(found, dtype), dtype).all()
+
+
+class Unrounded(JetBackend):
+    def round_to(self, x, dtype):
+        return x
+
+
+def test_what_a_flushed_float32_would_lose_of_a_bfloat16():
+    """From half a bfloat16 and half a float32 below the smallest normal one, to that one."""
+    normal, spacing = 2.0**-126, 2.0**-160
+    first = normal - 2.0**-134 - 2.0**-150
+    kept = [0.0, first - spacing, normal / 2, normal, normal + spacing, 1.0, -first]
+    moved = [first, first + spacing, normal - 2.0**-134, normal - spacing]
+    for values, wanted in ((kept, kept), (moved, [normal] * 4)):
+        found = rounded(Jet(np.array(values)), Unrounded(), "bfloat16")
+        assert found.data.tolist() == wanted
+        for dtype in ("float64", "float32", "float16"):
+            found = rounded(Jet(np.array(values)), Unrounded(), dtype)
+            assert found.data.tolist() == values
 
 
 def test_a_line_at_tiny_steps():
@@ -381,6 +406,8 @@ def test_parameters_of_any_framework_are_read():
     assert read_number("x", Scalar(3, "int8")) == (3, None)
     assert read_number("x", Scalar(3, "uint8")) == (3, None)
     assert read_number("x", Tracked(tenth)) == (0.1, "float32")
+    variable = type("Variable", (), {"__module__": "keras.src.variables", "value": Scalar(tenth)})
+    assert read_number("x", variable()) == (0.1, "float32")
     assert read_number("x", Bare()) == (0.1, "float64")
     for key, text in ((Unread(), "without a value"), (Shapeless(1), r"has shape \(-1,\)")):
         with pytest.raises(ConfigError, match=text):

@@ -37,7 +37,7 @@ def diagnose(log: Log, schedule: InverseTimeDecay, first_step: int | None = None
             log's format or, if the log counts epochs, finds it from the rates.
 
     Returns:
-        The diagnosis: whether the log matches, how closely, and the possible explanations.
+        Whether the log matches, how closely, and the possible explanations.
     """
     steps = np.array(log.steps, object)
     rates, updates = Rates(log.rates), log.unit == "update"

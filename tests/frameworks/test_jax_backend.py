@@ -108,6 +108,22 @@ def test_a_constant_warns_of_no_overflow():
         assert BACKEND.constant(1e300, "float32", None, None) == np.inf
 
 
+def test_a_device_is_passed_on(monkeypatch):
+    placed = []
+
+    def device_put(x, device="nowhere"):
+        placed.append(device)
+        return x
+
+    monkeypatch.setattr(jax, "device_put", device_put)
+    BACKEND.coerce(jnp.arange(3), "there")
+    BACKEND.coerce(3, "there")
+    BACKEND.constant(0.5, "float32", None, "there")
+    assert placed == ["there"] * 3
+    BACKEND.coerce(jnp.arange(3), None)
+    assert len(placed) == 3
+
+
 def test_a_step_keeps_its_dtype_and_its_value():
     """Whatever width JAX would give it by default."""
     for value, dtype in ((2**40, "int64"), (0.1, "float64"), (np.float32(0.1), "float32")):

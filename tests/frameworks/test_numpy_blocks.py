@@ -99,6 +99,7 @@ def test_the_choice_and_the_range_are_of_the_block():
     assert NUMPY.integer_range(np.array([3, 5])) == (3, 5)
     assert NUMPY.integer_range(np.array([-3, -5])) == (-5, 0)
     assert NUMPY.integer_range(np.array([3.0])) is None
+    assert NUMPY.clamp(np.array([-3, 0, 1, 5])).tolist() == [0, 0, 1, 5]
     assert NUMPY.none(np.array([False]))
     assert not NUMPY.none(np.array([False, True]))
 
