@@ -34,7 +34,7 @@ class NoArray:
         argument and says to mark it as static.
         """
         raise TypeError(
-            f"a {type(self).__name__} is not an array; name it in static_argnums or "
+            f"{type(self).__name__} is not an array; name it in static_argnums or "
             "static_argnames, or let the function close over it"
         )
 

@@ -21,7 +21,7 @@ def steps(scheduler, count):
 
 
 def test_a_group_that_joins_with_the_tensor_of_another_has_its_initial_rate():
-    """The tensor has been filled since, and is no memory of the rate that was written."""
+    """The tensor has been filled since, so it no longer has the rate that was written."""
     rate = torch.tensor(0.1)
     optimizer = torch.optim.SGD([parameter()], lr=rate)
     scheduler = InverseTimeLR(optimizer, 4, 0.5)
