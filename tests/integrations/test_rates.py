@@ -272,7 +272,7 @@ def test_an_optax_state_needs_the_schedule(optax):
 
 
 def test_a_constant_rate_is_not_in_an_optax_state(optax):
-    with pytest.raises(TypeError, match="no learning rate was found in a tuple"):
+    with pytest.raises(TypeError, match="no learning rate was found in an object of type tuple"):
         current_rates(optax.sgd(0.1).init({}), SCHEDULE)
 
 
