@@ -52,8 +52,8 @@ def current_rates(
     if not found:
         raise TypeError(
             f"no learning rate was found in an object of type {type(optimizer).__name__}; "
-            "pass a PyTorch optimizer or scheduler, a Keras optimizer, or the state of an optax optimizer "
-            "whose rate is a schedule or an injected `learning_rate`; for an optax optimizer "
+            "pass a PyTorch optimizer or scheduler, a Keras optimizer, or the state of an optax "
+            "optimizer whose rate is a schedule or an injected `learning_rate`; for an optax optimizer "
             "with its own count, such as contrib.momo, call the schedule with "
             "optax.tree.get(state, 'count')"
         )
