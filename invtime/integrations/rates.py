@@ -53,8 +53,8 @@ def current_rates(
         raise TypeError(
             f"no learning rate was found in an object of type {type(optimizer).__name__}; "
             "pass a PyTorch optimizer or scheduler, a Keras optimizer, or the state of an optax "
-            "optimizer whose rate is a schedule or an injected `learning_rate`; for an optax optimizer "
-            "with its own count, such as contrib.momo, call the schedule with "
+            "optimizer whose rate is a schedule or an injected `learning_rate`; for an optax "
+            "optimizer with its own count, such as contrib.momo, call the schedule with "
             "optax.tree.get(state, 'count')"
         )
     return _last(found) if schedule is None else _next(found, dict(_given(schedule)))
