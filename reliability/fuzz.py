@@ -43,7 +43,7 @@ DTYPES = (
     "U3",
 )
 SPELLINGS = tuple(sorted({key for dialect in DIALECTS.values() for key in dialect.keys}))
-# Initial parameters of dialects; all others start with `BARE`.
+# Parameters that inputs start from. Dialects without an entry in `RECIPES` start from `BARE`.
 BARE = {"initial_learning_rate": 0.1, "decay_steps": 1000, "decay_rate": 0.5}
 RECIPES: dict[str, dict[Any, Any]] = {
     "levanter": {"lr_schedule": "inv", "num_train_steps": 1000, "decay": 0.2},
