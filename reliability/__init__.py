@@ -1,1 +1,1 @@
-"""What the tests have no time for: mutants, fuzzing, an hour of use. See docs/reliability.md."""
+"""Mutation, fuzz, soak and GPU tests, too slow for every change. See docs/reliability.md."""

@@ -1,8 +1,8 @@
-"""Coverage-guided fuzzing: `python -m reliability.fuzz TARGET [CORPUS...] [libFuzzer's options]`.
+"""Coverage-guided fuzzing: `python -m reliability.fuzz TARGET [CORPUS...] [libFuzzer options]`.
 
-A target reads bytes, lets the documented exceptions pass, and asserts what holds of a result.
-Whatever else is raised, and an input that takes more than a second, ends the run with the input
-written to a file. TARGETS names them.
+TARGETS lists the targets. A target takes bytes, ignores documented exceptions, and asserts
+properties of the result. Any other exception, or an input that takes more than a second, ends the
+run. libFuzzer then writes the input to a file.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ with atheris.instrument_imports(include=["invtime", "tensorboard.compat.tensorfl
 from invtime.config import ENVELOPE, KEYS
 from invtime.reference import Reference
 
-SECONDS = 1.0  # of the processor, for one input of at most 4 KiB
+SECONDS = 1.0  # processor time for one input of at most 4 KiB
 DTYPES = (
     "float16",
     "float32",
@@ -43,7 +43,7 @@ DTYPES = (
     "U3",
 )
 SPELLINGS = tuple(sorted({key for dialect in DIALECTS.values() for key in dialect.keys}))
-# Parameters to begin with; the other dialects begin with those of `BARE`.
+# Parameters that inputs start from. Dialects without an entry in `RECIPES` start from `BARE`.
 BARE = {"initial_learning_rate": 0.1, "decay_steps": 1000, "decay_rate": 0.5}
 RECIPES: dict[str, dict[Any, Any]] = {
     "levanter": {"lr_schedule": "inv", "num_train_steps": 1000, "decay": 0.2},
@@ -53,7 +53,7 @@ SCHEDULE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
 
 
 def json(data: bytes) -> None:
-    """`from_json`, of bytes and of text."""
+    """Fuzz `from_json` with bytes and text."""
     text = data if data[:1] == b"{" else data.decode("utf-8", "replace")
     try:
         schedule = InverseTimeDecay.from_json(text)
@@ -63,7 +63,7 @@ def json(data: bytes) -> None:
 
 
 def config(data: bytes) -> None:
-    """`from_config`, of a mapping whose keys and values are made from the bytes."""
+    """Fuzz `from_config` with mappings generated from the bytes."""
     source = atheris.FuzzedDataProvider(data)
     given = parameters(source, KEYS, BARE)
     try:
@@ -76,7 +76,7 @@ def config(data: bytes) -> None:
 
 
 def logs(data: bytes) -> None:
-    """The readers of text, and the diagnosis of a short log."""
+    """Fuzz the readers of text formats, and the diagnosis of the log."""
     columns = (None, "step", "lr", "epoch", "")
     choice = data[-1] if data else 0
     run = (None, "1", "a")[choice // 25 % 3]
@@ -88,7 +88,7 @@ def logs(data: bytes) -> None:
 
 
 def events(data: bytes) -> None:
-    """The reader of event files: records that are framed as they must be, and any bytes."""
+    """Fuzz the reader of event files, with correctly framed records and with arbitrary bytes."""
     content = data[1:]
     if data[:1] != b"0":
         content = b"".join(record(part) for part in content.split(b"\n--\n"))
@@ -102,7 +102,7 @@ def events(data: bytes) -> None:
 
 
 def convert(data: bytes) -> None:
-    """`from_dialect`, of any dialect's parameters, and the way back."""
+    """Fuzz `from_dialect` with the parameters of any dialect, and convert the schedule back."""
     source = atheris.FuzzedDataProvider(data)
     name = source.PickValueInList(list(DIALECTS))
     try:
@@ -128,7 +128,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 
 
 def parameters(source: Any, keys: tuple[str, ...], start: dict[Any, Any]) -> Any:
-    """A mapping, most likely with keys that are known; rarely something else."""
+    """Return a mapping, mostly with known keys; rarely a value of another type."""
     kind = source.ConsumeIntInRange(0, 15)
     if kind == 0:
         return value(source)
@@ -143,12 +143,12 @@ def parameters(source: Any, keys: tuple[str, ...], start: dict[Any, Any]) -> Any
 
 
 def hashable(source: Any) -> Any:
-    """A key of the wrong kind."""
+    """Return an unknown key, an envelope key, or a key of a wrong type."""
     return source.PickValueInList([None, 3, b"name", "", "\ud800", (), 0.1, *ENVELOPE])
 
 
 def value(source: Any) -> Any:
-    """A value of any kind that a caller may pass."""
+    """Return a value of any type that a caller may pass."""
     kinds: tuple[Callable[[], Any], ...] = (
         source.ConsumeFloat,
         source.ConsumeRegularFloat,
@@ -172,16 +172,16 @@ def value(source: Any) -> Any:
 
 
 def of_numpy(source: Any) -> Any:
-    """A 0-d array of any bits."""
+    """Return a 0-d array of arbitrary bits."""
     dtype = np.dtype(source.PickValueInList(list(DTYPES)))
     content = source.ConsumeBytes(dtype.itemsize).ljust(dtype.itemsize, b"\0")
-    if dtype.kind == "U":  # of any bits it would be no text
+    if dtype.kind == "U":  # arbitrary bits are not valid text
         return np.array("0.1", dtype)
     return np.frombuffer(content, dtype).reshape(())
 
 
 def record(payload: bytes) -> bytes:
-    """A record of an event file, its checksums right."""
+    """Return a record of an event file, with correct checksums."""
     from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
     length = struct.pack("<Q", len(payload))
@@ -190,7 +190,7 @@ def record(payload: bytes) -> bytes:
 
 
 def comes_back(schedule: InverseTimeDecay) -> None:
-    """A schedule is the same again from its config, its JSON, a pickle and a copy."""
+    """Assert that config, JSON, pickle and copy keep a schedule, and that it is exact at step 0."""
     ways = (
         InverseTimeDecay.from_config(schedule.get_config()),
         InverseTimeDecay.from_json(schedule.to_json()),
@@ -205,7 +205,10 @@ def comes_back(schedule: InverseTimeDecay) -> None:
 
 
 def assert_log(log: Log) -> None:
-    """Ascending whole steps, and as many rates of 0 or more; and a diagnosis says something."""
+    """Assert that a log is valid and that its diagnosis is not empty.
+
+    A log has ascending integer steps, and one finite rate of 0 or more for each.
+    """
     assert list(log.steps) == sorted(set(log.steps))
     assert len(log.steps) == len(log.rates)
     assert all(type(step) is int for step in log.steps)
@@ -216,14 +219,16 @@ def assert_log(log: Log) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Fuzz the target named first; the rest is libFuzzer's."""
+    """Fuzz the target that the first argument names. Pass the other arguments to libFuzzer."""
     target = TARGETS[arguments[1]]
 
     def timed(data: bytes) -> None:
         started = time.process_time()
         target(data)
         spent = time.process_time() - started
-        assert spent < SECONDS or len(data) > 4096, f"it took {spent:.1f} s"
+        assert spent < SECONDS or len(data) > 4096, (
+            f"the input took {spent:.1f} s; the limit is {SECONDS} s"
+        )
 
     atheris.Setup([arguments[0], *arguments[2:], "-max_len=4096"], timed)
     atheris.Fuzz()

@@ -1,12 +1,12 @@
-"""An hour of use, and no growth in memory: `python -m reliability.soak [SECONDS] [LOG]`.
+"""Use schedules for an hour and measure memory: `python -m reliability.soak [SECONDS] [LOG]`.
 
-Three kinds of processes, on Linux:
-- this one, with threads that build, evaluate, copy and drop schedules, each time others;
-- one worker that lives as long, with threads that do the same and evaluate tensors;
-- fresh ones, one after the other, in which threads make the first calls at the same time.
+It runs on Linux, with three kinds of processes:
+- the main process: its threads build, evaluate, copy and drop schedules with new parameters;
+- one worker, for the same time: its threads do the same and also evaluate tensors;
+- fresh processes, one after another: in each, threads make the first calls at the same time.
 
-The exit status is 1 where a bit differs, where something raises, or where the resident memory
-of one of the first two grows by more than LIMIT in the second half of the time.
+The exit status is 1 if a bit differs, if an exception is raised, or if the resident memory of the
+main process or the worker grows by more than LIMIT in the second half of the time.
 """
 # ruff: noqa: T201
 
@@ -28,18 +28,18 @@ from typing import NamedTuple, TextIO
 
 from reliability.work import drawn, first_calls, framework_unit, unit
 
-LIMIT = 2.0  # MiB, by a straight line through the samples
-SAMPLE, FRESH = 30.0, 20.0  # seconds between samples, and between fresh processes
-THREADS, FIRST = 4, 16  # in the processes that live long, and in a fresh one
-SHARE = 0.06  # of a processor, for each of the threads
+LIMIT = 2.0  # MiB, from a straight line through the samples
+SAMPLE, FRESH = 30.0, 20.0  # seconds between samples and between fresh processes
+THREADS, FIRST = 4, 16  # threads in a long-lived process and in a fresh one
+SHARE = 0.06  # of a processor, for each thread
 
-# In fresh processes, NumPy between any two of the others.
+# The frameworks of fresh processes. `rounds` inserts NumPy before each.
 ROUNDS = ("torch", "jax", "dask", "torch", "jax", "tensorflow")
-LONG = ("torch", "jax")  # Dask alone grows by about a kilobyte with each array that it computes
+LONG = ("torch", "jax")  # Dask itself grows by about a kilobyte per computed array
 
 
 class Sample(NamedTuple):
-    """Resident memory in MiB, and what was done until then."""
+    """The resident memory in MiB, and the work done so far."""
 
     seconds: float
     parent: float
@@ -51,14 +51,14 @@ class Sample(NamedTuple):
 
 
 class Threads:
-    """Threads that do their work again and again, at a share of a processor each."""
+    """Threads that repeat units of work. Each uses SHARE of a processor."""
 
     def __init__(self, seed: int, frameworks: tuple[str, ...] = ()) -> None:
         self.units = 0
         self.failure: BaseException | None = None
         self._stop = Event()
         self._frameworks = frameworks
-        # Each new form costs JAX a compilation, which it keeps: a few forms, again and again.
+        # JAX compiles each new form and keeps the result, so a few forms are reused.
         self._few = [drawn(Random(seed + i)) for i in range(8)]
         self._threads = [Thread(target=self._run, args=(seed + i,)) for i in range(THREADS)]
         for thread in self._threads:
@@ -80,7 +80,7 @@ class Threads:
             self.failure = error
 
     def stop(self) -> None:
-        """Return when the threads have ended; raise what one of them raised."""
+        """Stop the threads and wait for them. Raise the exception of a thread, if any."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
@@ -89,7 +89,7 @@ class Threads:
 
 
 def long_lived(pipe: Connection) -> None:
-    """The worker: it answers each question with the number of its units, until there is none."""
+    """Run the worker. It answers each True in the pipe with its number of units. False ends it."""
     threads = Threads(10**6, tuple(name for name in LONG if find_spec(name)))
     while pipe.recv():
         pipe.send(threads.units)
@@ -97,26 +97,26 @@ def long_lived(pipe: Connection) -> None:
 
 
 def fresh(name: str, seed: int, pipe: Connection) -> None:
-    """A fresh process; the answer is the peak of its resident memory in MiB."""
+    """Run a fresh process, and send its peak resident memory in MiB."""
     faulthandler.enable()
     first_calls(name, seed, FIRST)
     pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def rounds() -> list[str]:
-    """The frameworks of the fresh processes, in turn."""
+    """Return the installed frameworks for fresh processes, in order."""
     there = [name for name in ROUNDS if find_spec(name)]
     return [name for other in there for name in ("numpy", other)] or ["numpy"]
 
 
 def resident(pid: int | None) -> float:
-    """The resident memory of a process, in MiB."""
+    """Return the resident memory of a process in MiB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 
 
 def soak(seconds: float, log: TextIO) -> tuple[list[Sample], list[str]]:
-    """Run for this long; the samples, which are logged as they are taken, and what failed."""
+    """Run for this time. Return the samples and the failures. Samples are logged when taken."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     worker = context.Process(target=long_lived, args=(theirs,), daemon=True)
@@ -135,7 +135,7 @@ def soak(seconds: float, log: TextIO) -> tuple[list[Sample], list[str]]:
                 status, its_peak = _one_fresh(context, name, next(seeds))
                 peak, made = max(peak, its_peak), made + 1
                 if status:
-                    failed.append(f"fresh process {made}, {name}: it ended with status {status}")
+                    failed.append(f"fresh process {made} ({name}) ended with status {status}")
                     print(failed[-1], file=sys.stderr, flush=True)
             if now >= next_sample:
                 next_sample = now + SAMPLE
@@ -166,23 +166,23 @@ def _one_fresh(
 
 
 def growth(samples: list[Sample], of: str) -> float:
-    """MiB by which a straight line through the samples rises."""
+    """Return the rise, in MiB, of a straight line through the samples."""
     seconds = [sample.seconds for sample in samples]
     slope, _ = linear_regression(seconds, [getattr(sample, of) for sample in samples])
     return slope * (seconds[-1] - seconds[0])
 
 
 def main(arguments: list[str]) -> int:
-    """Soak for the seconds given, an hour by default, and say by how much memory grew."""
+    """Run the soak test, for an hour by default; print the results; return the exit status."""
     seconds = float(arguments[0]) if arguments else 3600.0
     path = Path(arguments[1] if len(arguments) > 1 else "soak.csv")
     with path.open("w") as log:
         print(",".join(Sample._fields), file=log, flush=True)
         samples, failed = soak(seconds, log)
     last, warm = samples[-1], [sample for sample in samples if sample.seconds >= seconds / 2]
-    print(f"{last.seconds:.0f} s; samples in {path}")
-    print(f"units: {last.units} here, {last.worker_units} in the worker")
-    print(f"fresh processes: {last.fresh}, of {last.fresh_peak:.0f} MiB at most")
+    print(f"ran for {last.seconds:.0f} s; the samples are in {path}")
+    print(f"units of work: {last.units} in the main process, {last.worker_units} in the worker")
+    print(f"fresh processes: {last.fresh}; the largest used {last.fresh_peak:.0f} MiB")
     print(*failed, sep="\n")
     status = int(bool(failed))
     for of in ("parent", "worker"):
@@ -190,8 +190,8 @@ def main(arguments: list[str]) -> int:
         span = warm[-1].seconds - warm[0].seconds
         status |= grown > LIMIT
         print(
-            f"{of}: {getattr(last, of):.1f} MiB, grown by {grown:+.2f} MiB in {span:.0f} s "
-            f"(limit {LIMIT})"
+            f"{of}: {getattr(last, of):.1f} MiB; growth {grown:+.2f} MiB in {span:.0f} s, "
+            f"limit {LIMIT} MiB"
         )
     return status
 

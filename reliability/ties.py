@@ -1,12 +1,12 @@
-"""A search for values that round wrongly beside a tie: `python -m reliability.ties [SECONDS]`.
+"""Search for wrong roundings at and near ties: `python -m reliability.ties [SECONDS] [SEED]`.
 
-Half of the schedules have an exact tie, or hundreds of them, and half a value so near to one that
-the double words alone cannot tell the side. Both are constructed (tests/support/midpoints.py, the
-folder of which must be on PYTHONPATH), for a search at random would meet none in a lifetime. Each
-mode of each framework that is installed has the same share of the time; the compiled ones take
-seconds for a schedule.
+Some schedules have exact ties, up to hundreds of them. The others have a value so close to a tie
+that double-word arithmetic alone cannot decide the rounding. Both are constructed, because a
+random search would practically never find one. The code is in tests/support/midpoints.py:
+tests/support must be on PYTHONPATH. All modes of all installed frameworks get the same share of the
+time. Compiled modes take seconds per schedule.
 
-The exit status is 1 where a bit differs from the exact fraction's.
+The exit status is 1 if a bit differs from the exact fraction, rounded.
 """
 # ruff: noqa: T201
 
@@ -26,11 +26,11 @@ from modes import Mode, usable_modes
 from invtime import InverseTimeDecay
 from invtime.reference import Reference
 
-NEAR = (60, 72, 84, 92, 96, 100, 104, 108)  # -log2 of the distances from a tie
+NEAR = (60, 72, 84, 92, 96, 100, 104, 108)  # -log2 of the distance from a tie
 
 
 def cases(random: Random) -> Iterator[tuple[str, InverseTimeDecay, list[int]]]:
-    """Schedules, each with the steps of its ties, or of its near tie."""
+    """Yield "ties" or "near ties", a schedule, and the steps where they occur."""
     while True:
         yield "ties", *tied_often(random)
         for make, near in ((tie, ()), (near_midpoint, NEAR), (near_midpoint_on_line, NEAR[3:6])):
@@ -41,7 +41,7 @@ def cases(random: Random) -> Iterator[tuple[str, InverseTimeDecay, list[int]]]:
 
 
 def run(mode: Mode, seconds: float, random: Random, counts: Counter[str]) -> list[str]:
-    """Try one mode for a time; what differed, in words."""
+    """Test one mode for this time. Add to `counts`, and return a line for each wrong value."""
     wrong = []
     end = time.monotonic() + seconds
     for sort, schedule, steps in cases(random):
@@ -52,7 +52,7 @@ def run(mode: Mode, seconds: float, random: Random, counts: Counter[str]) -> lis
             fit = [n for n in steps if kind is np.int64 or n < 2**53]
             if not fit:
                 continue
-            # Of one length, so that what was compiled serves again; and beside other steps.
+            # A fixed length avoids recompiling. The other elements are random steps of the list.
             held = np.array([*fit, *(random.choice(fit) for _ in range(256 - len(fit)))], kind)
             found = kernel(held)["float64"]
             counts[sort] += len(fit)
@@ -66,14 +66,14 @@ def run(mode: Mode, seconds: float, random: Random, counts: Counter[str]) -> lis
 
 
 def main() -> int:
-    """Run every mode, print the counts, and return the exit status."""
+    """Test every mode, print the counts, and return the exit status."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 3600.0
     random = Random(int(sys.argv[2]) if len(sys.argv) > 2 else None)
     modes = usable_modes()
     counts: dict[Mode, Counter[str]] = {mode: Counter() for mode in modes}
     wrong: list[str] = []
     end = time.monotonic() + seconds
-    for mode in cycle(modes):  # in turns, so that a search that is cut short has seen them all
+    for mode in cycle(modes):  # in short turns, so an interrupted search has tested every mode
         wrong += run(mode, seconds / len(modes) / 4, random, counts[mode])
         if mode is modes[-1] and time.monotonic() > end - seconds / 8:
             break

@@ -1,4 +1,4 @@
-"""What a program does with schedules, done at random, each rate compared with its fraction."""
+"""Random units of work with schedules. Each rate is compared with the exact fraction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RATES = (0.1, 3e-4, 1, 0.05, 1 / 3, 1e-7)
 PERIODS = (1000, 41, 1, 0.3, 12.34567890123, 1 / 7, 7813, 1e6)
 DECAYS = (0.5, 0, 1 / 7, 96, 1e-4)
 
-# A framework -> how it makes an array of a list of steps.
+# For each framework: the module and the function that convert a list of steps to an array.
 FRAMEWORKS = {
     "numpy": ("numpy", "asarray"),
     "torch": ("torch", "tensor"),
@@ -30,11 +30,11 @@ FRAMEWORKS = {
 
 
 class DifferenceError(AssertionError):
-    """A result is not the one that the fractions give."""
+    """A result differs from the exact value."""
 
 
 def drawn(random: Random) -> InverseTimeDecay:
-    """A schedule that most likely never was before."""
+    """Return a random schedule, most likely a new one."""
     rate, period, decay = (random.choice(numbers) for numbers in (RATES, PERIODS, DECAYS))
     if random.random() < 0.9:
         rate = random.randrange(1, 10**6) / 10 ** random.randrange(10)
@@ -43,20 +43,20 @@ def drawn(random: Random) -> InverseTimeDecay:
 
 
 def drawn_steps(random: Random, count: int) -> list[int]:
-    """Steps of every length below 2**31, and one before the start."""
+    """Return -1 and random steps below 2**30, evenly spread over bit lengths."""
     return [-1, *(random.randrange(2 ** random.randrange(1, 31)) for _ in range(count - 1))]
 
 
 def check(schedule: InverseTimeDecay, steps: list[int], found: Any, dtype: str) -> None:
-    """Raise DifferenceError where bits differ."""
+    """Raise DifferenceError if a result differs from the exact value in any bit."""
     reference = Reference(schedule)
     expected = [reference.bits(step, dtype) for step in steps]
     if bits_of_array(np.asarray(found), dtype).tolist() != expected:
-        raise DifferenceError(f"{schedule!r} at {steps} in {dtype}: {found!r}")
+        raise DifferenceError(f"{schedule!r} at steps {steps} in {dtype}: wrong result {found!r}")
 
 
 def unit(random: Random) -> None:
-    """Build one schedule, use it on the host and in NumPy, copy it, and drop it."""
+    """Build a schedule, evaluate it at Python ints and in NumPy, copy it, and drop it."""
     schedule = drawn(random)
     steps = drawn_steps(random, 8)
     check(schedule, steps, [schedule(step) for step in steps], "float64")
@@ -74,11 +74,11 @@ def unit(random: Random) -> None:
     )
     for again in copies:
         if again != schedule or hash(again) != hash(schedule) or again.name != schedule.name:
-            raise DifferenceError(f"{schedule!r} came back as {again!r}")
+            raise DifferenceError(f"a copy of {schedule!r} differs: {again!r}")
 
 
 def step_of_a_new_type(schedule: InverseTimeDecay) -> None:
-    """Types come and go too, as in a notebook whose cell is run again."""
+    """Evaluate at a step of a new type, such as a notebook cell defines each time it runs."""
 
     class Step(int):
         pass
@@ -87,7 +87,7 @@ def step_of_a_new_type(schedule: InverseTimeDecay) -> None:
 
 
 def framework_unit(name: str, random: Random, schedule: InverseTimeDecay) -> None:
-    """Evaluate a schedule at an array of a framework."""
+    """Evaluate a schedule at an array of steps of a framework."""
     module, maker = FRAMEWORKS[name]
     steps = drawn_steps(random, 8)
     array = getattr(import_module(module), maker)(steps)
@@ -95,7 +95,7 @@ def framework_unit(name: str, random: Random, schedule: InverseTimeDecay) -> Non
 
 
 def first_calls(name: str, seed: int, count: int) -> None:
-    """`count` threads that make this process's first calls at once, on one framework."""
+    """Make the first calls of this process with one framework in `count` threads at once."""
     import_module(FRAMEWORKS[name][0])
     start, failures, found = Barrier(count), [], []
 
@@ -118,4 +118,4 @@ def first_calls(name: str, seed: int, count: int) -> None:
     if failures:
         raise failures[0]
     if len({id(backend) for backend in found}) != 1:
-        raise DifferenceError(f"the backend {name!r} was made more than once")
+        raise DifferenceError(f"the backend {name!r} was created more than once")

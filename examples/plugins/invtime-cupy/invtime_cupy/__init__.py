@@ -1,10 +1,10 @@
-"""CuPy arrays for invtime; announced here, imported when the first array arrives."""
+"""Announce the CuPy backend. invtime imports CuPy at the first CuPy array, not here."""
 
 import invtime
 
 
 @invtime.hookimpl
 def invtime_backends() -> list[invtime.BackendInfo]:
-    """The one backend of this distribution."""
+    """Return the description of the CuPy backend."""
     install = "python -m pip install cupy-cuda13x"
     return [invtime.BackendInfo("cupy", ("cupy",), "invtime_cupy.backend:CupyBackend", install)]

@@ -1,4 +1,4 @@
-"""CuPy: NumPy's interface on an NVIDIA GPU, one kernel for each operation."""
+"""The CuPy backend: NumPy's interface on an NVIDIA GPU, with one kernel per operation."""
 
 from contextlib import AbstractContextManager
 from typing import Any, final
@@ -11,7 +11,7 @@ import invtime
 
 @final
 class CupyBackend(invtime.Backend):
-    """Arrays of CuPy."""
+    """CuPy arrays."""
 
     name = "cupy"
     arrays = cupy.ndarray
@@ -35,7 +35,7 @@ class CupyBackend(invtime.Backend):
             _dtype(dtype)
         except ImportError:
             raise invtime.PlacementError(
-                "CuPy has bfloat16 from version 14 on, with ml_dtypes; "
+                "bfloat16 needs CuPy 14 or later and ml_dtypes; "
                 "run: python -m pip install ml_dtypes, or pass another dtype"
             ) from None
         return dtype
@@ -45,7 +45,7 @@ class CupyBackend(invtime.Backend):
 
     def where(self, mask: Any, a: Any, b: Any) -> Any:
         if not isinstance(a, cupy.ndarray):
-            a = b.dtype.type(a)  # a bare number would widen what is narrow
+            a = b.dtype.type(a)  # a Python number would widen a narrow dtype
         elif not isinstance(b, cupy.ndarray):
             b = a.dtype.type(b)
         return cupy.where(mask, a, b)
@@ -73,7 +73,7 @@ class CupyBackend(invtime.Backend):
 
 
 def _on(device: Any) -> AbstractContextManager[Any]:
-    """The context of a device, given as CuPy has it or as text."""
+    """Return the context of a device, which is a `cupy.cuda.Device` or text such as "cuda:0"."""
     if isinstance(device, str):
         device = int(device.rpartition(":")[2])
     return cupy.cuda.Device(device) if not isinstance(device, cupy.cuda.Device) else device

@@ -1,4 +1,4 @@
-"""The conformance kit, without a waiver, on a machine with a GPU."""
+"""The conformance checks, without a waiver. They need an NVIDIA GPU."""
 
 import cupy
 import numpy as np

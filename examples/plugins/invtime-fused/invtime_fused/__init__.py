@@ -1,4 +1,4 @@
-"""Claims `torch.Tensor`, which invtime knows itself, for a kernel of its own."""
+"""Announce a second PyTorch backend, and assign all tensor types to it."""
 
 import sys
 
@@ -7,13 +7,16 @@ import invtime
 
 @invtime.hookimpl
 def invtime_backends() -> list[invtime.BackendInfo]:
-    """A second backend for the framework of "torch"."""
+    """Return the description of the backend "fused"."""
     install = 'python -m pip install "invtime[torch]"'
     return [invtime.BackendInfo("fused", ("torch",), "invtime_fused.backend:FusedBackend", install)]
 
 
 @invtime.hookimpl(tryfirst=True)
 def invtime_backend_for(step_type: type) -> str | None:
-    """Every tensor, without importing torch: there is none if torch was not imported."""
+    """Return "fused" for a tensor type.
+
+    The hook does not import torch. If torch is not imported, no type is a tensor type.
+    """
     torch = sys.modules.get("torch")
     return "fused" if torch and issubclass(step_type, torch.Tensor) else None

@@ -1,4 +1,4 @@
-"""PyTorch, with the exact form in place where every step of a dtype fits it."""
+"""A PyTorch backend that evaluates the exact formula in place if it covers the step dtype."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ import torch
 from invtime.backends.torch import TorchBackend
 
 
-class FusedBackend(TorchBackend):  # type: ignore[misc]  # it is final, except for a sample
-    """Tensors of PyTorch; all but `evaluate` is the work of "torch"."""
+class FusedBackend(TorchBackend):  # type: ignore[misc]  # final, except for this sample
+    """PyTorch tensors. Everything except `evaluate` is inherited from the backend "torch"."""
 
     name = "fused"
 
     def evaluate(self, form: Any, x: Any, dtype: str) -> Any:
-        """A / (B + C * n) in one temporary array, or whatever "torch" does.
+        """Return A / (B + C * n), in one temporary array if possible.
 
-        Decided by the form and the dtype alone, and by nothing that a step holds, so that it is
-        the same in a trace and needs no look at an accelerator's memory.
+        The choice depends on the form and the dtype only, not on the values of the steps. It is
+        therefore the same in a trace, and does not read an accelerator's memory.
         """
         if not self._fits(form, x):
             return super().evaluate(form, x, dtype)
@@ -24,6 +24,7 @@ class FusedBackend(TorchBackend):  # type: ignore[misc]  # it is final, except f
         return self.round_to(torch.div(wide.new_full((), form.A), wide), dtype)
 
     def _fits(self, form: Any, x: Any) -> bool:
+        """Return whether the exact formula covers every step of the dtype of x."""
         limits = self.integer_range(x)
         if limits is None or form.staircase or self.precision(x) < 53:
             return False

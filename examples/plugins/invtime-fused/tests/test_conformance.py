@@ -1,4 +1,4 @@
-"""The conformance kit, without a waiver, and the claim."""
+"""The conformance checks, without a waiver, and which backend evaluates a tensor."""
 
 import pytest
 import torch

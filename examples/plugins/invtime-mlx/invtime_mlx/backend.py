@@ -1,4 +1,7 @@
-"""MLX: lazy, compiled, vmapped, differentiated; always on the CPU, where it has binary64."""
+"""The MLX backend: eager, `mx.compile`, `mx.vmap`, `mx.grad`; always on the CPU.
+
+MLX has float64 on the CPU only.
+"""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -12,7 +15,7 @@ import invtime
 
 @final
 class MLXBackend(invtime.Backend):
-    """Arrays of MLX."""
+    """MLX arrays."""
 
     name = "mlx"
     arrays = mx.array
@@ -45,7 +48,7 @@ class MLXBackend(invtime.Backend):
         return mx.stop_gradient(x)
 
     def scope(self, x: Any) -> AbstractContextManager[object]:
-        return mx.stream(mx.cpu)  # arrays have no device, operations have
+        return mx.stream(mx.cpu)  # devices belong to operations, not to arrays
 
     def modes(self) -> Mapping[str, Callable[[Any], Any]]:
         return {"eager": lambda function: function, "compile": mx.compile, "vmap": mx.vmap}
@@ -59,7 +62,10 @@ class MLXBackend(invtime.Backend):
 
 @mx.custom_function
 def _divide(a: Any, b: Any) -> Any:
-    """a / b, with a derivative that has itself one at infinity; MLX's own squares b."""
+    """Return a / b, twice differentiable where b is infinite.
+
+    MLX's own derivative squares b, so its second derivative is NaN there.
+    """
     return a / b
 
 

@@ -1,4 +1,4 @@
-"""The conformance kit, without a waiver, and what only MLX has."""
+"""The conformance checks, without a waiver, and tests specific to MLX."""
 
 import mlx.core as mx
 import numpy as np
@@ -41,4 +41,4 @@ def test_training_with_a_compiled_step():
     for step in range(5):
         weight = update(weight, mx.array(step))
         expected -= np.float32(SCHEDULE(step)) * expected
-    assert abs(weight.item() - expected) <= 4 * np.spacing(expected)  # it may fuse a * b + c
+    assert abs(weight.item() - expected) <= 4 * np.spacing(expected)  # MLX may fuse a * b + c

@@ -1,12 +1,14 @@
-"""PaddlePaddle: eager, and compiled to a static graph."""
+"""The PaddlePaddle backend: eager, and `to_static` graphs."""
 
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, final
 
-if "tensorflow" in sys.modules and "paddle" not in sys.modules:  # it would end the process
-    raise ImportError("paddle crashes when it is imported after tensorflow: import it before")
+if "tensorflow" in sys.modules and "paddle" not in sys.modules:  # Paddle would crash
+    raise ImportError(
+        "Paddle crashes if it is imported after TensorFlow; import paddle before tensorflow"
+    )
 
 import paddle
 
@@ -15,8 +17,8 @@ from invtime import Backend, InverseTimeDecay, registry
 from invtime.backends.operand import OperandBackend
 from invtime.placement import PlacedSchedule
 
-# `to_static` rewrites the Python that it meets, as source or as bytecode. It is told to take
-# these as they are, and to leave the frames of both packages alone.
+# `to_static` rewrites the Python code that it calls, as source or as bytecode. Exclude these
+# methods and the frames of both packages.
 for _call in (
     registry.Registry.evaluate,
     Backend.__call__,
@@ -27,25 +29,25 @@ for _call in (
 _folders = tuple(str(Path(file).parent) for file in (invtime.__file__, __file__))
 paddle.framework.core.eval_frame_skip_file_prefix(_folders)
 
-# Its search for common subexpressions takes a time that doubles with each term that is shared:
-# two double-word results in one graph took minutes, and without the search a second.
+# The search for common subexpressions takes twice as long with each shared term. Two double-word
+# results in one graph took minutes; without the search, they take a second.
 paddle.set_flags({"FLAGS_enable_cse_in_dy2st": False})
 
 
 @final
 class PaddleBackend(OperandBackend):
-    """Tensors of PaddlePaddle.
+    """PaddlePaddle tensors.
 
-    Paddle passes a Python int beside an int64 tensor through a double, which is wrong from 2**53
-    on, and in a static graph a float beside a float64 tensor through a float32: so it is given
-    tensors alone.
+    Paddle converts a Python int next to an int64 tensor to a double, which is wrong from 2**53.
+    In a static graph, it rounds a float next to a float64 tensor to float32. `OperandBackend`
+    therefore converts each Python number to a tensor.
     """
 
     name = "paddle"
     arrays = (paddle.Tensor, paddle.pir.Value)
 
     def from_numpy(self, x: Any) -> Any:
-        if x.dtype.kind == "u" and x.dtype.itemsize > 1:  # it takes uint16 for the bits of bfloat16
+        if x.dtype.kind == "u" and x.dtype.itemsize > 1:  # Paddle reads uint16 as bfloat16
             raise TypeError
         return paddle.to_tensor(x)
 
@@ -59,25 +61,25 @@ class PaddleBackend(OperandBackend):
         return x.astype(dtype)
 
     def where(self, mask: Any, a: Any, b: Any) -> Any:
-        dtype = "float32" if str(a.dtype)[-7:] == "float16" else a.dtype  # what there is in a graph
+        dtype = "float32" if str(a.dtype)[-7:] == "float16" else a.dtype  # graphs lack float16
         return paddle.where(mask, a.astype(dtype), b.astype(dtype)).astype(a.dtype)
 
     def divide(self, a: Any, b: Any) -> Any:
-        # Of two tensors of one shape Paddle's quotient is not always the nearest float, on
-        # processors with AVX-512; where it broadcasts, it divides with another kernel.
+        # With AVX-512, the quotient of two tensors of the same shape is not always correctly
+        # rounded. A division that broadcasts uses another kernel.
         return paddle.divide(a.unsqueeze(0), b).squeeze(0) if a.ndim else a / b
 
     def quotient(self, n: Any, divisor: Any) -> Any:
         return paddle.floor_divide(n, divisor)
 
     def clamp(self, n: Any) -> Any:
-        return super().clamp(self.index(n))  # `paddle.where` has no integers of 8 or 16 bits
+        return super().clamp(self.index(n))  # `where` lacks 8-bit and 16-bit integers
 
     def floor(self, x: Any) -> Any:
         return paddle.floor(x)
 
     def detach(self, x: Any) -> Any:
-        x = paddle.assign(x)  # in a graph `detach` shares memory that is freed too early
+        x = paddle.assign(x)  # in a graph, `detach` shares memory that is freed too early
         x.stop_gradient = True
         return x
 
@@ -90,7 +92,7 @@ class PaddleBackend(OperandBackend):
         return self.where(near, exact(), otherwise())
 
     def round_to(self, x: Any, dtype: str) -> Any:
-        if dtype == "float16":  # Paddle takes 2**-88 for 2**-24
+        if dtype == "float16":  # Paddle converts 2**-88 to 2**-24
             x = self.where(x < 2.0**-26, 0.0, x)
         return super().round_to(x, dtype)
 

@@ -1,4 +1,4 @@
-"""The conformance kit, without a waiver, and what only Paddle has."""
+"""The conformance checks, without a waiver, and tests specific to Paddle."""
 
 import subprocess
 import sys
@@ -41,7 +41,7 @@ def test_a_schedule_inside_of_a_compiled_function(full_graph):
 
 
 def test_a_graph_gives_the_same_bits_each_time():
-    # A `detach` in a graph shares memory which one of the executor's threads may free too early.
+    # In a graph, `detach` shares memory that an executor thread may free too early.
     schedule = InverseTimeDecay(0.1, 1000, 0.5).on("paddle", dtype="float64")
 
     def evaluate(steps):
@@ -54,7 +54,7 @@ def test_a_graph_gives_the_same_bits_each_time():
 
 
 def test_a_tiny_rate_is_zero_in_float16():
-    # Its own conversion makes 1.9e-06 of 2**-83.
+    # Paddle's own conversion turns 2**-83 into 1.9e-06.
     schedule = InverseTimeDecay(2.0**-60, 1, 1)
     steps = paddle.to_tensor(2.0 ** np.arange(40))
     assert schedule.on("paddle", dtype="float16")(steps).tolist() == [0.0] * 40
@@ -82,7 +82,7 @@ def test_after_tensorflow_the_import_is_refused_before_it_crashes():
             invtime.InverseTimeDecay(0.1, 1000, 0.5).on("paddle")
             raise AssertionError
         except invtime.BackendUnavailableError as error:
-            assert "import it before" in str(error)
+            assert "import paddle before" in str(error)
             assert "paddle" not in sys.modules
         """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)

@@ -1,11 +1,11 @@
-"""tinygrad's tensors for invtime; announced here, imported when the first one arrives."""
+"""Announce the tinygrad backend. invtime imports tinygrad at its first tensor, not here."""
 
 import invtime
 
 
 @invtime.hookimpl
 def invtime_backends() -> list[invtime.BackendInfo]:
-    """The one backend of this distribution."""
+    """Return the description of the tinygrad backend."""
     target = "invtime_tinygrad.backend:TinygradBackend"
     install = "python -m pip install tinygrad"
     return [invtime.BackendInfo("tinygrad", ("tinygrad",), target, install)]

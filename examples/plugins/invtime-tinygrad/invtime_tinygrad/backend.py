@@ -1,4 +1,4 @@
-"""tinygrad: lazy, captured by `TinyJit`, differentiated."""
+"""The tinygrad backend: lazy tensors, `TinyJit`, derivatives."""
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
@@ -20,24 +20,24 @@ NAMES = {getattr(dtypes, name): name for name in _NAMES.split()}
 STRICT = {operator.le: operator.lt, operator.ge: operator.gt}
 
 _lock = RLock()
-# Whether each operation is evaluated: a kernel of one is compiled once, for all schedules.
+# Whether to evaluate each operation. A kernel of one operation is compiled once for all schedules.
 evaluated = ContextVar("evaluated", default=False)
 
 
 @final
 class TinygradBackend(OperandBackend):
-    """Tensors of tinygrad, each operation a kernel of its own."""
+    """tinygrad tensors. Each operation is a separate kernel."""
 
     name = "tinygrad"
     arrays = Tensor
 
     def coerce(self, step: Any, device: Any) -> Any:
-        if isinstance(step, Tensor) and step.device is None:  # a constant has no device
+        if isinstance(step, Tensor) and step.device is None:  # made from a Python number
             step = step.cast(strong_dtype(step.dtype)).clone(Device.DEFAULT)
         return super().coerce(step, device)
 
     def from_numpy(self, x: Any) -> Any:
-        # One of no axes would be a constant.
+        # tinygrad would make a constant, not a buffer, of a 0-d array.
         return _evaluated(Tensor(x.reshape(-1)).reshape(x.shape))
 
     def place(self, x: Any, device: Any) -> Any:
@@ -51,7 +51,7 @@ class TinygradBackend(OperandBackend):
 
     def dtype(self, dtype: str) -> str:
         if dtype == "bfloat16" and not _stores_bfloat16():
-            raise invtime.PlacementError("clang has bfloat16 from 15 on; pass dtype='float32'")
+            raise invtime.PlacementError("bfloat16 needs clang 15 or later; pass dtype='float32'")
         return dtype
 
     def default_dtype(self) -> str:
@@ -61,20 +61,20 @@ class TinygradBackend(OperandBackend):
         return Tensor(_number(str(value), value, like.dtype, like.device))
 
     def operate(self, operation: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
-        if operation in STRICT:  # its a <= b is "not b < a", which NaN passes
+        if operation in STRICT:  # tinygrad's a <= b is "not b < a": true for NaN
             return STRICT[operation](a, b) | (a == b)
         return operation(a, b)
 
     def operand(self, x: Any) -> Any:
         if isinstance(x, Tensor):
-            x = x if x.is_floating_point() else x.detach()  # masks and integers cannot be followed
-            x = x.contiguous()  # so that (a + b) - a is not simplified to b
+            x = x if x.is_floating_point() else x.detach()  # only floats have derivatives
+            x = x.contiguous()  # prevents simplifying (a + b) - a to b
             x = _evaluated(x) if evaluated.get() else x
         return super().operand(x)
 
     @contextmanager
     def scope(self, x: Any) -> Iterator[None]:
-        # A float step may be differentiated, which needs the graph.
+        # Derivatives need the graph, so at float steps it is kept.
         token = evaluated.set(dtypes.is_int(x.dtype))
         try:
             yield
@@ -102,7 +102,7 @@ class TinygradBackend(OperandBackend):
     def choose(
         self, x: Any, last: int, exact: Callable[[], Any], otherwise: Callable[[], Any]
     ) -> Any:
-        if self.none(x > last):  # `otherwise` has ten times the operations
+        if self.none(x > last):  # `otherwise` has ten times as many operations
             return exact()
         return super().choose(x, last, exact, otherwise)
 
@@ -122,17 +122,18 @@ class TinygradBackend(OperandBackend):
 
 @lru_cache(10_000)
 def _number(text: str, value: float, dtype: Any, device: Any) -> Any:
-    """A buffer of one number, no constant to fold; the text tells -0.0 from 0.0.
+    """Return a number as a cached buffer, which tinygrad cannot fold as a constant.
 
-    No Tensor, since each evaluation walks through all that are alive; so a capture, which would
-    not know that the buffer is kept, must not write it.
+    `text` distinguishes -0.0 from 0.0 in the cache. The result is not a Tensor, because each
+    evaluation goes through all live tensors. A capture does not know that the buffer is kept, so
+    the buffer is written outside of it.
     """
     with Context(CAPTURING=0):
         return _evaluated(Tensor([value], dtype=dtype, device=device).reshape(())).uop
 
 
 def _evaluated(x: Any) -> Any:
-    """x, computed by one thread at a time; the cache of kernels on disk is the main one's."""
+    """Evaluate x, in one thread at a time. Only the main thread uses the disk cache of kernels."""
     cached = {} if current_thread() is main_thread() else {"CACHELEVEL": 0}
     with _lock, Context(**cached):
         return x.realize()
@@ -140,15 +141,19 @@ def _evaluated(x: Any) -> Any:
 
 @cache
 def _stores_bfloat16() -> bool:
+    """Return whether the compiler supports bfloat16."""
     try:
         _evaluated(Tensor([1.0]).cast(dtypes.bfloat16))
-    except Exception:  # whatever its compiler ends with
+    except Exception:  # the exception depends on the compiler
         return False
     return True
 
 
 def _jit(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """`TinyJit`, which takes one shape and dtype, for each; its buffers are written again."""
+    """Compile a function with one `TinyJit` per shape, dtype and device.
+
+    The results are copied, because a `TinyJit` overwrites its buffers.
+    """
     compiled: dict[Any, Any] = {}
 
     def run(x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The conformance kit, without a waiver, and what only tinygrad has."""
+"""The conformance checks, without a waiver, and tests specific to tinygrad."""
 
 import numpy as np
 from tinygrad import Tensor, TinyJit, dtypes
@@ -50,7 +50,7 @@ def test_a_number_that_is_first_met_in_a_capture_is_kept():
     @TinyJit
     def update(x):
         calls.append(x)
-        for number in numbers if len(calls) > 1 else ():  # the second call is the capture
+        for number in numbers if len(calls) > 1 else ():  # the second call captures
             x = (x + backend.number(number, x)).contiguous().realize()
         return x.contiguous().realize()
 
