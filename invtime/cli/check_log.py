@@ -44,9 +44,8 @@ def check_log(
 ) -> None:
     """Check whether logged learning rates follow a schedule, and if not, explain why.
 
-    Reads CSV, JSON, JSON lines, trainer_state.json, the output of Hugging Face's Trainer, text
-    with a step and a rate per line, wandb exports, MLflow metric files and TensorBoard event
-    files.
+    Reads CSV and other columns of numbers, JSON, JSON lines, trainer_state.json, the output of
+    Hugging Face's Trainer, wandb exports, MLflow metric files and TensorBoard event files.
 
     The log matches if every rate equals the schedule's in float64, in float32, or to the digits
     that were printed. If it does not match, known mistakes are tried: shifted steps, epochs
