@@ -57,7 +57,7 @@ def test_a_whole_number_of_any_size_is_read():
     assert found == [{"step": huge, "learning_rate": SCHEDULE(huge)}]
     options = ["--start", huge, "--stop", huge + 1, "--format", "json"]
     assert json.loads(printed("table", *SHORT, *options)) == found
-    assert "must begin at 0 or later" in refused("audit", *SHORT, "--start", huge)
+    assert "must start at 0 or later" in refused("audit", *SHORT, "--start", huge)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_a_mode_and_a_device_that_no_backend_has_together_are_refused():
 
     there = places([Loaded(One(), "1"), Loaded(Other(), "1")])
     assert select(there, Choice(["jit"], ["gpu"], None))
-    with pytest.raises(PlacementError, match=r"there are eager on cpu, jit on gpu; pass two"):
+    with pytest.raises(PlacementError, match=r"available: eager on cpu, jit on gpu; pass a mode"):
         select(there, Choice(["jit"], ["cpu"], None))
 
 

@@ -166,7 +166,7 @@ HOUSE = {
     "reference": "",
     "children": "",
     "dialects": "spec planning parameters decimals errors form table",
-    "integrations": "spec registry versions parameters decimals errors",
+    "integrations": "spec arrays registry versions parameters decimals errors",
     "verification": "reference children spec registry backends.base form table dtypes errors",
     "audit": "reference children spec parameters errors",
     "checklog": "reference spec parameters decimals errors",
