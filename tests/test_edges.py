@@ -409,7 +409,7 @@ def test_parameters_of_any_framework_are_read():
     variable = type("Variable", (), {"__module__": "keras.src.variables", "value": Scalar(tenth)})
     assert read_number("x", variable()) == (0.1, "float32")
     assert read_number("x", Bare()) == (0.1, "float64")
-    for key, text in ((Unread(), "without a value"), (Shapeless(1), r"has shape \(-1,\)")):
+    for key, text in ((Unread(), "no value yet"), (Shapeless(1), r"has shape \(-1,\)")):
         with pytest.raises(ConfigError, match=text):
             read_number("x", key)
 

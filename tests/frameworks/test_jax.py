@@ -186,7 +186,7 @@ def test_steps_that_are_no_numbers(make):
 
 
 def test_a_traced_parameter_is_refused():
-    with pytest.raises(ConfigError, match="without a value"):
+    with pytest.raises(ConfigError, match="no value yet"):
         jax.jit(lambda rate: InverseTimeDecay(rate, 1000, 0.5)(3))(0.1)
 
 

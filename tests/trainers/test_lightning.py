@@ -332,7 +332,7 @@ def test_a_backbone_that_joins_a_list_of_schedules_needs_its_own(fit):
 
     run = {**TRANSFER, "model": HeadFirst, "scheduler": listed}
     assert fit(**run, callbacks=[Add()]) == [true(EACH, range(15)), true(SHORT, range(6, 15))]
-    with pytest.raises(ConfigError, match=r"by scheduler\.add_schedule"):
+    with pytest.raises(ConfigError, match=r"call scheduler\.add_schedule"):
         fit(**run, callbacks=[Join()])
 
 
