@@ -158,7 +158,7 @@ def test_a_claim_of_another_plugins_types_is_a_warning_unless_it_answers(install
     found = installed()
     found.register(plugin(INFO), "first")
     second = INFO._replace(name="second", modules=("own", "loopback"))
-    with pytest.warns(PluginWarning, match=r"'loopback', which go to backend 'loop' of this"):
+    with pytest.warns(PluginWarning, match=r"'loopback', which backend 'loop' of this program already"):
         found.register(plugin(second), "second")
     third = INFO._replace(name="third", modules=("loopback",))
     found.register(plugin(third, answer=lambda _: None), "third")
@@ -286,8 +286,8 @@ def assert_conflict(found):
 def test_whose_fault_an_import_is(name, own):
     announced = registry.Announced(INFO._replace(target="invtime_loop.backend:Loop"), "It 1")
     text = str(_unavailable(announced, ImportError("no", name=name)))
-    assert ("of It 1 cannot be made" in text) == own
-    assert ("needs 'loopback', which does not import (no)" in text) != own
+    assert ("of It 1 cannot be loaded" in text) == own
+    assert ("needs 'loopback', which failed to import (no)" in text) != own
 
 
 def test_a_framework_that_is_too_old_is_not_loaded(installed, monkeypatch):
