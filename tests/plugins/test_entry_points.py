@@ -158,7 +158,7 @@ def test_a_claim_of_another_plugins_types_is_a_warning_unless_it_answers(install
     found = installed()
     found.register(plugin(INFO), "first")
     second = INFO._replace(name="second", modules=("own", "loopback"))
-    with pytest.warns(PluginWarning, match=r"'loopback', which backend 'loop' of this program already"):
+    with pytest.warns(PluginWarning, match=r"'loopback', which backend 'loop' of this"):
         found.register(plugin(second), "second")
     third = INFO._replace(name="third", modules=("loopback",))
     found.register(plugin(third, answer=lambda _: None), "third")
