@@ -9,23 +9,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from jets import Jet, JetBackend
+from recipes import RECIPE
 
 from invtime import InverseTimeDecay
 from invtime.decimals import exact_number
 from invtime.reference import Reference
 
-RECIPE = InverseTimeDecay(
-    0.3,
-    1000,
-    0.7,
-    warmup_steps=100,
-    warmup_learning_rate=0.01,
-    stable_steps=50,
-    minimum_learning_rate=0.1,
-    cooldown_start=9000,
-    cooldown_steps=1000,
-    final_learning_rate=0.001,
-)
 SCHEDULES = {
     "exact": InverseTimeDecay(0.1, 1000, 0.5),
     "long": InverseTimeDecay(1 / 3, 12.34567890123, 1 / 7),
