@@ -961,7 +961,8 @@ def test_the_first_step_that_a_shift_needs_is_as_the_log_counts():
     log = logged(RECIPE, range(2, 6000), lambda n: n - 2)
     (found,) = diagnose(log, RECIPE, first_step=1).explanations
     assert found.text.endswith(
-        "the log's step n has the rate of step n - 2; if the log counts from 2, pass --first-step 2"
+        "the log's step n has the rate of step n - 2; if the log counts from 2, pass --first-step "
+        "2; if the run was resumed at step 2, its count was lost"
     )
     assert diagnose(log, RECIPE, first_step=2).match
     log = logged(RECIPE, RUN, lambda n: n + 5)

@@ -42,7 +42,11 @@ def _shift(by: int, least: float, most: float, first: int | None) -> Explanation
     if first is not None and by == 1:
         text += f"; if the rate is logged after the update, pass --first-step {first - 1}"
     elif first is not None and by < 0:
-        text += f"; if the log counts from {first - by}, pass --first-step {first - by}"
+        start = first - by
+        text += (
+            f"; if the log counts from {start}, pass --first-step {start}; "
+            f"if the run was resumed at step {start}, its count was lost"
+        )
     return Explanation("shifted", text, {"steps": by, "between": _between(least, most)})
 
 
