@@ -170,4 +170,6 @@ def test_docstring_examples(module: str) -> None:
             raise
         pytest.skip(str(error))
     for test in doctest.DocTestFinder(exclude_empty=True).find(found, module):
+        for framework in needs("".join(example.source for example in test.examples)):
+            pytest.importorskip(framework)
         run(test)

@@ -68,10 +68,10 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
     The signature up to `name`, the formula and its config keys are those of
     `keras.optimizers.schedules.InverseTimeDecay`, which has no phases.
 
-    >>> import keras  # doctest: +SKIP
-    >>> from invtime.integrations.keras import InverseTimeDecay  # doctest: +SKIP
-    >>> schedule = InverseTimeDecay(0.1, decay_steps=1000, decay_rate=0.5)  # doctest: +SKIP
-    >>> optimizer = keras.optimizers.SGD(learning_rate=schedule)  # doctest: +SKIP
+    >>> import keras
+    >>> from invtime.integrations.keras import InverseTimeDecay
+    >>> schedule = InverseTimeDecay(0.1, decay_steps=1000, decay_rate=0.5)
+    >>> optimizer = keras.optimizers.SGD(learning_rate=schedule)
     """
 
     schedule: spec.InverseTimeDecay
@@ -185,10 +185,11 @@ class InverseTimeDecay(schedules.LearningRateSchedule):  # type: ignore[misc]
             ConfigError: (a ValueError) `schedule` is neither of the two, or its pinned dtype is
                 not `keras.config.floatx()`.
 
-        >>> from invtime import InverseTimeDecay  # doctest: +SKIP
-        >>> from invtime.integrations import keras as invtime_keras  # doctest: +SKIP
-        >>> schedule = InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=500)  # doctest: +SKIP
-        >>> invtime_keras.InverseTimeDecay.from_schedule(schedule)  # doctest: +SKIP
+        >>> from invtime import InverseTimeDecay
+        >>> from invtime.integrations import keras as invtime_keras
+        >>> schedule = InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=500)
+        >>> invtime_keras.InverseTimeDecay.from_schedule(schedule).warmup_steps
+        500
         """
         if type(schedule) is schedules.InverseTimeDecay:
             return cls.from_config(schedule.get_config())
