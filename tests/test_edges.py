@@ -199,7 +199,8 @@ def test_the_default_head_and_what_it_leaves_are_short(precision, high, low):
     values = np.array([*values, 0.0, 1.0, limits.max, limits.max / 2, limits.tiny * 2**30], kind)
     word = f"u{values.dtype.itemsize}"  # the largest ones, of which some would round to infinity
     last = limits.max.view(word) - np.arange(5000).astype(word)
-    values = np.array([*values, *last.view(kind), *(last - (last[0] >> last.dtype.type(12))).view(kind)])
+    lower = last - (last[0] >> last.dtype.type(12))
+    values = np.array([*values, *last.view(kind), *lower.view(kind)])
     with np.errstate(over="ignore"):
         heads = JetBackend(precision).head(Jet(values)).data
     assert heads.dtype == kind
