@@ -262,7 +262,8 @@ def test_what_is_given_for_a_schedule_must_be_one(optax):
 
 def test_an_optimizer_that_counts_by_itself_is_named(optax):
     state = optax.contrib.momo(SCHEDULE).init({"w": np.zeros(1, np.float32)})
-    with pytest.raises(TypeError, match=r"in an object of type MomoState.*optax\.tree\.get\(state, 'count'\)"):
+    message = r"in an object of type MomoState.*optax\.tree\.get\(state, 'count'\)"
+    with pytest.raises(TypeError, match=message):
         current_rates(state, SCHEDULE)
 
 
