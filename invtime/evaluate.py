@@ -24,16 +24,16 @@ def evaluate(
     backend: Primitives,
     step: Any,
     dtype: str,
-    rare: Callable[[], Any] | None = None,
+    opaque: Callable[[Any, str], Any] | None = None,
 ) -> Any:
     """Return the schedule at each element of `step`, rounded to `dtype`.
 
-    `rare`, if given, computes the same values. It replaces the double-word form for integer steps
-    that are too large for exact arithmetic.
+    `opaque(step, dtype)`, if given, computes the same values in one operation. It replaces the
+    double-word form, for which a compiler can take minutes.
     """
     if backend.integer_range(step) is None:
-        return _at_floats(form, backend, step, dtype)
-    return _at_integers(form, backend, step, dtype, rare)
+        return _at_floats(form, backend, step, dtype, opaque)
+    return _at_integers(form, backend, step, dtype, opaque)
 
 
 def _divide_once(form: Form, backend: Primitives, n: Any, last: int) -> Any:
@@ -144,7 +144,7 @@ def _at_integers(
     backend: Primitives,
     step: Any,
     dtype: str,
-    rare: Callable[[], Any] | None,
+    opaque: Callable[[Any, str], Any] | None,
 ) -> Any:
     lowest, highest = backend.integer_range(step)  # type: ignore[misc]  # not a float here
     if lowest >= 0:
@@ -168,6 +168,8 @@ def _at_integers(
         return rounded(_exact(form, backend, steps(), min(last, highest)), backend, dtype)
 
     def double_word() -> Any:
+        if opaque is not None:
+            return opaque(step, dtype)
         return rounded(others.at_integers(form, backend, steps(), highest), backend, dtype)
 
     last = _last_exact(form, backend.precision(step), short=False)
@@ -175,10 +177,16 @@ def _at_integers(
         return double_word()
     if last >= highest:
         return exact()
-    return backend.choose(step, last, exact, rare or double_word)
+    return backend.choose(step, last, exact, double_word)
 
 
-def _at_floats(form: Form | Table, backend: Primitives, step: Any, dtype: str) -> Any:
+def _at_floats(
+    form: Form | Table,
+    backend: Primitives,
+    step: Any,
+    dtype: str,
+    opaque: Callable[[Any, str], Any] | None,
+) -> Any:
     """Evaluate float steps at their exact binary values; integer-valued ones like integers."""
     others: Any = pieces if isinstance(form, Table) else doubleword
     x = backend.widest(step)
@@ -191,6 +199,8 @@ def _at_floats(form: Form | Table, backend: Primitives, step: Any, dtype: str) -
         return _exact(form, backend, held, last)
 
     def double_word() -> Any:
+        if opaque is not None:
+            return opaque(held, "float64")
         return others.at_floats(form, backend, held)
 
     if last < 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, final
 
 import torch
@@ -161,10 +162,10 @@ class TorchBackend(Backend):
             )
         return super().round_to(x, dtype)
 
-    def host_step(self, x: Any) -> int | None:
-        if x.dim() or torch.compiler.is_compiling() or x.dtype.is_floating_point:
+    def host_step(self, x: Any) -> int | float | None:
+        if x.dim() or torch.compiler.is_compiling() or not _concrete(x):
             return None
-        return x.item() if _concrete(x) else None
+        return None if _differentiated(x) else x.item()
 
     def kept(self, make: Callable[[PieceT, int], T], piece: PieceT, precision: int) -> T:
         """Compute the constants again while Dynamo traces, since it cannot read a cache."""
@@ -182,7 +183,11 @@ class TorchBackend(Backend):
             if not _is_opaque(x):
                 return evaluate(held, self, x, dtype)
             phases = isinstance(held, Table)
-            return evaluate(held, self, x, dtype, lambda: _eager(x, phases, held.key, dtype))
+
+            def opaque(step: Any, dtype: str) -> Any:
+                return _eager(step, phases, held.key, dtype)
+
+            return evaluate(held, self, x, dtype, opaque)
         if self.precision(x) == 53 and _in_numpy(x):
             wide = "float32" if dtype == "float32" else "float64"
             out = torch.empty_like(x, dtype=getattr(torch, wide))
@@ -216,7 +221,7 @@ class TorchBackend(Backend):
 
 
 def _is_opaque(x: Any) -> bool:
-    """Return whether the rare branch may be one operation that is opaque to the compiler.
+    """Return whether the double-word form may be one operation that is opaque to the compiler.
 
     Not in an exported program, which must run without invtime, and only on the CPU.
     """
@@ -227,18 +232,22 @@ def _is_opaque(x: Any) -> bool:
 
 @torch.library.custom_op("invtime::eager", mutates_args=())  # type: ignore[untyped-decorator]
 def _eager(x: torch.Tensor, phases: bool, key: str, dtype: str) -> torch.Tensor:
-    """Return the values of the form with this key at integer steps, computed eagerly.
+    """Return the values of the form with this key, computed eagerly.
 
-    Inductor takes twenty seconds to compile the double-word form, which is rarely needed.
+    Inductor takes up to three minutes to compile the double-word form of a schedule with phases.
     """
-    form = Table.of_key(key) if phases else Form.of_key(key)
-    found: torch.Tensor = TorchBackend().evaluate(form, x, dtype)
+    found: torch.Tensor = TorchBackend()(_of_key(phases, key), x, dtype)
     return found.contiguous()
 
 
 @_eager.register_fake  # type: ignore[untyped-decorator]
 def _(x: torch.Tensor, phases: bool, key: str, dtype: str) -> torch.Tensor:
     return x.new_empty(x.shape, dtype=getattr(torch, dtype))
+
+
+@lru_cache
+def _of_key(phases: bool, key: str) -> Form | Table:
+    return Table.of_key(key) if phases else Form.of_key(key)
 
 
 def _not_dense(x: Any) -> StepTypeError:
@@ -268,9 +277,14 @@ def _in_numpy(x: Any) -> bool:
         return False
     if x.numel() > blocks.ONE_CORE and torch.get_num_threads() >= blocks.MANY_CORES:
         return False
-    return not x.dtype.is_floating_point or not (
-        x.requires_grad or forward_ad.unpack_dual(x).tangent is not None
-    )
+    return not _differentiated(x)
+
+
+def _differentiated(x: Any) -> bool:
+    """Return whether a derivative with respect to x is requested."""
+    if not x.dtype.is_floating_point:
+        return False
+    return x.requires_grad or forward_ad.unpack_dual(x).tangent is not None
 
 
 @dynamo.constant  # Dynamo cannot trace it, but its guards include the result

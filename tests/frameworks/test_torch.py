@@ -5,12 +5,15 @@ import sys
 
 import numpy as np
 import pytest
+from recipes import RECIPE
 
 from invtime import InverseTimeDecay, PlacementError, StepTypeError
 
 torch = pytest.importorskip("torch", exc_type=ImportError)
 from torch._dynamo.testing import CompileCounter  # noqa: E402
 from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
+
+from invtime.backends import torch as torch_backend  # noqa: E402
 
 SCHEDULE = InverseTimeDecay(0.1, 1000, 0.5)
 STAIRCASE = InverseTimeDecay(0.1, 41, 0.5, staircase=True)
@@ -54,10 +57,19 @@ def test_compiled_bits(schedule, integers, assert_bits):
 
 
 def test_compiled_float_steps(assert_bits):
-    steps = np.array([-2.0, 0.0, 40.999, 41.0, 82.0, 2.0**60, 1e300])
-    for schedule in (STAIRCASE, LONG):
+    steps = np.array([-2.0, 0.0, 40.999, 41.0, 82.0, 1e3 / 3, 9e3, 9999.5, 2.0**60, 1e300])
+    for schedule in (STAIRCASE, LONG, RECIPE, RECIPE.replace(staircase=True)):
         compiled = torch.compile(schedule.on(dtype="float64"), fullgraph=True)
         assert_bits(schedule, steps, numpy(compiled(torch.from_numpy(steps))))
+
+
+def test_the_compiled_double_word_form(monkeypatch, assert_bits):
+    """On a GPU it is compiled, and for PyTorch 2.6; on a CPU it is one operation."""
+    monkeypatch.setattr(torch_backend, "_is_opaque", lambda x: False)
+    compiled = torch.compile(LONG.on(dtype="float64"), fullgraph=True)
+    floats = torch.tensor([-2.0, 0.0, 0.1, 40.999, 1e3 / 3, 9999.5, 2.0**60, 1e30]).double()
+    for steps in (STEPS, floats):
+        assert_bits(LONG, steps.numpy(), numpy(compiled(steps)))
 
 
 @pytest.mark.usefixtures("read")

@@ -50,13 +50,22 @@ def test_every_way_has_the_same_bits(schedule, dtype, monkeypatch):
     assert torch.equal(place(STEPS), expected)
     assert asked
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    operation = module._eager
+
+    def eager(*arguments):  # when a compiled function runs, nothing is compiling
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.compiler, "is_compiling", lambda: False)
+            return operation(*arguments)
+
+    monkeypatch.setattr(module, "_eager", eager)
     for opaque in (True, False):
         monkeypatch.setattr(module, "_is_opaque", lambda x, opaque=opaque: opaque)
         assert torch.equal(place(STEPS), expected)
 
 
-@pytest.mark.parametrize("schedule", [SHORT, RECIPE], ids=["form", "table"])
-def test_the_rare_branch_of_a_compiled_function_is_one_operation(schedule, tracing, monkeypatch):
+@pytest.fixture
+def operations(monkeypatch):
+    """The arguments of each call of the opaque operation."""
     calls = []
 
     def eager(x, phases, key, dtype):
@@ -64,33 +73,46 @@ def test_the_rare_branch_of_a_compiled_function_is_one_operation(schedule, traci
         return torch.zeros(x.shape, dtype=getattr(torch, dtype))
 
     monkeypatch.setattr(module, "_eager", eager)
-    far = torch.tensor([2**60])
-    BACKEND.evaluate(schedule.form, far, "float32")
-    rare = schedule is SHORT  # the integers of the other fit nowhere, so that there is no choice
-    assert tracing == ([False] if rare else [])
-    if rare:
-        ((x, phases, key, dtype),) = calls
-        assert x is far
-        assert (phases, key, dtype) == (False, schedule.form.key, "float32")
-    calls.clear()
-    monkeypatch.setattr(module, "_is_opaque", lambda x: False)
-    BACKEND.evaluate(schedule.form, far, "float32")
-    assert not calls
-
-
-def test_the_rare_branch_of_a_table(tracing, monkeypatch):
-    phases = []
-    monkeypatch.setattr(module, "_eager", lambda x, *rest: phases.append(rest) or x.double())
-    form = SHORT.replace(warmup_steps=8).form
-    BACKEND.evaluate(form, torch.tensor([2**60]), "float64")
-    assert phases == [(True, form.key, "float64")]
+    return calls
 
 
 @pytest.mark.parametrize("schedule", [SHORT, RECIPE], ids=["form", "table"])
-def test_the_operation_of_the_rare_branch(schedule):
+def test_the_double_word_form_of_a_compiled_function_is_one_operation(
+    schedule, tracing, operations, monkeypatch
+):
+    far = torch.tensor([2**60])
+    BACKEND.evaluate(schedule.form, far, "float32")
+    # The integers of the other fit nowhere, so that there is no choice.
+    assert tracing == ([False] if schedule is SHORT else [])
+    ((x, phases, key, dtype),) = operations
+    assert x is far
+    assert (phases, key, dtype) == (schedule is RECIPE, schedule.form.key, "float32")
+    operations.clear()
+    monkeypatch.setattr(module, "_is_opaque", lambda x: False)
+    BACKEND.evaluate(schedule.form, far, "float32")
+    assert not operations
+
+
+@pytest.mark.parametrize("schedule", [SHORT, RECIPE], ids=["form", "table"])
+def test_the_double_word_form_of_float_steps_is_one_operation(schedule, tracing, operations):
+    BACKEND.evaluate(schedule.form, torch.tensor([-1.0, 2.5]), "float32")
+    ((x, *rest),) = operations
+    assert x.tolist() == [0, 2.5]
+    assert rest == [schedule is RECIPE, schedule.form.key, "float64"]
+
+
+def test_the_rare_branch_of_a_table(tracing, operations):
+    form = SHORT.replace(warmup_steps=8).form
+    BACKEND.evaluate(form, torch.tensor([2**60]), "float64")
+    assert tracing == [False]
+    assert [rest for x, *rest in operations] == [[True, form.key, "float64"]]
+
+
+@pytest.mark.parametrize("schedule", [SHORT, RECIPE], ids=["form", "table"])
+def test_the_operation_itself(schedule):
     form, phases = schedule.form, schedule is RECIPE
     for dtype in ("float32", "bfloat16"):
-        for steps in (STEPS, STEPS.reshape(2, 4).T):
+        for steps in (STEPS, STEPS.reshape(2, 4).T, STEPS[2], STEPS.double() + 0.5):
             found = module._eager(steps, phases, form.key, dtype)
             assert torch.equal(found, schedule.on("torch", dtype=dtype)(steps))
             assert found.is_contiguous()
@@ -130,8 +152,13 @@ def test_the_choice_is_for_the_array_or_for_each_element(tracing, monkeypatch):
 
 def test_what_the_host_reads(monkeypatch):
     assert BACKEND.host_step(torch.tensor(3)) == 3
-    for step in (torch.tensor([3]), torch.tensor(3.0), torch.tensor(3, device="meta")):
+    assert BACKEND.host_step(torch.tensor(2.5, dtype=torch.bfloat16)) == 2.5
+    differentiated = torch.tensor(2.5, requires_grad=True)
+    for step in (torch.tensor([3]), differentiated, torch.tensor(3, device="meta")):
         assert BACKEND.host_step(step) is None
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(torch.tensor(2.5), torch.tensor(1.0))
+        assert BACKEND.host_step(dual) is None
     assert BACKEND.none(torch.tensor([False, False]))
     assert not BACKEND.none(torch.tensor([False, True]))
     assert not BACKEND.none(torch.tensor([False], device="meta"))

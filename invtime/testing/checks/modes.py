@@ -36,7 +36,7 @@ COMPILED_PHASES = (
     (cases.WHOLE, ("float64", "float32")),
     (cases.DECIMALS.replace(staircase=True), ("float16", "bfloat16")),
 )
-# For float steps: with a cool-down too, Inductor would take minutes.
+# For float steps: with a cool-down too, some compilers take minutes.
 FLOATS = InverseTimeDecay(0.1, 10, 0.5, warmup_steps=50, minimum_learning_rate=0.05)
 
 
