@@ -30,10 +30,7 @@ FRAMEWORKS = (
     *("distributed", "array-api-strict", "tensorboard"),
 )
 TRAINERS = ("lightning", "jsonargparse", "transformers", "accelerate", "flax", "equinox")
-PLUGINS = (
-    *(f"./examples/plugins/invtime-{name}" for name in ("mlx", "paddle", "tinygrad", "fused")),
-    "./tests/plugins/invtime-broken",
-)
+SAMPLES = [f"./examples/plugins/invtime-{name}" for name in ("mlx", "paddle", "tinygrad", "fused")]
 RUNNERS = ("pytest-xdist", "pytest-timeout")
 PARALLEL = ("-n", "2", "--dist", "loadfile", "--timeout", "600")  # seconds for one test
 SPREAD = ("-n", "2", "--dist", "worksteal", "--timeout", "600")  # if one file has most tests
@@ -169,19 +166,28 @@ def clang(session: nox.Session) -> dict[str, str]:
     if shutil.which("clang"):
         return {}
     install(session, "ziglang", *TESTED)
+    find = "import os, ziglang; print(os.path.dirname(ziglang.__file__))"
+    folder = session.run("python", "-c", find, silent=True)
     script = Path(session.create_tmp()) / "clang"
-    script.write_text('#!/bin/sh\nexec python -m ziglang clang "$@"\n')
+    script.write_text(f'#!/bin/sh\nexec "{str(folder).strip()}/zig" clang "$@"\n')
     script.chmod(0o755)
     return {"CC": str(script.resolve())}
 
 
 @nox.session(python=OLDEST)
 def plugins(session: nox.Session) -> None:
-    """Test the sample plugins as installed distributions, next to a broken plugin."""
-    install(session, ".[torch,cli,testing]", *PLUGINS, "pytest-xdist", *TESTED)
+    """Test the sample plugins as installed distributions, next to a broken plugin.
+
+    Then run the tests of each sample plugin, without the broken one, in new processes.
+    """
+    distributions = (*SAMPLES, "./tests/plugins/invtime-broken")
+    install(session, ".[torch,cli,testing]", *distributions, "pytest-xdist", *TESTED)
     required = "invtime_mlx,invtime_paddle,invtime_tinygrad,invtime_fused,invtime_broken"
     environment = {"INVTIME_REQUIRE_MODULES": required, **clang(session)}
     session.run("pytest", *SPREAD[:4], "tests/plugins/installed", *session.posargs, env=environment)
+    environment["INVTIME_DISABLE_PLUGINS"] = "broken"
+    for sample in () if session.posargs else SAMPLES:
+        session.run("pytest", *SPREAD[:4], sample, env=environment)
 
 
 @nox.session(python=OLDEST)
