@@ -144,12 +144,12 @@ def package(session: nox.Session) -> None:
 def frameworks(session: nox.Session) -> None:
     """Run the tests with NumPy, PyTorch, JAX and TensorFlow, which are all required.
 
-    Keras runs on TensorFlow. Its tests then run again on its other backends, in new processes.
+    Keras runs on TensorFlow. Its tests then run in brief on its other backends.
     """
     install_frameworks(session, *RUNNERS)
     session.run("pytest", *PARALLEL, *APART, *session.posargs, env=REQUIRED)
     for backend in () if session.posargs else ("jax", "torch"):
-        session.run("pytest", *KERAS, *SPREAD, env={**REQUIRED, "KERAS_BACKEND": backend})
+        session.run("pytest", *KERAS, *SPREAD, env={**REQUIRED, **BRIEF, "KERAS_BACKEND": backend})
 
 
 @nox.session(python=OLDEST)
