@@ -1,7 +1,8 @@
-"""Find the words of docs/words.txt in the texts of the project: `python docs/prose.py`.
+"""Find words to avoid, and repeated lines, in the texts of the project: `python docs/prose.py`.
 
-The texts are the Markdown pages without their code, and the comments and strings of the Python
-files: docstrings, messages and help among them. A line that ends in `prose: ignore` is left out.
+docs/words.txt has the words. The texts are the Markdown pages without their code, and the comments
+and strings of the Python files: docstrings, messages and help among them. A line that ends in
+`prose: ignore` is left out. In a page, no long line may occur twice within thirty lines.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TOLERATED = "prose: ignore"
+LONG, NEAR = 60, 30
 CODE = re.compile(r"^( *)(`{3,}|~{3,}).*?^\1\2|``.+?``|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 KINDS = {tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
 
@@ -52,13 +54,26 @@ def findings(name: str, source: str) -> Iterator[str]:
                     yield f"{name}:{number}: {' '.join(found[0].split())!r}; write: {advice}"
 
 
+def repeated(name: str, source: str) -> Iterator[str]:
+    """`FILE:LINE: ...` for each long line of a page that also stands a few lines above."""
+    last_at: dict[str, int] = {}
+    ((_, text),) = texts(name, source)
+    for number, line in enumerate(text.splitlines(), 1):
+        last = last_at.get(line, -NEAR)
+        if len(line) >= LONG and number - last < NEAR and not line.startswith("|"):  # a table's row
+            yield f"{name}:{number}: the same as line {last}; remove one"
+        last_at[line] = number
+
+
 def main() -> int:
     """Print the findings in every tracked file; the exit status is 1 if there are any."""
     command = ["git", "ls-files", "*.md", "*.py"]
     tracked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     status = 0
     for name in tracked.stdout.splitlines():
-        for finding in findings(name, (ROOT / name).read_text("utf-8")):
+        source = (ROOT / name).read_text("utf-8")
+        found = [*findings(name, source), *(repeated(name, source) if name.endswith(".md") else ())]
+        for finding in found:
             sys.stdout.write(f"{finding}\n")
             status = 1
     return status
