@@ -63,6 +63,18 @@ def test_compiled_float_steps(assert_bits):
         assert_bits(schedule, steps, numpy(compiled(torch.from_numpy(steps))))
 
 
+def test_the_derivative_of_a_compiled_function():
+    def derivative(function):
+        steps = torch.tensor([0.5, 50, 700.25, 1000, 9500.5, 2e9]).double().requires_grad_()
+        function(steps).sum().backward()
+        return steps.grad
+
+    for schedule in (RECIPE, LONG):
+        place = schedule.on(dtype="float64")
+        assert torch.equal(derivative(torch.compile(place, fullgraph=True)), derivative(place))
+        assert derivative(place).any()
+
+
 def test_the_compiled_double_word_form(monkeypatch, assert_bits):
     """On a GPU it is compiled, and for PyTorch 2.6; on a CPU it is one operation."""
     monkeypatch.setattr(torch_backend, "_is_opaque", lambda x: False)
