@@ -27,6 +27,9 @@ REASONS = {
         "Correctly rounded rates take two divisions and about twenty passes here."
     ),
     r"group": "Each step also checks whether another scheduler changed the rates.",
+    r"first jax array": (
+        "JAX traces and compiles for half of this time, which is longer on a slow machine."
+    ),
     r"first tensorflow array": (
         "If Triton is installed, it is imported before TensorFlow, since the other order crashes "
         "the process (tensorflow/tensorflow#124205)."

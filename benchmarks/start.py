@@ -22,6 +22,26 @@ TIMED = (
 )
 OURS = "import invtime; invtime.InverseTimeDecay(0.1, 1000, 0.5)(n)"
 PLAIN = "0.1 / (1 + 0.5 * n / 1000)"
+# The first call in a process starts the compiler, so it compiles another function.
+COMPILED = {
+    "torch.compile": (
+        "import os, tempfile; cache = tempfile.TemporaryDirectory(); "
+        "os.environ['TORCHINDUCTOR_CACHE_DIR'] = cache.name; import torch, invtime; "
+        "n = torch.tensor(7.0); jit = torch.compile; jit(lambda n: n * 2)(n)"
+    ),
+    "jax.jit": (
+        "import jax, invtime; n = jax.numpy.float32(7); "
+        "jit = lambda f: (lambda n: jax.jit(f)(n).block_until_ready()); jit(lambda n: n * 2)(n)"
+    ),
+    "tf.function with XLA": (
+        "import tensorflow as tf, invtime; n = tf.constant(7.0); "
+        "jit = lambda f: tf.function(f, jit_compile=True); jit(lambda n: n * 2)(n)"
+    ),
+}
+RECIPE = (
+    "invtime.InverseTimeDecay(0.1, 1000, 0.5, warmup_steps=500, minimum_learning_rate=0.01, "
+    "cooldown_start=20_000, cooldown_steps=2000)"
+)
 # The peak memory of the process in MiB; Linux counts in KiB.
 PEAK = "import resource as r; print(r.getrusage(r.RUSAGE_SELF).ru_maxrss / 1024)"
 MANY = "import numpy; n = numpy.arange(50_000_000)"
@@ -48,6 +68,13 @@ def rows() -> Iterator[Row]:
             against="the plain expression, first array", rounds=3,
         )  # fmt: skip
         yield row.at_most(0.060)
+    for name, setup in COMPILED.items():
+        ours = TIMED.format(setup=setup, code=f"jit({RECIPE})(n)")
+        plain = TIMED.format(setup=setup, code=f"jit(lambda n: {PLAIN})(n)")
+        yield compare_processes(
+            f"in the process: first call of `{name}`, every phase, a float32 step", ours, plain,
+            against="the plain expression without phases", rounds=3,
+        )  # fmt: skip
     memory = {"unit": "MiB", "rounds": 3}
     for code, against in (("pass", "bare Python"), ("import numpy", "`import numpy`")):
         yield compare_processes(
