@@ -22,7 +22,7 @@ TIMED = (
 )
 OURS = "import invtime; invtime.InverseTimeDecay(0.1, 1000, 0.5)(n)"
 PLAIN = "0.1 / (1 + 0.5 * n / 1000)"
-# The first call in a process starts the compiler, so it compiles another function.
+# Each setup compiles another function first, because the first compilation starts the compiler.
 COMPILED = {
     "torch.compile": (
         "import os, tempfile; cache = tempfile.TemporaryDirectory(); "
@@ -72,7 +72,7 @@ def rows() -> Iterator[Row]:
         ours = TIMED.format(setup=setup, code=f"jit({RECIPE})(n)")
         plain = TIMED.format(setup=setup, code=f"jit(lambda n: {PLAIN})(n)")
         yield compare_processes(
-            f"in the process: first call of `{name}`, every phase, a float32 step", ours, plain,
+            f"in the process: first call of `{name}`, a recipe at a float32 step", ours, plain,
             against="the plain expression without phases", rounds=3,
         )  # fmt: skip
     memory = {"unit": "MiB", "rounds": 3}

@@ -128,7 +128,7 @@ def _number(text: str, value: float, dtype: Any, device: Any) -> Any:
     evaluation goes through all live tensors. A capture does not know that the buffer is kept, so
     the buffer is written outside of it.
     """
-    with _lock, Context(CAPTURING=0):  # a Context is of all threads
+    with _lock, Context(CAPTURING=0):  # all threads share the Context
         return _evaluated(Tensor([value], dtype=dtype, device=device).reshape(())).uop
 
 
